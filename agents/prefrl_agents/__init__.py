@@ -1,0 +1,5 @@
+"""Agents for the preference loop."""
+
+from prefrl_agents.sb3_agent import SB3Agent
+
+__all__ = ["SB3Agent"]

@@ -1,0 +1,177 @@
+"""Stable-Baselines3's PPO, A2C, DQN and SAC as agents of the preference loop."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.vec_env import VecEnv
+
+from prefrl.config import AgentConfig
+from prefrl.sb3 import PreferenceVecEnv, install_buffer
+from prefrl.sb3.buffers import RewardLink
+from prefrl.types import Evaluation
+from prefrl_agents.hyperparameters import ALGORITHMS, algorithm_arguments
+from prefrl_agents.replay_file import load_replay, save_replay
+
+__all__ = ["SB3Agent", "load_model"]
+
+_OFF_POLICY_STEPS = 250
+_EVALUATION_SEED = 10_000
+
+
+class SB3Agent:
+    """An SB3 algorithm, stepped one rollout at a time.
+
+    Args:
+        config: algorithm, policy and hyperparameters.
+        venv: the training environments; their reward is hidden.
+        link: the loop's side of the agent.
+        total_steps: steps of the whole run; schedules go by it.
+        seed: of the agent.
+        make_evaluation_venv: builds the ordinary environments, with true rewards, for evaluation.
+        folder: where an earlier process may have saved the agent, which then continues.
+
+    Raises:
+        ValueError: when a hyperparameter is unknown or the spaces do not suit the algorithm.
+    """
+
+    def __init__(
+        self,
+        config: AgentConfig,
+        venv: PreferenceVecEnv,
+        link: RewardLink,
+        total_steps: int,
+        seed: int,
+        make_evaluation_venv: Callable[[int], VecEnv],
+        folder: Path,
+    ) -> None:
+        self._venv, self._link, self._total_steps = venv, link, total_steps
+        self._make_evaluation_venv = make_evaluation_venv
+        saved = _saved(folder)
+        arguments = algorithm_arguments(config.algorithm, config.hyperparameters)
+        if saved is None:
+            policy = config.policy if config.policy != "auto" else _policy_for(venv.observation_space)
+            self.model: Any = ALGORITHMS[config.algorithm](policy, venv, seed=seed, device="auto", **arguments)
+        else:
+            # Schedules are functions, which SB3 would save as pickled code; ours are made anew from the config.
+            self.model = ALGORITHMS[config.algorithm].load(saved / "model.zip", env=venv)
+        # Starting the algorithm's own loop: SB3 has no public way to take its rollouts one at a time.
+        self.model.set_logger(Logger(folder=None, output_formats=[]))
+        _, self._callback = self.model._setup_learn(total_steps, _Silent(), reset_num_timesteps=saved is None)
+        self.model._total_timesteps = total_steps
+        self._callback.on_training_start({}, {})
+        install_buffer(self.model, link, config.relabel)
+        if saved is not None:
+            venv.recorder.policy_step = self.policy_step
+            load_replay(saved, self.model)
+
+    @property
+    def policy_step(self) -> int:
+        """Environment steps taken, over all environments."""
+        return int(self.model.num_timesteps)
+
+    def step(self) -> None:
+        """One rollout and its update; for agents that learn at every step, a few hundred of them."""
+        if isinstance(self.model, OnPolicyAlgorithm):
+            self._step_on_policy(self.model)
+        else:
+            start = self.policy_step
+            while self.policy_step < min(start + _OFF_POLICY_STEPS, self._total_steps):
+                self._step_off_policy(self.model)
+        if self.policy_step >= self._total_steps:
+            self._link.sync()
+
+    def save(self, folder: Path) -> None:
+        """Write the model, and the replay buffer where there is one, into a new folder; then point to it."""
+        folder.mkdir(parents=True, exist_ok=True)
+        target = Path(tempfile.mkdtemp(prefix=f"{self.policy_step:010d}-", dir=folder))
+        self.model.save(target / "model.zip", exclude=["logger", "_logger"])
+        save_replay(target, self.model)
+        pointer = folder / "latest.json.tmp"
+        pointer.write_text(json.dumps({"folder": target.name, "policy_step": self.policy_step}))
+        os.replace(pointer, folder / "latest.json")
+        for old in folder.iterdir():
+            if old.is_dir() and old != target:
+                shutil.rmtree(old, ignore_errors=True)
+
+    def evaluate(self, episodes: int, seed: int) -> Evaluation:
+        """Act deterministically for whole episodes of the ordinary environment."""
+        venv = self._make_evaluation_venv(min(episodes, 10))
+        venv.seed(_EVALUATION_SEED + seed)
+        returns, _ = evaluate_policy(self.model, venv, episodes, deterministic=True, return_episode_rewards=True)
+        optimum = venv.env_method("optimal_return")[0] if venv.has_attr("optimal_return") else None
+        venv.close()
+        assert isinstance(returns, list)
+        return Evaluation(tuple(map(float, returns)), None if optimum is None else float(optimum))
+
+    def close(self) -> None:
+        """Close the training environments."""
+        self._venv.close()
+
+    def _step_on_policy(self, model: OnPolicyAlgorithm) -> None:
+        model.collect_rollouts(self._venv_of(model), self._callback, model.rollout_buffer, model.n_steps)
+        model._update_current_progress_remaining(model.num_timesteps, self._total_steps)
+        if self._link.version:
+            model.train()
+
+    def _step_off_policy(self, model: OffPolicyAlgorithm) -> None:
+        rollout = model.collect_rollouts(
+            self._venv_of(model),
+            self._callback,
+            model.train_freq,  # type: ignore[arg-type]  # a TrainFreq once set up
+            model.replay_buffer,  # type: ignore[arg-type]  # never None once set up
+            model.action_noise,
+            model.learning_starts,
+        )
+        steps = model.gradient_steps if model.gradient_steps >= 0 else rollout.episode_timesteps
+        if self._link.version and model.num_timesteps > model.learning_starts and steps > 0:
+            model.train(gradient_steps=steps, batch_size=model.batch_size)
+
+    @staticmethod
+    def _venv_of(model: Any) -> VecEnv:
+        # SB3 may have put wrappers of its own (channels first) around ours.
+        venv = model.get_env()
+        assert venv is not None
+        return venv
+
+
+class _Silent(BaseCallback):
+    def _on_step(self) -> bool:
+        return True
+
+
+def load_model(algorithm: str, folder: Path) -> Any:
+    """The SB3 model last saved in a run's ``agent`` folder, for acting.
+
+    Raises:
+        FileNotFoundError: when none was saved yet.
+    """
+    saved = _saved(folder)
+    if saved is None:
+        raise FileNotFoundError(f"no agent has been saved in {folder} yet; train for longer first")
+    return ALGORITHMS[algorithm].load(saved / "model.zip")
+
+
+def _saved(folder: Path) -> Path | None:
+    pointer = folder / "latest.json"
+    return folder / json.loads(pointer.read_text())["folder"] if pointer.exists() else None
+
+
+def _policy_for(space: spaces.Space[Any]) -> str:
+    if isinstance(space, spaces.Dict):
+        return "MultiInputPolicy"
+    is_image = isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) == 3
+    return "CnnPolicy" if is_image else "MlpPolicy"

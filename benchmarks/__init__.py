@@ -1,0 +1,1 @@
+"""Benchmarks: one suite a file, all of them run by `benchmarks.harness`."""

@@ -1,0 +1,40 @@
+"""Gymnasium environments for learning from preferences, each with a true reward that is known exactly.
+
+Importing registers them; ``gymnasium.make("prefrl_envs:prefrl/PenguinIce-v0")`` imports by itself.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+
+from prefrl_envs.endless import EndlessEpisodes
+from prefrl_envs.tabular import TabularMDP
+from prefrl_envs.wrappers import IntendedReward
+
+__all__ = ["ENV_IDS", "EndlessEpisodes", "IntendedReward", "TabularMDP"]
+
+_PENGUIN = "prefrl_envs.penguin_ice:PenguinIce"
+_BOAT = "prefrl_envs.boat_race:BoatRace"
+_VASE = "prefrl_envs.vase:Vase"
+_INTENDED = {"additional_wrappers": (IntendedReward.wrapper_spec(),)}
+
+_REGISTERED: dict[str, tuple[str, dict[str, Any]]] = {
+    "prefrl/PenguinIce-v0": (_PENGUIN, {}),
+    "prefrl/PenguinIceMarkov-v0": (_PENGUIN, {"kwargs": {"mode": "markov_process"}}),
+    "prefrl/PenguinIceReward-v0": (_PENGUIN, {"kwargs": {"mode": "reward_process"}}),
+    "prefrl/PenguinIcePartial-v0": (_PENGUIN, {"kwargs": {"mode": "partially_observed"}}),
+    "prefrl/MovingDot-v0": ("prefrl_envs.moving_dot:MovingDot", {}),
+    "prefrl/BoatRace-v0": (_BOAT, {}),
+    "prefrl/BoatRaceIntended-v0": (_BOAT, _INTENDED),
+    "prefrl/Vase-v0": (_VASE, {}),
+    "prefrl/VaseIntended-v0": (_VASE, _INTENDED),
+    "prefrl/RankedAnswers-v0": ("prefrl_envs.ranked_answers:RankedAnswers", {}),
+}
+
+ENV_IDS = tuple(_REGISTERED)
+"""every id registered here"""
+
+for _id, (_entry_point, _details) in _REGISTERED.items():
+    gym.register(_id, _entry_point, **_details)

@@ -1,0 +1,52 @@
+"""prefrl: deep reinforcement learning from human preferences.
+
+A policy, a learned reward over trajectory segments and a preference oracle, as three asynchronous processes.
+Importing this module loads neither torch nor pygame; the names below load what they need when first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from prefrl.config import RunConfig
+    from prefrl.reward import LearnedReward
+    from prefrl.sb3 import PreferenceCallback, RewardVecEnv
+    from prefrl.store import Store
+    from prefrl.types import Comparison, Query, Segment
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Comparison": "prefrl.types",
+    "LearnedReward": "prefrl.reward",
+    "PreferenceCallback": "prefrl.sb3",
+    "Query": "prefrl.types",
+    "RewardVecEnv": "prefrl.sb3",
+    "RunConfig": "prefrl.config",
+    "Segment": "prefrl.types",
+    "Store": "prefrl.store",
+}
+
+__all__ = [
+    "Comparison",
+    "LearnedReward",
+    "PreferenceCallback",
+    "Query",
+    "RewardVecEnv",
+    "RunConfig",
+    "Segment",
+    "Store",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'prefrl' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,67 @@
+"""The command line: ``prefrl COMMAND ...``.
+
+Each command lives in a module of its own, loaded when it is called, so that ``prefrl --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import sys
+from collections.abc import Sequence
+
+__all__ = ["COMMANDS", "main"]
+
+COMMANDS = {
+    "train": "train a preset, or any environment, from preferences",
+    "resume": "go on with a run that was stopped or killed",
+    "status": "who is alive, who starves and why",
+    "eval": "act in the ordinary environment and print the true return",
+    "watch": "see the agent act, predicted reward beside true",
+    "fit": "learn a reward from saved comparisons alone",
+    "presets": "list the presets",
+    "export": "write a run's comparisons to plain files",
+    "import": "read comparisons from such files into a run",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status: 0 done, 1 failed, 2 wrong words, 130 interrupted."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(_help())
+        return 0
+    if words[0] in ("-V", "--version"):
+        from prefrl import __version__
+
+        print(f"prefrl {__version__}")
+        return 0
+    command, rest = words[0], words[1:]
+    if command not in COMMANDS:
+        near = difflib.get_close_matches(command, COMMANDS, n=1)
+        hint = f"did you mean `prefrl {near[0]}`?" if near else "see `prefrl --help`"
+        print(f"prefrl: there is no command {command!r}; {hint}", file=sys.stderr)
+        return 2
+    try:
+        return importlib.import_module(f"prefrl.cli.{command}_command").main(rest)
+    except KeyboardInterrupt:
+        return 130
+    except (ValueError, OSError, RuntimeError) as error:
+        # What is wrong with the input or the machine says so itself; its traceback would only hide it.
+        print(f"prefrl {command}: {error}", file=sys.stderr)
+        return 1
+
+
+def _help() -> str:
+    lines = [f"  {name:<8} {summary}" for name, summary in COMMANDS.items()]
+    return "\n".join(
+        [
+            "prefrl: deep reinforcement learning from human preferences",
+            "",
+            "usage: prefrl COMMAND [--help] ...",
+            "",
+            *lines,
+            "",
+            "start with:  prefrl train pendulum",
+        ]
+    )

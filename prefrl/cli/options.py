@@ -1,0 +1,44 @@
+"""From words on the command line to dataclasses: tyro, with the few things it does not know."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import tyro
+
+from prefrl.config import JsonDict
+
+__all__ = ["parse"]
+
+T = TypeVar("T")
+
+
+def parse(cls: type[T], words: Sequence[str], prog: str, description: str, default: T | None = None) -> T:
+    """Read ``words`` into ``cls``; on wrong ones prints what is wrong, suggestions included, and exits with 2."""
+    registry = tyro.constructors.ConstructorRegistry()
+    registry.primitive_rule(_json_rule)
+    with registry:
+        return tyro.cli(cls, args=list(words), prog=prog, description=description, default=default)
+
+
+def _json_rule(info: tyro.constructors.PrimitiveTypeInfo) -> tyro.constructors.PrimitiveConstructorSpec[Any] | None:
+    """Settings that are plain JSON objects: ``--agent.hyperparameters '{"n_steps": 64}'``."""
+    if info.type != JsonDict:
+        return None
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="JSON",
+        instance_from_str=_read_object,
+        is_instance=lambda value: isinstance(value, dict),
+        str_from_instance=lambda value: [json.dumps(value)],
+    )
+
+
+def _read_object(words: list[str]) -> JsonDict:
+    value = json.loads(words[0])
+    if not isinstance(value, dict):
+        raise ValueError(f"{words[0]} is not a JSON object")
+    return value

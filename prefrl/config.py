@@ -1,0 +1,228 @@
+"""The settings of a run, as frozen dataclasses. Defaults suit small control tasks; presets name the rest.
+
+Nothing here is computed: a config is written to ``config.json`` when a run starts and read back by every process.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+__all__ = [
+    "AgentConfig",
+    "EnvConfig",
+    "JsonDict",
+    "OracleConfig",
+    "QueryConfig",
+    "RewardConfig",
+    "RunConfig",
+    "RuntimeConfig",
+    "ScheduleConfig",
+    "TeacherConfig",
+    "from_json",
+    "to_json",
+]
+
+JsonDict = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class EnvConfig:
+    """The environment the agent acts in."""
+
+    id: str = "Pendulum-v1"
+    """Gymnasium id; ``module:Name-v0`` imports the module first"""
+    kwargs: JsonDict = field(default_factory=dict)
+    """keyword arguments of ``gymnasium.make``"""
+    num_envs: int = 8
+    """copies stepped side by side"""
+    endless: bool = True
+    """hide episode ends from the agent (they would leak the task): reset inside, go on"""
+    termination_penalty: float = 0.0
+    """taken from the true reward, for the oracle alone, on each step that terminates an episode"""
+
+
+@dataclass(frozen=True)
+class AgentConfig:
+    """The Stable-Baselines3 agent."""
+
+    algorithm: Literal["ppo", "a2c", "dqn", "sac"] = "ppo"
+    policy: str = "auto"
+    """SB3 policy name; "auto" takes Mlp, Cnn or MultiInput by the observation space"""
+    hyperparameters: JsonDict = field(default_factory=dict)
+    """keyword arguments of the algorithm; learning_rate and clip_range also as "lin_3e-4" for a linear decay to 0"""
+    relabel: bool = True
+    """off-policy agents: relabel the whole replay buffer when a new learned reward arrives"""
+
+
+@dataclass(frozen=True)
+class RewardConfig:
+    """The learned reward: an ensemble over (observation, action)."""
+
+    network: Literal["auto", "mlp", "cnn"] = "auto"
+    """"auto" takes the paper's convolutional net for uint8 images, else the MLP"""
+    hidden: tuple[int, ...] = (64, 64)
+    """widths of the MLP's hidden layers"""
+    members: int = 3
+    use_actions: bool = True
+    """False makes the reward a function of the observation alone"""
+    loss: Literal["bradley_terry", "plackett_luce", "margin"] = "bradley_terry"
+    margin: float = 1.0
+    """of the margin ranking loss, in units of the unnormalised segment return"""
+    label_noise: float = 0.1
+    """share of answers assumed uniformly random: P' = (1 - noise) P + noise / 2"""
+    learning_rate: float = 1e-3
+    batch_size: int = 32
+    """queries a minibatch"""
+    initial_epochs: int = 200
+    """epochs on the first labels, before the agent is trained"""
+    epochs_per_update: int = 20
+    """epochs at most whenever new comparisons have come in"""
+    last_labels: int = 3000
+    """train on the newest this many comparisons"""
+    bootstrap: bool = True
+    """give every member its own bootstrap weights of the comparisons"""
+    l2: float = 1e-4
+    """initial weight of the L2 penalty"""
+    adaptive_l2: bool = True
+    """adapt the L2 weight so that validation loss stays within 1.1 to 1.5 times training loss"""
+    dropout: float = 0.0
+    batch_norm: bool = False
+    std: float = 1.0
+    """standard deviation each member's reward is normalised to"""
+    validation_fraction: float = 0.1
+    """share of segments held out of training, for the reported accuracy"""
+
+
+@dataclass(frozen=True)
+class QueryConfig:
+    """How queries are chosen."""
+
+    sampler: Literal["uniform", "disagreement", "entropy", "k_center", "information_gain"] = "disagreement"
+    segment_steps: int = 25
+    """length of a segment, in agent steps"""
+    items: int = 2
+    """segments a query, K"""
+    candidates: int = 10
+    """candidate queries drawn for each one asked"""
+    batch: int = 10
+    """queries chosen at once, and comparisons between two updates of the reward"""
+    window_segments: int = 500
+    """draw candidates from the newest this many segments of the pool"""
+    repeat_share: float = 0.0
+    """share of queries that repeat an answered one with its segments in another order"""
+
+
+@dataclass(frozen=True)
+class ScheduleConfig:
+    """When labels fall due, by the policy's step."""
+
+    kind: Literal["hyperbolic", "constant"] = "hyperbolic"
+    """hyperbolic: rate proportional to half_life_steps / (step + half_life_steps)"""
+    initial_share: float = 0.25
+    """share of the budget asked on the untrained policy's segments, before any training"""
+    half_life_steps: int = 2_000_000
+    """step at which the hyperbolic rate has fallen to half, in agent steps"""
+    ends_at: float = 0.8
+    """share of the run's steps at which the last label falls due"""
+
+
+@dataclass(frozen=True)
+class TeacherConfig:
+    """The synthetic oracle: a B-Pref teacher (Lee et al. 2021). The defaults are the perfect one."""
+
+    beta: float = float("inf")
+    """rationality: labels are drawn from softmax(beta * returns); infinity is deterministic"""
+    gamma: float = 1.0
+    """discount towards the past: below 1 the most recent steps weigh most"""
+    mistake: float = 0.0
+    """probability that an answer is flipped"""
+    skip: float = 0.0
+    """threshold below which the answer is "can't tell", as a share of the mean return"""
+    equal: float = 0.0
+    """threshold below which the answer is a tie, likewise"""
+
+
+@dataclass(frozen=True)
+class OracleConfig:
+    """Who answers."""
+
+    kind: Literal["synthetic", "human"] = "synthetic"
+    teacher: TeacherConfig = field(default_factory=TeacherConfig)
+
+
+@dataclass(frozen=True)
+class RuntimeConfig:
+    """Processes, limits and checkpoints."""
+
+    launcher: Literal["processes", "serial"] = "processes"
+    pool_segments: int = 2000
+    """unqueried segments kept; the oldest are dropped first"""
+    max_label_lag: int | None = None
+    """the policy waits while more than this many due labels have not reached its reward; None never waits"""
+    checkpoint_steps: int = 10_000
+    """agent steps between saved agents"""
+    lease_s: float = 120.0
+    """seconds after which an unanswered query returns to the others"""
+    max_restarts: int = 5
+    """restarts of one process before the run is given up"""
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """A whole run."""
+
+    env: EnvConfig = field(default_factory=EnvConfig)
+    agent: AgentConfig = field(default_factory=AgentConfig)
+    reward: RewardConfig = field(default_factory=RewardConfig)
+    queries: QueryConfig = field(default_factory=QueryConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    oracle: OracleConfig = field(default_factory=OracleConfig)
+    runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
+    labels: int = 200
+    """label budget: comparisons to ask for in the whole run; "can't tell" answers do not count"""
+    steps: int = 50_000
+    """agent steps, over all environments"""
+    seed: int = 0
+    eval_episodes: int = 20
+    """episodes of the ordinary environment, acted deterministically, that give the true return in the result"""
+
+
+def to_json(config: Any) -> dict[str, Any]:
+    """A JSON-ready dict; infinity becomes the string "inf"."""
+    return json.loads(json.dumps(dataclasses.asdict(config)).replace("Infinity", '"inf"'))
+
+
+def from_json(cls: type[Any], data: Mapping[str, Any], where: str = "config") -> Any:
+    """Inverse of `to_json`; raises ValueError on unknown keys and on values of another type."""
+    hints = typing.get_type_hints(cls)
+    unknown = sorted(set(data) - set(hints))
+    if unknown:
+        raise ValueError(f"{where} has unknown settings {unknown}; {cls.__name__} knows {sorted(hints)}")
+    return cls(**{key: _read(hints[key], value, f"{where}.{key}") for key, value in data.items()})
+
+
+def _read(hint: Any, value: Any, where: str) -> Any:
+    origin = typing.get_origin(hint)
+    if dataclasses.is_dataclass(hint):
+        return from_json(typing.cast(type, hint), value, where)
+    if origin is Literal:
+        if value not in typing.get_args(hint):
+            raise ValueError(f"{where} is {value!r}; it must be one of {list(typing.get_args(hint))}")
+        return value
+    if origin in (typing.Union, types.UnionType):
+        inner = next(arg for arg in typing.get_args(hint) if arg is not type(None))
+        return None if value is None else _read(inner, value, where)
+    if origin is tuple:
+        return tuple(value)
+    if hint is float and isinstance(value, (int, float, str)):
+        return float(value)
+    expected = origin or hint
+    if not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool):
+        raise ValueError(f"{where} is {value!r}; {getattr(expected, '__name__', expected)} is needed")
+    return value

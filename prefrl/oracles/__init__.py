@@ -1,0 +1,16 @@
+"""Who answers queries, and how far to trust them."""
+
+from prefrl.oracles.annotators import AnnotatorReport, annotator_reports, estimate_errors
+from prefrl.oracles.base import Oracle
+from prefrl.oracles.scripted import ScriptedOracle
+from prefrl.oracles.synthetic import TEACHERS, SyntheticOracle
+
+__all__ = [
+    "TEACHERS",
+    "AnnotatorReport",
+    "Oracle",
+    "ScriptedOracle",
+    "SyntheticOracle",
+    "annotator_reports",
+    "estimate_errors",
+]

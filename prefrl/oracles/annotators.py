@@ -1,0 +1,152 @@
+"""How far each annotator can be trusted, from the answers alone.
+
+An answer about K segments is taken apart into its K (K - 1) / 2 pairs. A pair answered more than once, by
+one person on a repeated query or by several people, is the evidence: see `prefrl.oracles.dawid_skene`.
+A repeat is recognised by its segments, whichever query they came in and whichever side each was shown on.
+
+Ties and "can't tell" are left out of the error. They say that a difference is hard to see, not that an answer
+was flipped, and the loss has nothing to correct in them: noise leaves a target of one half where it is.
+Their shares are reported apart.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from prefrl.oracles.dawid_skene import Votes, error_interval, fit_errors
+from prefrl.types import LabelledQuery
+
+__all__ = ["AnnotatorReport", "annotator_reports", "estimate_errors"]
+
+_TWO_SIDED_95 = 1.959964
+
+
+@dataclass(frozen=True)
+class AnnotatorReport:
+    """One annotator's record. Intervals are at 95 %; shares are in [0, 1]."""
+
+    annotator: str
+    answers: int
+    """queries answered, "can't tell" included"""
+    repeats: int
+    """strict answers on a pair this annotator had answered strictly before"""
+    agreements: int
+    """repeats that named the same segment as the time before"""
+    error: float
+    """estimated probability that an answer is flipped, in [0, 0.5]; 0.05 before there is evidence"""
+    error_interval: tuple[float, float]
+    side_bias: float
+    """share of strict answers that went to the segment shown first; 0.5 without any"""
+    side_bias_interval: tuple[float, float]
+    cant_tell_share: float
+    tie_share: float
+    """share of answers that ranked every segment equal"""
+
+    @property
+    def is_side_biased(self) -> bool:
+        """True when chance alone would hardly give this preference for one side."""
+        low, high = self.side_bias_interval
+        return not low <= 0.5 <= high
+
+
+def estimate_errors(labelled: Sequence[LabelledQuery]) -> dict[str, float]:
+    """Every annotator's estimated probability of a flipped answer, in [0, 0.5], for the loss's noise term.
+
+    Combines repeats and questions that several people answered; without either, the prior's 0.05.
+    """
+    choices = _choices(labelled)
+    return dict(zip(choices.annotators, fit_errors(choices.votes).tolist(), strict=True))
+
+
+def annotator_reports(labelled: Sequence[LabelledQuery]) -> dict[str, AnnotatorReport]:
+    """A report on every annotator, by name; ``labelled`` in the order it was answered."""
+    choices = _choices(labelled)
+    errors = fit_errors(choices.votes)
+    return {name: _report(name, labelled, choices, errors) for name in choices.annotators}
+
+
+@dataclass(frozen=True)
+class _Choices:
+    """Strict choices between two segments, V of them."""
+
+    annotators: list[str]
+    votes: Votes
+    is_first_chosen: np.ndarray
+    """shape (V,) bool, True where the segment shown first was chosen"""
+
+
+def _choices(labelled: Sequence[LabelledQuery]) -> _Choices:
+    annotators = sorted({label.comparison.annotator for label in labelled})
+    number = {name: index for index, name in enumerate(annotators)}
+    questions: dict[tuple[str, str], int] = {}
+    rows = [
+        (questions.setdefault(pair, len(questions)), number[label.comparison.annotator], answer, is_first)
+        for label in labelled
+        for pair, answer, is_first in _pairs(label)
+    ]
+    question, annotator, answer, is_first = np.array(rows, np.int64).reshape(-1, 4).T
+    return _Choices(annotators, Votes(question, annotator, answer, len(annotators)), is_first.astype(bool))
+
+
+def _pairs(label: LabelledQuery) -> list[tuple[tuple[str, str], int, bool]]:
+    """Of each strict pair: its segment ids in order, which was chosen, whether that was shown first."""
+    found = []
+    ids = [segment.id for segment in label.query.segments]
+    for first, second in itertools.combinations(range(len(ids)), 2):
+        ranks = label.comparison.ranks
+        if ranks is None or ranks[first] == ranks[second] or ids[first] == ids[second]:
+            continue
+        is_first_chosen = ranks[first] < ranks[second]
+        is_in_order = ids[first] < ids[second]
+        pair = (ids[first], ids[second]) if is_in_order else (ids[second], ids[first])
+        found.append((pair, int(is_first_chosen != is_in_order), is_first_chosen))
+    return found
+
+
+def _report(
+    name: str, labelled: Sequence[LabelledQuery], choices: _Choices, errors: np.ndarray
+) -> AnnotatorReport:
+    index = choices.annotators.index(name)
+    own = choices.votes.annotator == index
+    comparisons = [label.comparison for label in labelled if label.comparison.annotator == name]
+    repeats, agreements = _repeats(choices.votes.question[own], choices.votes.answer[own])
+    first_chosen, strict = int(choices.is_first_chosen[own].sum()), int(own.sum())
+    return AnnotatorReport(
+        annotator=name,
+        answers=len(comparisons),
+        repeats=repeats,
+        agreements=agreements,
+        error=float(errors[index]),
+        error_interval=error_interval(choices.votes, errors, index),
+        side_bias=first_chosen / strict if strict else 0.5,
+        side_bias_interval=wilson_interval(first_chosen, strict),
+        cant_tell_share=sum(comparison.ranks is None for comparison in comparisons) / len(comparisons),
+        tie_share=sum(comparison.is_tie for comparison in comparisons) / len(comparisons),
+    )
+
+
+def _repeats(questions: np.ndarray, answers: np.ndarray) -> tuple[int, int]:
+    """How many of one annotator's answers follow another on the same question, and how many agree with it."""
+    last: dict[int, int] = {}
+    repeats = agreements = 0
+    for question, answer in zip(questions.tolist(), answers.tolist(), strict=True):
+        if question in last:
+            repeats += 1
+            agreements += last[question] == answer
+        last[question] = answer
+    return repeats, agreements
+
+
+def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
+    """95 % interval of a share (Wilson 1927); (0, 1) without trials."""
+    if trials == 0:
+        return 0.0, 1.0
+    share, z_squared = successes / trials, _TWO_SIDED_95**2
+    centre = (share + z_squared / (2 * trials)) / (1 + z_squared / trials)
+    spread = np.sqrt(z_squared * (share * (1 - share) / trials + z_squared / (4 * trials**2)))
+    half = float(spread) / (1 + z_squared / trials)
+    return max(0.0, centre - half), min(1.0, centre + half)

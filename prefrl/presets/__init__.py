@@ -1,0 +1,22 @@
+"""Named settings that are known to learn."""
+
+from __future__ import annotations
+
+import difflib
+
+from prefrl.presets.control import CONTROL
+from prefrl.presets.gridworlds import GRIDWORLDS
+from prefrl.presets.preset import Preset
+
+__all__ = ["PRESETS", "Preset", "get_preset"]
+
+PRESETS: dict[str, Preset] = CONTROL | GRIDWORLDS
+
+
+def get_preset(name: str) -> Preset:
+    """The preset of that name; raises ValueError with the nearest names if there is none."""
+    if name not in PRESETS:
+        near = difflib.get_close_matches(name, PRESETS, n=3)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(PRESETS)}"
+        raise ValueError(f"no preset is called {name!r}; {hint}")
+    return PRESETS[name]

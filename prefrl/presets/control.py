@@ -1,0 +1,62 @@
+"""Classic control."""
+
+from __future__ import annotations
+
+from prefrl.config import AgentConfig, EnvConfig, QueryConfig, RewardConfig, RunConfig, RuntimeConfig, ScheduleConfig
+from prefrl.presets.preset import Preset
+
+__all__ = ["CONTROL"]
+
+_PENDULUM = RunConfig(
+    # Episodes end by the clock alone, which leaks nothing.
+    env=EnvConfig("Pendulum-v1", num_envs=16, endless=False),
+    agent=AgentConfig(
+        "ppo",
+        hyperparameters={
+            "n_steps": 125,
+            "batch_size": 250,
+            "n_epochs": 10,
+            "gamma": 0.9,
+            "gae_lambda": 0.95,
+            "learning_rate": 1e-3,
+        },
+    ),
+    queries=QueryConfig(segment_steps=25),
+    schedule=ScheduleConfig(half_life_steps=20_000),
+    runtime=RuntimeConfig(max_label_lag=20),
+)
+
+_CARTPOLE = RunConfig(
+    env=EnvConfig("CartPole-v1", num_envs=8, endless=True, termination_penalty=10.0),
+    agent=AgentConfig(
+        "ppo",
+        hyperparameters={
+            "n_steps": 128,
+            "batch_size": 256,
+            "n_epochs": 10,
+            "gamma": 0.98,
+            "gae_lambda": 0.8,
+            "learning_rate": "lin_1e-3",
+            "clip_range": "lin_0.2",
+        },
+    ),
+    queries=QueryConfig(segment_steps=25),
+    reward=RewardConfig(),
+    schedule=ScheduleConfig(half_life_steps=20_000),
+    runtime=RuntimeConfig(max_label_lag=20),
+)
+
+_PENDULUM_SAC = RunConfig(
+    env=EnvConfig("Pendulum-v1", num_envs=1, endless=False),
+    agent=AgentConfig("sac", hyperparameters={"learning_rate": 1e-3, "learning_starts": 1000}),
+    schedule=ScheduleConfig(half_life_steps=10_000),
+    runtime=RuntimeConfig(max_label_lag=20),
+    labels=150,
+    steps=15_000,
+)
+
+CONTROL: dict[str, Preset] = {
+    "pendulum": Preset(_PENDULUM, "swing a pendulum up and hold it (Pendulum-v1, PPO)"),
+    "pendulum-sac": Preset(_PENDULUM_SAC, "the same with SAC, its replay buffer relabelled"),
+    "cartpole": Preset(_CARTPOLE, "balance a pole without being told when it fell (CartPole-v1, PPO)"),
+}

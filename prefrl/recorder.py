@@ -1,0 +1,117 @@
+"""Cuts the agents' experience into segments while it happens."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from prefrl.spaces import SpaceSpec
+from prefrl.types import Provenance, Segment
+
+__all__ = ["SegmentRecorder"]
+
+
+class SegmentRecorder:
+    """Cuts every environment's stream of steps into segments of equal length, end to end.
+
+    Episode ends do not cut: a segment may cross one (Christiano et al. 2017, section 2.2.1 hides them). Each
+    environment starts at an offset of its own, so that segments are not all aligned with resets.
+
+    Args:
+        observation_spec: layout of the observations.
+        action_spec: layout of the actions.
+        num_envs: environments stepped side by side, N.
+        segment_steps: length of a segment, T.
+        env_id: for the segments' provenance.
+        seed: likewise; also draws the offsets.
+    """
+
+    def __init__(
+        self,
+        observation_spec: SpaceSpec,
+        action_spec: SpaceSpec,
+        num_envs: int,
+        segment_steps: int,
+        env_id: str,
+        seed: int,
+    ) -> None:
+        if segment_steps < 1:
+            raise ValueError(f"segment_steps is {segment_steps}; a segment has at least 1 step")
+        shape = (segment_steps, num_envs)
+        self._observations = np.zeros((*shape, *observation_spec.shape), observation_spec.dtype)
+        self._actions = np.zeros((*shape, *action_spec.shape), action_spec.dtype)
+        self._true_rewards = np.zeros(shape, np.float32)
+        self._terminated = np.zeros(shape, bool)
+        self._truncated = np.zeros(shape, bool)
+        self._segment_steps = segment_steps
+        self._env_id, self._seed = env_id, seed
+        self._position = -np.random.default_rng(seed).permutation(num_envs) * segment_steps // num_envs
+        self._finished: list[Segment] = []
+        self._episodes: list[tuple[int, float, int]] = []
+        self.policy_step = 0
+        """environment steps recorded, over all environments; set it when a run continues"""
+        self.reward_version = 0
+        """version of the learned reward in force, for the segments' provenance"""
+
+    def record(
+        self,
+        observations: np.ndarray,
+        actions: np.ndarray,
+        true_rewards: np.ndarray,
+        terminated: np.ndarray,
+        truncated: np.ndarray,
+    ) -> None:
+        """Take one step of all environments.
+
+        Args:
+            observations: shape (N, *obs), encoded, before the action.
+            actions: shape (N, *act), encoded, as executed.
+            true_rewards: shape (N,).
+            terminated: shape (N,) bool.
+            truncated: shape (N,) bool.
+
+        Raises:
+            ValueError: when an observation, action or reward is not finite.
+        """
+        for name, array in (("observation", observations), ("action", actions), ("reward", true_rewards)):
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                bad = int(np.argmin(np.isfinite(array).reshape(len(array), -1).all(axis=1)))
+                raise ValueError(
+                    f"environment {bad} of {self._env_id} gave a {name} that is not finite "
+                    f"({array[bad]!r}) at step {self.policy_step}; mend the environment"
+                )
+        self.policy_step += len(true_rewards)
+        recording = np.flatnonzero(self._position >= 0)
+        position = self._position[recording]
+        self._observations[position, recording] = observations[recording]
+        self._actions[position, recording] = actions[recording]
+        self._true_rewards[position, recording] = true_rewards[recording]
+        self._terminated[position, recording] = terminated[recording]
+        self._truncated[position, recording] = truncated[recording]
+        self._position += 1
+        for env in np.flatnonzero(self._position == self._segment_steps):
+            self._finished.append(self._cut(int(env)))
+            self._position[env] = 0
+
+    def episode(self, true_return: float, length_steps: int) -> None:
+        """Note the end of an episode, for evaluation and for teachers that know how well the policy does."""
+        self._episodes.append((self.policy_step, true_return, length_steps))
+
+    def take_episodes(self) -> list[tuple[int, float, int]]:
+        """(policy step, true return, length in steps) of the episodes ended since the last call."""
+        episodes, self._episodes = self._episodes, []
+        return episodes
+
+    def take(self) -> list[Segment]:
+        """The segments finished since the last call, oldest first."""
+        finished, self._finished = self._finished, []
+        return finished
+
+    def _cut(self, env: int) -> Segment:
+        return Segment(
+            self._observations[:, env].copy(),
+            self._actions[:, env].copy(),
+            self._true_rewards[:, env].copy(),
+            self._terminated[:, env].copy(),
+            self._truncated[:, env].copy(),
+            Provenance(self._env_id, self._seed, self.policy_step, self.reward_version),
+        )

@@ -1,0 +1,38 @@
+"""The learned reward: losses, ensemble, training and the frozen result that agents use."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from prefrl.reward.followed_reward import FollowedReward
+    from prefrl.reward.learned_reward import LearnedReward
+    from prefrl.reward.split import is_validation_segment
+    from prefrl.reward.tensor_files import RewardFileError
+    from prefrl.reward.training import FitReport, RewardTrainer
+
+__all__ = [
+    "FitReport",
+    "FollowedReward",
+    "LearnedReward",
+    "RewardFileError",
+    "RewardTrainer",
+    "is_validation_segment",
+]
+
+_MODULES = {
+    "FitReport": "training",
+    "FollowedReward": "followed_reward",
+    "LearnedReward": "learned_reward",
+    "RewardFileError": "tensor_files",
+    "RewardTrainer": "training",
+    "is_validation_segment": "split",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Torch is loaded with the first name that needs it: choosing a segment's side does not.
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

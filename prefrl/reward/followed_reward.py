@@ -1,0 +1,99 @@
+"""A learned reward that takes new versions from a run as they are published."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from prefrl.reward.learned_reward import LearnedReward, latest_json
+from prefrl.reward.tensor_files import RewardFileError
+from prefrl.spaces import SpaceSpec
+from prefrl.types import Query, Segment
+
+__all__ = ["FollowedReward"]
+
+
+class FollowedReward:
+    """The newest reward of a run directory or ``reward/`` folder, with the interface of `LearnedReward`.
+
+    Raises:
+        RewardFileError: when the folder has no reward yet, or a version published there cannot be read.
+    """
+
+    def __init__(self, folder: str | Path, refresh_s: float = 5.0) -> None:
+        """Read the newest version; predictions look for a newer one at most every ``refresh_s`` seconds."""
+        self._folder = Path(folder)
+        if not self._folder.is_dir():
+            raise RewardFileError(f"only a folder can be followed, {folder} is none; load it without follow")
+        self._refresh_s = refresh_s
+        self._stamp = self._published()
+        self.current = LearnedReward.load(self._folder)
+        self._next_refresh_s = time.monotonic() + refresh_s
+
+    @property
+    def version(self) -> int:
+        """Version of the reward in use."""
+        return self.current.version
+
+    @property
+    def observation_spec(self) -> SpaceSpec:
+        """Layout of the observations."""
+        return self.current.observation_spec
+
+    @property
+    def action_spec(self) -> SpaceSpec:
+        """Layout of the actions."""
+        return self.current.action_spec
+
+    def refresh(self) -> bool:
+        """Take the newest version now; True when it is another one than before."""
+        self._next_refresh_s = time.monotonic() + self._refresh_s
+        stamp = self._published()
+        if stamp == self._stamp:
+            return False
+        before = self.version
+        try:
+            self.current = LearnedReward.load(self._folder)
+        except RewardFileError:
+            # A version may be replaced and removed between reading its name and its file; only then try again.
+            if self._published() == stamp:
+                raise
+            return False
+        self._stamp = stamp
+        return self.version != before
+
+    def predict(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
+        """See `LearnedReward.predict`."""
+        return self._fresh().predict(observations, actions)
+
+    def predict_members(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
+        """See `LearnedReward.predict_members`."""
+        return self._fresh().predict_members(observations, actions)
+
+    def segment_returns(self, segments: Sequence[Segment]) -> np.ndarray:
+        """See `LearnedReward.segment_returns`."""
+        return self._fresh().segment_returns(segments)
+
+    def preference_probabilities(self, queries: Sequence[Query]) -> np.ndarray:
+        """See `LearnedReward.preference_probabilities`."""
+        return self._fresh().preference_probabilities(queries)
+
+    def disagreement(self, queries: Sequence[Query]) -> np.ndarray:
+        """See `LearnedReward.disagreement`."""
+        return self._fresh().disagreement(queries)
+
+    def _fresh(self) -> LearnedReward:
+        if time.monotonic() >= self._next_refresh_s:
+            self.refresh()
+        return self.current
+
+    def _published(self) -> tuple[int, int] | None:
+        """What tells one ``latest.json`` from the next: its modification time, and its inode where time is coarse."""
+        try:
+            status = latest_json(self._folder).stat()
+        except FileNotFoundError:
+            return None
+        return status.st_mtime_ns, status.st_ino

@@ -1,0 +1,241 @@
+"""A trained reward as the agent uses it: frozen, versioned, normalised."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, overload
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from prefrl.config import RewardConfig, from_json, to_json
+from prefrl.reward.inputs import check_array, feature_tensor, observation_tensor
+from prefrl.reward.losses import preference_probability
+from prefrl.reward.networks import RewardNetwork, build_network
+from prefrl.reward.tensor_files import RewardFileError, read_tensors, write_tensors
+from prefrl.spaces import SpaceSpec
+from prefrl.types import Query, Segment
+
+if TYPE_CHECKING:
+    from prefrl.reward.followed_reward import FollowedReward
+
+__all__ = ["LearnedReward", "latest_file"]
+
+FORMAT = "prefrl-learned-reward"
+IMAGES_PER_CHUNK = 256
+VECTORS_PER_CHUNK = 8192
+
+
+class LearnedReward:
+    """An ensemble's reward r(o, a). Each member is normalised by itself, then they are averaged.
+
+    `predict` and `predict_members` are normalised, as the agent sees the reward; `segment_returns`,
+    `preference_probabilities` and `disagreement` are not, as the loss saw it: normalising would change what
+    preference the members predict. Source: Christiano et al. 2017, section 2.2.
+    """
+
+    def __init__(
+        self,
+        network: RewardNetwork,
+        member_mean: Tensor,
+        member_std: Tensor,
+        *,
+        version: int,
+        observation_spec: SpaceSpec,
+        action_spec: SpaceSpec,
+        config: RewardConfig,
+    ) -> None:
+        """Keep ``network`` as it is, in evaluation mode; ``member_mean`` and ``member_std`` are (E,), per step."""
+        self._network = network.eval().requires_grad_(False)
+        self._member_mean, self._member_std = member_mean, member_std
+        self.version = version
+        self.observation_spec, self.action_spec = observation_spec, action_spec
+        self.config = config
+
+    def predict(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
+        """Normalised reward of each step.
+
+        Args:
+            observations: shape (*lead, *obs), as `SpaceSpec.encode` lays them out.
+            actions: shape (*lead, *act), likewise.
+
+        Returns:
+            float32 of shape (*lead,); any leading dimensions, computed in chunks of bounded memory.
+
+        Raises:
+            ValueError: when the arrays do not fit the spaces the reward was trained on, or each other.
+        """
+        return np.asarray(self.predict_members(observations, actions).mean(axis=0))
+
+    def predict_members(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
+        """Normalised reward of each step by each member, float32 (E, *lead); see `predict`."""
+        check_array(self.observation_spec, observations, "observations")
+        check_array(self.action_spec, actions, "actions")
+        lead = observations.shape[: observations.ndim - len(self.observation_spec.shape)]
+        if actions.shape[: actions.ndim - len(self.action_spec.shape)] != lead:
+            raise ValueError(
+                f"observations of shape {observations.shape} and actions of {actions.shape} do not pair up"
+            )
+        rewards = self._raw_rewards(
+            observations.reshape(-1, *self.observation_spec.shape),
+            actions.reshape(-1, *self.action_spec.shape),
+        )
+        normalised = (rewards - self._member_mean[:, None]) / self._member_std[:, None] * self.config.std
+        return normalised.numpy().reshape(-1, *lead)
+
+    def segment_returns(self, segments: Sequence[Segment]) -> np.ndarray:
+        """Undiscounted return of each segment by each member, not normalised, float32 (E, C)."""
+        if not segments:
+            return np.zeros((self._network.num_members, 0), dtype=np.float32)
+        return np.concatenate(
+            [self._batch_returns(batch) for batch in self._segment_batches(segments)], axis=1
+        )
+
+    def preference_probabilities(self, queries: Sequence[Query]) -> np.ndarray:
+        """Probability of each segment to be the preferred one of its query, by each member.
+
+        Returns:
+            float32 (E, Q, K), K that of the largest query; places that a query does not have are 0.
+        """
+        # Queries of one pool share segments, which are evaluated once; identity spares hashing their content.
+        segments = {id(segment): segment for query in queries for segment in query.segments}
+        column = {key: number for number, key in enumerate(segments)}
+        returns = self.segment_returns(list(segments.values()))
+        items = max((len(query.segments) for query in queries), default=0)
+        by_query = np.full((len(returns), len(queries), items), -np.inf, dtype=np.float32)
+        for number, query in enumerate(queries):
+            by_query[:, number, : len(query.segments)] = returns[:, [column[id(s)] for s in query.segments]]
+        return preference_probability(torch.from_numpy(by_query)).numpy()
+
+    def disagreement(self, queries: Sequence[Query]) -> np.ndarray:
+        """How much the members differ on each query, float32 (Q,); what online queries are chosen by.
+
+        Half the sum over segments of the standard deviation, across members, of the probability to be preferred.
+        For a pair this is the standard deviation of the predicted preference (Christiano et al. 2017, 2.2.4).
+        """
+        return self.preference_probabilities(queries).std(axis=0).sum(axis=-1) / 2
+
+    def save(self, path: str | Path) -> None:
+        """Write a safetensors file, all of it or none."""
+        tensors = {f"network.{name}": tensor for name, tensor in self._network.state_dict().items()}
+        tensors |= {"member_mean": self._member_mean, "member_std": self._member_std}
+        header = {
+            "version": self.version,
+            "observation_spec": self.observation_spec.to_json(),
+            "action_spec": self.action_spec.to_json(),
+            "config": to_json(self.config),
+        }
+        write_tensors(Path(path), FORMAT, tensors, header)
+
+    @overload
+    @classmethod
+    def load(cls, path: str | Path, *, follow: Literal[False] = False) -> LearnedReward: ...
+    @overload
+    @classmethod
+    def load(cls, path: str | Path, *, follow: Literal[True]) -> FollowedReward: ...
+    @classmethod
+    def load(cls, path: str | Path, *, follow: bool = False) -> LearnedReward | FollowedReward:
+        """Read a reward file, or the newest version in a ``reward/`` folder or in a run directory that has one.
+
+        Args:
+            path: file or folder.
+            follow: for folders, return a `FollowedReward` that takes new versions as they come.
+
+        Raises:
+            RewardFileError: when there is none, or it is damaged, or of another kind or format version.
+        """
+        if follow:
+            from prefrl.reward.followed_reward import FollowedReward  # noqa: PLC0415 - it builds on this module
+
+            return FollowedReward(path)
+        path = Path(path)
+        return cls._read(latest_file(path) if path.is_dir() else path)
+
+    @classmethod
+    def _read(cls, path: Path) -> LearnedReward:
+        tensors, header = read_tensors(path, FORMAT)
+        observation_spec = SpaceSpec.from_json(header["observation_spec"])
+        action_spec = SpaceSpec.from_json(header["action_spec"])
+        config = from_json(RewardConfig, header["config"], where=f"{path}: config")
+        network = build_network(observation_spec, action_spec, config, torch.Generator())
+        weights = {
+            name.removeprefix("network."): t for name, t in tensors.items() if name.startswith("network.")
+        }
+        network.load_state_dict(weights)
+        return cls(
+            network,
+            tensors["member_mean"],
+            tensors["member_std"],
+            version=header["version"],
+            observation_spec=observation_spec,
+            action_spec=action_spec,
+            config=config,
+        )
+
+    @torch.inference_mode()
+    def _raw_rewards(self, observations: np.ndarray, actions: np.ndarray) -> Tensor:
+        size = IMAGES_PER_CHUNK if self.observation_spec.is_image else VECTORS_PER_CHUNK
+        chunks = [
+            self._network(
+                observation_tensor(self.observation_spec, observations[start : start + size]),
+                feature_tensor(self.action_spec, actions[start : start + size]),
+            )
+            for start in range(0, max(len(observations), 1), size)
+        ]
+        return torch.cat(chunks, dim=1)
+
+    def _segment_batches(self, segments: Sequence[Segment]) -> Iterator[list[Segment]]:
+        limit = IMAGES_PER_CHUNK if self.observation_spec.is_image else VECTORS_PER_CHUNK
+        batch: list[Segment] = []
+        steps = 0
+        for segment in segments:
+            if batch and steps + len(segment) > limit:
+                yield batch
+                batch, steps = [], 0
+            batch.append(segment)
+            steps += len(segment)
+        yield batch
+
+    def _batch_returns(self, segments: list[Segment]) -> np.ndarray:
+        for segment in segments:
+            check_array(self.observation_spec, segment.observations, "segment's observations")
+            check_array(self.action_spec, segment.actions, "segment's actions")
+        observations = np.concatenate([segment.observations for segment in segments])
+        rewards = self._raw_rewards(observations, np.concatenate([segment.actions for segment in segments]))
+        starts = np.cumsum([0, *(len(segment) for segment in segments[:-1])])
+        return np.add.reduceat(rewards.numpy(), starts, axis=1)
+
+
+def latest_file(folder: Path) -> Path:
+    """The file that ``latest.json`` names, in the folder or in its ``reward/``, with its checksum verified.
+
+    Raises:
+        RewardFileError: when there is none, or its content is not what ``latest.json`` says.
+    """
+    latest = latest_json(folder)
+    try:
+        entry = json.loads(latest.read_text())
+        file, sha256 = latest.parent / entry["file"], entry["sha256"]
+    except FileNotFoundError:
+        raise RewardFileError(f"{folder} has no learned reward yet: there is no {latest}") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RewardFileError(f"{latest} is damaged: {error!r}") from error
+    try:
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError as error:
+        raise RewardFileError(f"{latest} names {file.name}, which cannot be read: {error}") from error
+    if digest != sha256:
+        raise RewardFileError(
+            f"{file} is damaged: its SHA-256 is {digest[:12]}, {latest} says {str(sha256)[:12]}"
+        )
+    return file
+
+
+def latest_json(folder: Path) -> Path:
+    """Where the newest version is named: in ``reward/`` of a run directory, or in the folder itself."""
+    nested = folder / "reward"
+    return (nested if nested.is_dir() else folder) / "latest.json"

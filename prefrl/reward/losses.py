@@ -1,0 +1,157 @@
+"""Losses between predicted segment returns and ranked answers: pure functions of tensors.
+
+Every loss is per member and per query, shape (E, B), so that bootstrap weights can multiply it.
+Ranks start at 1, the best; equal ranks tie. ``noise`` (B,) is the share of an annotator's answers taken to be
+uniformly random, so an annotator who answers wrongly with probability e has noise 2e.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from prefrl.config import RewardConfig
+
+__all__ = [
+    "PreferenceLoss",
+    "bradley_terry_loss",
+    "margin_loss",
+    "pairwise_targets",
+    "plackett_luce_loss",
+    "preference_cross_entropy",
+    "preference_loss",
+    "preference_probability",
+    "segment_returns",
+]
+
+PreferenceLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""(returns (E, B, K), ranks (B, K), noise (B,)) -> loss (E, B)"""
+
+MAX_RANKED_ITEMS = 12
+"""of `plackett_luce_loss`, whose cost doubles with every item"""
+
+
+def preference_loss(config: RewardConfig) -> PreferenceLoss:
+    """The loss that ``config.loss`` names."""
+    return {
+        "bradley_terry": bradley_terry_loss,
+        "plackett_luce": plackett_luce_loss,
+        "margin": partial(margin_loss, margin=config.margin),
+    }[config.loss]
+
+
+def segment_returns(
+    rewards: Float[Tensor, "E B K T"], valid: Float[Tensor, "B K T"] | None = None
+) -> Float[Tensor, "E B K"]:
+    """Undiscounted sum of the predicted rewards of each segment; ``valid`` is 0 on padded steps, else 1."""
+    return (rewards if valid is None else rewards * valid).sum(dim=-1)
+
+
+def preference_probability(returns: Float[Tensor, "E B K"]) -> Float[Tensor, "E B K"]:
+    """Probability that each segment is the preferred one of its query (Christiano et al. 2017, eq. 1)."""
+    return returns.softmax(dim=-1)
+
+
+def preference_cross_entropy(
+    difference: Float[Tensor, "*batch"], target: Float[Tensor, "*#batch"], noise: Float[Tensor, "*#batch"]
+) -> Float[Tensor, "*batch"]:
+    """Cross-entropy of P' = (1 - noise) P + noise / 2 with a soft target, where P = sigma(difference).
+
+    The mixture is taken in log space, so that it stays exact where P underflows (Christiano et al. 2017,
+    section 2.2.3: a labeller errs uniformly at random on 10% of the pairs, which is noise .1).
+    """
+    sound, random = torch.log1p(-noise), torch.log(noise / 2)
+    log_first = torch.logaddexp(sound + F.logsigmoid(difference), random)
+    log_second = torch.logaddexp(sound + F.logsigmoid(-difference), random)
+    return -(target * log_first + (1 - target) * log_second)
+
+
+def pairwise_targets(ranks: Int[Tensor, "B K"]) -> Float[Tensor, "B P"]:
+    """Preference for the first of each of the P = C(K, 2) pairs: 1 when it is ranked better, .5 on a tie, else 0."""
+    first, second = _pairs(ranks)
+    return (torch.sign(second - first) + 1).to(torch.get_default_dtype()) / 2
+
+
+def bradley_terry_loss(
+    returns: Float[Tensor, "E B K"], ranks: Int[Tensor, "B K"], noise: Float[Tensor, "B"]
+) -> Float[Tensor, "E B"]:
+    """Mean cross-entropy over all C(K, 2) pairs of a query; every pair has the annotator's noise.
+
+    Source: Christiano et al. 2017, eq. 1-2; over the pairs of a ranking, Ouyang et al. 2022, eq. 1.
+    """
+    first, second = _pairs(returns)
+    return preference_cross_entropy(first - second, pairwise_targets(ranks), noise[:, None]).mean(dim=-1)
+
+
+def plackett_luce_loss(
+    returns: Float[Tensor, "E B K"], ranks: Int[Tensor, "B K"], noise: Float[Tensor, "B"]
+) -> Float[Tensor, "E B"]:
+    """Negative log-likelihood of the ranking as K successive choices of the best among those left.
+
+    Each choice is uniformly random with probability ``noise``. A tie stands for all the orders it leaves open,
+    with equal weight: the loss is the exact average over them. So at K = 2 this is `bradley_terry_loss`.
+
+    Raises:
+        ValueError: when a query has more than `MAX_RANKED_ITEMS` segments.
+    """
+    items = returns.shape[-1]
+    if items > MAX_RANKED_ITEMS:
+        raise ValueError(
+            f"the Plackett-Luce loss ranks at most {MAX_RANKED_ITEMS} segments a query, got {items}; "
+            "take the bradley_terry loss"
+        )
+    left = _nonempty_subsets(items)
+    log_choice = returns[:, :, None].masked_fill(~left, -torch.inf).log_softmax(dim=-1)
+    # Items already taken have weight 0 below, but a gradient through -inf would still be NaN.
+    log_choice = log_choice.masked_fill(~left, 0.0)
+    random = torch.log(noise[:, None] / left.sum(dim=-1))
+    log_choice = torch.logaddexp(torch.log1p(-noise)[:, None, None] + log_choice, random[:, :, None])
+    return -(_choice_weights(ranks, left) * log_choice).sum(dim=(-2, -1))
+
+
+def margin_loss(
+    returns: Float[Tensor, "E B K"], ranks: Int[Tensor, "B K"], noise: Float[Tensor, "B"], *, margin: float
+) -> Float[Tensor, "E B"]:
+    """Margin ranking (hinge) loss, the mean of max(0, margin - dr) over all pairs, dr = better minus worse.
+
+    A tied pair costs |dr|, the hinge at margin 0 in both directions. The hinge has no probability to mix noise
+    into: a query counts with weight 1 - noise instead, so that answers at chance carry nothing here either.
+    """
+    first, second = _pairs(returns)
+    sign = 2 * pairwise_targets(ranks) - 1
+    hinge = F.relu(margin - sign * (first - second))
+    return (1 - noise) * torch.where(sign == 0, (first - second).abs(), hinge).mean(dim=-1)
+
+
+def _pairs(values: Tensor) -> tuple[Tensor, Tensor]:
+    first, second = torch.triu_indices(values.shape[-1], values.shape[-1], offset=1, device=values.device)
+    return values[..., first], values[..., second]
+
+
+def _nonempty_subsets(items: int) -> Tensor:
+    codes = torch.arange(1, 2**items)
+    return (codes[:, None] >> torch.arange(items)) & 1 == 1
+
+
+def _choice_weights(ranks: Tensor, left: Tensor) -> Tensor:
+    """Probability (B, S, K) that, ties broken at random, item k is chosen while exactly the items of S are left."""
+    unreachable = torch.iinfo(ranks.dtype).max
+    leading_rank = ranks[:, None].masked_fill(~left, unreachable).amin(dim=-1, keepdim=True)
+    is_leading = ranks[:, None] == leading_rank
+    num_tied = is_leading.sum(dim=-1)
+    candidates = is_leading & left
+    num_left = candidates.sum(dim=-1)
+    holds_all_worse = (left | (ranks[:, None] <= leading_rank)).all(dim=-1)
+    # Random tie-breaking leaves each of the C(tied, left) sets equally likely, and each candidate next.
+    probability = holds_all_worse / (_binomial(num_tied, num_left) * num_left)
+    return candidates * probability[..., None]
+
+
+def _binomial(n: Tensor, k: Tensor) -> Tensor:
+    n, k = n.to(torch.get_default_dtype()), k.to(torch.get_default_dtype())
+    return torch.exp(torch.lgamma(n + 1) - torch.lgamma(k + 1) - torch.lgamma(n - k + 1)).round()

@@ -1,0 +1,320 @@
+"""Fits the reward ensemble to comparisons."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from prefrl.config import RewardConfig, to_json
+from prefrl.reward.dataset import ComparisonDataset, Minibatch
+from prefrl.reward.learned_reward import LearnedReward
+from prefrl.reward.losses import preference_loss, preference_probability, segment_returns
+from prefrl.reward.metrics import accuracy
+from prefrl.reward.networks import MLPEnsemble, build_network
+from prefrl.reward.tensor_files import RewardFileError, read_tensors, write_tensors
+from prefrl.spaces import SpaceSpec
+from prefrl.types import LabelledQuery
+
+__all__ = ["FitReport", "RewardTrainer"]
+
+logger = logging.getLogger(__name__)
+
+FORMAT = "prefrl-reward-training"
+L2_FACTOR = 1.1
+"""the L2 weight is multiplied or divided by this, once an epoch"""
+L2_LIMITS = (1e-8, 1.0)
+LOSS_RATIO = (1.1, 1.5)
+"""validation loss over training loss that the L2 weight is adapted to: Christiano et al. 2017, section 2.2.3"""
+
+
+@dataclass(frozen=True)
+class FitReport:
+    """What one call of `RewardTrainer.fit` came to; a figure there was no data for is None."""
+
+    epochs: int
+    """epochs run"""
+    train_loss: float | None
+    """mean over members of the last epoch's loss, without the L2 penalty"""
+    out_of_bag_loss: float | None
+    """the same on the comparisons a member was not trained on (on those held out, when there is no bootstrap)"""
+    train_accuracy: float | None
+    """share of the training pairs that the ensemble's mean preference gets right, ties left out"""
+    validation_accuracy: float | None
+    """the same on the pairs held out"""
+    validation_pairs: int
+    """pairs held out, ties left out"""
+    l2: float
+    """weight of the L2 penalty, mean over members"""
+    diverged: bool
+    """True when a loss or weight was not finite: the epoch was undone and the fit ended"""
+
+
+class RewardTrainer:
+    """The ensemble, its optimiser and its data. Goes on from where it is (warm start) at each `fit`.
+
+    The same comparisons and seed give the same weights bit for bit; the global random state is not touched.
+    The MLP's input statistics are those of the labelled segments at the first fit, taken anew each time their
+    steps have doubled: seldom enough that a warm start stays one.
+    """
+
+    def __init__(
+        self, observation_spec: SpaceSpec, action_spec: SpaceSpec, config: RewardConfig, seed: int
+    ) -> None:
+        """Initialise the ensemble; raises ValueError when the network does not fit the observations."""
+        self._observation_spec, self._action_spec, self._config = observation_spec, action_spec, config
+        self._generator = torch.Generator().manual_seed(seed)
+        self._dataset = ComparisonDataset(observation_spec, action_spec, config, seed)
+        self._network = build_network(observation_spec, action_spec, config, self._generator)
+        self._loss = preference_loss(config)
+        self._l2 = torch.full((config.members,), config.l2)
+        self._optimizer = self._new_optimizer()
+
+    @property
+    def num_labels(self) -> int:
+        """Comparisons in use, training and held out: the newest, without "can't tell"."""
+        return len(self._dataset)
+
+    def update(self, labelled: Sequence[LabelledQuery]) -> None:
+        """Take in comparisons, new ones or all again; see `ComparisonDataset.update`.
+
+        Raises:
+            ValueError: when a segment is not one of the spaces the trainer was made for.
+        """
+        self._dataset.update(labelled)
+
+    def fit(
+        self,
+        epochs: int,
+        annotator_error: Mapping[str, float] | None = None,
+        on_epoch: Callable[[int], None] | None = None,
+    ) -> FitReport:
+        """Train for ``epochs`` passes over the comparisons.
+
+        Args:
+            epochs: passes.
+            annotator_error: probability of a wrong answer by annotator, noise 2e in the loss; those not named
+                have ``config.label_noise``.
+            on_epoch: called after each epoch with the number of epochs done.
+        """
+        noise_of = {name: min(1.0, 2 * error) for name, error in (annotator_error or {}).items()}
+        losses, done, diverged = None, 0, False
+        if self._dataset.num_training:
+            self._standardise_inputs()
+        while self._dataset.num_training and done < epochs:
+            before = {name: tensor.clone() for name, tensor in self._network.state_dict().items()}
+            latest = self._train_epoch(noise_of)
+            if not self._is_finite(latest):
+                self._undo_epoch(before)
+                diverged = True
+                break
+            losses, done = latest, done + 1
+            if self._config.adaptive_l2:
+                self._adapt_l2(losses)
+            if on_epoch is not None:
+                on_epoch(done)
+        return self._report(losses, done, diverged)
+
+    def snapshot(self, version: int) -> LearnedReward:
+        """A frozen copy, each member normalised over all steps of the labelled segments.
+
+        Raises:
+            ValueError: when there are no comparisons to normalise on.
+        """
+        if not len(self._dataset):
+            raise ValueError("the reward is normalised on labelled segments, and there are none yet")
+        network = build_network(self._observation_spec, self._action_spec, self._config, torch.Generator())
+        network.load_state_dict(self._network.state_dict())
+        mean, std = self._member_statistics()
+        return LearnedReward(
+            network,
+            mean,
+            std,
+            version=version,
+            observation_spec=self._observation_spec,
+            action_spec=self._action_spec,
+            config=self._config,
+        )
+
+    def save_state(self, path: str | Path) -> None:
+        """Write everything but the comparisons, so that a restarted process goes on bit for bit."""
+        write_tensors(Path(path), FORMAT, self.state_dict(), self._description())
+
+    def load_state(self, path: str | Path) -> None:
+        """Go on from what `save_state` wrote.
+
+        Raises:
+            RewardFileError: when the file is missing, damaged or of another kind, or from other spaces or settings.
+        """
+        tensors, description = read_tensors(Path(path), FORMAT)
+        for name, value in self._description().items():
+            if description.get(name) != value:
+                raise RewardFileError(
+                    f"{path} was trained with {name} {description.get(name)}, this run has {value}"
+                )
+        self.load_state_dict(tensors)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Weights, optimiser, L2 weights and random state, by name."""
+        state = {f"network.{name}": tensor for name, tensor in self._network.state_dict().items()}
+        for index, moments in self._optimizer.state_dict()["state"].items():
+            state |= {f"adam.{index}.{name}": tensor for name, tensor in moments.items()}
+        return {name: tensor.clone() for name, tensor in state.items()} | {
+            "l2": self._l2.clone(),
+            "random_state": self._generator.get_state(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Inverse of `state_dict`, for a trainer of the same spaces and settings."""
+        parts: dict[str, dict[str, Tensor]] = {"network": {}, "adam": {}}
+        for name, tensor in state.items():
+            kind, _, rest = name.partition(".")
+            if rest:
+                parts[kind][rest] = tensor
+        self._network.load_state_dict(parts["network"])
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in parts["adam"].items():
+            index, _, moment = name.partition(".")
+            moments.setdefault(int(index), {})[moment] = tensor.clone()
+        self._optimizer = self._new_optimizer()
+        self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": moments})
+        self._l2 = state["l2"].clone()
+        self._generator.set_state(state["random_state"])
+
+    def _description(self) -> dict[str, object]:
+        specs = {"observations": self._observation_spec, "actions": self._action_spec}
+        # Through JSON, so that it compares equal to what was read from a file.
+        described = {name: json.loads(json.dumps(spec.to_json())) for name, spec in specs.items()}
+        return {**described, "config": to_json(self._config)}
+
+    def _new_optimizer(self) -> torch.optim.Adam:
+        return torch.optim.Adam(self._network.parameters(), lr=self._config.learning_rate)
+
+    def _standardise_inputs(self) -> None:
+        network, steps = self._network, self._dataset.segments.num_steps
+        if isinstance(network, MLPEnsemble) and steps >= 2 * int(network.input_steps):
+            network.set_input_statistics(self._dataset.segments.step_batches())
+
+    def _train_epoch(self, noise_of: Mapping[str, float]) -> EpochLosses:
+        self._network.train()
+        sums = EpochLosses.zeros(self._config.members)
+        batches = self._dataset.minibatches(validation=False, noise_of=noise_of, generator=self._generator)
+        for batch in batches:
+            loss = self._loss(self._returns(batch), batch.ranks, batch.noise)
+            # Divided by the number of queries, not by the sum of the weights: Poisson weights have mean 1.
+            objective = (batch.weights * loss).mean(dim=1) + self._l2 * self._network.squared_weights()
+            self._optimizer.zero_grad()
+            objective.sum().backward()
+            self._optimizer.step()
+            sums.add(loss.detach(), batch.weights)
+        if not self._config.bootstrap:
+            self._add_held_out(sums, noise_of)
+        return sums
+
+    def _returns(self, batch: Minibatch) -> Tensor:
+        rewards = self._network(batch.observations, batch.actions, self._generator)
+        return segment_returns(rewards.view(len(rewards), *batch.ranks.shape, batch.num_steps), batch.valid)
+
+    @torch.no_grad()
+    def _add_held_out(self, sums: EpochLosses, noise_of: Mapping[str, float]) -> None:
+        self._network.eval()
+        for batch in self._dataset.minibatches(validation=True, noise_of=noise_of):
+            loss = self._loss(self._returns(batch), batch.ranks, batch.noise)
+            sums.add(loss, torch.zeros_like(loss))
+
+    def _is_finite(self, losses: EpochLosses) -> bool:
+        tensors = [losses.training, *self._network.state_dict().values()]
+        return all(bool(tensor.isfinite().all()) for tensor in tensors)
+
+    def _undo_epoch(self, before: Mapping[str, Tensor]) -> None:
+        logger.warning("the reward's loss or weights were not finite: the epoch was undone and the fit ended")
+        self._network.load_state_dict(before)
+        self._optimizer = self._new_optimizer()
+
+    def _adapt_l2(self, losses: EpochLosses) -> None:
+        low, high = LOSS_RATIO
+        ratio = losses.validation / losses.training
+        # A ratio that is NaN, for want of validation data, changes nothing.
+        exponent = (ratio > high).float() - (ratio < low).float()
+        self._l2 = (self._l2 * L2_FACTOR**exponent).clamp(*L2_LIMITS)
+
+    @torch.no_grad()
+    def _accuracy(self, *, validation: bool) -> tuple[float | None, int]:
+        self._network.eval()
+        right, pairs = 0.0, 0
+        for batch in self._dataset.minibatches(validation=validation, noise_of={}):
+            # The members' scales differ, so their votes are probabilities, not returns.
+            scores = preference_probability(self._returns(batch)).mean(dim=0)
+            share, count = accuracy(scores.numpy(), batch.ranks.numpy())
+            right, pairs = right + (share * count if count else 0.0), pairs + count
+        return (right / pairs if pairs else None), pairs
+
+    @torch.no_grad()
+    def _member_statistics(self) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation (E,) of each member's reward, 1 for a constant one."""
+        self._network.eval()
+        batches = self._dataset.segments.step_batches()
+        rewards = torch.cat(
+            [self._network(observations, actions) for observations, actions in batches], dim=1
+        )
+        mean, std = rewards.double().mean(dim=1), rewards.double().std(dim=1, correction=0)
+        # Less than this is float32 rounding, which dividing would make the whole reward.
+        is_constant = std <= 1e-6 * mean.abs().clamp(min=1.0)
+        return mean.float(), torch.where(is_constant, torch.ones_like(std), std).float()
+
+    def _report(self, losses: EpochLosses | None, epochs: int, diverged: bool) -> FitReport:
+        train_accuracy, _ = self._accuracy(validation=False)
+        validation_accuracy, pairs = self._accuracy(validation=True)
+        return FitReport(
+            epochs=epochs,
+            train_loss=None if losses is None else _finite_mean(losses.training),
+            out_of_bag_loss=None if losses is None else _finite_mean(losses.validation),
+            train_accuracy=train_accuracy,
+            validation_accuracy=validation_accuracy,
+            validation_pairs=pairs,
+            l2=float(self._l2.mean()),
+            diverged=diverged,
+        )
+
+
+@dataclass
+class EpochLosses:
+    """Each member's losses over an epoch: on its bootstrap sample, and on what it leaves out."""
+
+    training_sum: Tensor
+    training_weight: Tensor
+    validation_sum: Tensor
+    validation_weight: Tensor
+
+    @classmethod
+    def zeros(cls, members: int) -> EpochLosses:
+        """No losses yet."""
+        return cls(*(torch.zeros(members) for _ in range(4)))
+
+    def add(self, loss: Tensor, weights: Tensor) -> None:
+        """Take in a minibatch's loss (E, B) and bootstrap weights (E, B); weight 0 is validation."""
+        is_left_out = weights == 0
+        self.training_sum += (weights * loss).sum(dim=1)
+        self.training_weight += weights.sum(dim=1)
+        self.validation_sum += (is_left_out * loss).sum(dim=1)
+        self.validation_weight += is_left_out.sum(dim=1)
+
+    @property
+    def training(self) -> Tensor:
+        """Mean loss (E,) of the bootstrap samples; 0 where a member drew nothing."""
+        return self.training_sum / self.training_weight.clamp(min=1.0)
+
+    @property
+    def validation(self) -> Tensor:
+        """Mean loss (E,) of the comparisons left out; NaN where there are none."""
+        return self.validation_sum / self.validation_weight
+
+
+def _finite_mean(values: Tensor) -> float | None:
+    finite = values[values.isfinite()]
+    return float(finite.mean()) if len(finite) else None

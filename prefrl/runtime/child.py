@@ -1,0 +1,100 @@
+"""One worker in a process of its own: ``python -m prefrl.runtime.child ROLE RUN FACTORY``.
+
+The processes share the run directory and nothing else, so any of them can be killed and started again, by the
+launcher or by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+import threading
+import traceback
+from pathlib import Path
+from typing import cast
+
+import torch
+from filelock import FileLock, Timeout
+
+from prefrl.run_dir import RunDir
+from prefrl.runtime.topology import ROLES, AgentFactory, Worker, make_worker
+from prefrl.store import Store
+from prefrl.workers import PolicyWorker, Pulse, StopFlag
+
+__all__ = ["main"]
+
+_IDLE_S = 0.02
+_LOCK_POLL_S = 0.2
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one worker until it is finished or asked to stop; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m prefrl.runtime.child")
+    parser.add_argument("role", choices=ROLES)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("factory", help="module:function that builds the agent")
+    parser.add_argument("--threads", type=int, default=1, help="torch threads of this process")
+    parser.add_argument("--supervised", action="store_true", help="end when standard input closes")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    stop = StopFlag()
+    signal.signal(signal.SIGTERM, stop.set)
+    # Ctrl-C reaches every process of the terminal; supervised ones wait for the launcher's word.
+    signal.signal(signal.SIGINT, signal.SIG_IGN if options.supervised else stop.set)
+    if options.supervised:
+        threading.Thread(target=_stop_with_parent, args=(stop,), daemon=True).start()
+    run = RunDir.open(options.run)
+    with Store.open(run.store) as store:
+        pulse = Pulse(store, options.role)
+        try:
+            return _work(options.role, run, options.factory, stop, pulse)
+        except Exception as error:
+            traceback.print_exc()
+            pulse.beat("failed", f"{type(error).__name__}: {error}")
+            return 1
+
+
+def _work(role: str, run: RunDir, factory: str, stop: StopFlag, pulse: Pulse) -> int:
+    lock = FileLock(run.lock(role))
+    while not stop.is_set:
+        try:
+            lock.acquire(timeout=0)
+            break
+        except Timeout:
+            # A process of an earlier launch may still be on its way out.
+            pulse.beat("waiting", f"another process is this run's {role}")
+            stop.sleep(_LOCK_POLL_S)
+    else:
+        return 0
+    pulse.beat("starting")
+    worker = make_worker(role, run, _load(factory), stop)
+    _run_worker(worker, stop)
+    if stop.is_set and isinstance(worker, PolicyWorker) and not worker.finished:
+        worker.save()
+    pulse.beat("finished" if worker.finished else "stopped")
+    return 0
+
+
+def _run_worker(worker: Worker, stop: StopFlag) -> None:
+    while not worker.finished and not stop.is_set:
+        if not worker.step():
+            stop.sleep(_IDLE_S)
+
+
+def _load(reference: str) -> AgentFactory:
+    module, _, name = reference.partition(":")
+    return cast(AgentFactory, getattr(importlib.import_module(module), name))
+
+
+def _stop_with_parent(stop: StopFlag) -> None:
+    """The launcher holds the other end of standard input; it closes when the launcher ends, however it ends."""
+    while os.read(sys.stdin.fileno(), 1):
+        pass
+    stop.set()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

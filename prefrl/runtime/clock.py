@@ -1,0 +1,35 @@
+"""Counts the seconds a run has been worked on, over all its launches."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+from prefrl.run_dir import RunDir
+from prefrl.store import Store
+
+__all__ = ["WallClock"]
+
+
+class WallClock:
+    """Keeps the counter ``wall_s`` in the store; it stands still once the agent has taken its last step."""
+
+    def __init__(self, run: RunDir) -> None:
+        self._store = Store.open(run.store)
+        self._last_s = time.monotonic()
+
+    def tick(self) -> None:
+        """Add the time since the last tick."""
+        now_s = time.monotonic()
+        counters = self._store.counters()
+        if not counters.get("trained"):
+            self._store.set_counters({"wall_s": counters.get("wall_s", 0.0) + now_s - self._last_s})
+        self._last_s = now_s
+
+    def __enter__(self) -> WallClock:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._store.close()

@@ -1,0 +1,146 @@
+"""Each worker in a process of its own, supervised."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+
+from prefrl.run_dir import RunDir
+from prefrl.runtime.clock import WallClock
+from prefrl.runtime.lock import exclusive_launch
+from prefrl.runtime.result import Result, write_result
+from prefrl.store import Store
+
+__all__ = ["ProcessLauncher", "RunFailedError", "threads_by_role"]
+
+_ROLES = ("policy", "oracle", "reward")
+_TICK_S = 0.1
+_FIRST_BACK_OFF_S = 0.5
+_GRACE_S = 30.0
+_HEALTHY_S = 30.0
+
+
+class RunFailedError(RuntimeError):
+    """A worker kept failing."""
+
+
+def threads_by_role(cores: int) -> dict[str, int]:
+    """Torch threads for each worker; together no more than the cores, but at least one each.
+
+    Oracle work is small. Where threads of two processes share a core they spin against each other.
+    """
+    spare = max(cores - 1, 2)
+    return {"policy": spare - spare // 2, "oracle": 1, "reward": spare // 2}
+
+
+@dataclass
+class _Child:
+    role: str
+    process: subprocess.Popen[bytes]
+    started_s: float
+    failures: int = 0
+    restart_s: float | None = None
+    """when to start it again, on the monotonic clock; None while it runs"""
+
+    def back_off(self) -> None:
+        """Plan the restart: at once after a long healthy life, later after each quick failure."""
+        now_s = time.monotonic()
+        self.failures = 0 if now_s - self.started_s > _HEALTHY_S else self.failures + 1
+        self.restart_s = now_s + _FIRST_BACK_OFF_S * 2 ** max(self.failures - 1, 0)
+
+
+class ProcessLauncher:
+    """Starts the three workers of a run, restarts those that die, and gathers the result.
+
+    Args:
+        run: made by `RunDir.create`, or left by an earlier launch.
+        factory: ``module:function`` that builds the agent, see `prefrl.runtime.topology.AgentFactory`.
+        on_tick: called ten times a second, to show progress.
+    """
+
+    def __init__(self, run: RunDir, factory: str, on_tick: Callable[[], None] = lambda: None) -> None:
+        self._run, self._factory, self._on_tick = run, factory, on_tick
+        self._config = run.config()
+        self._children: dict[str, _Child] = {}
+        self._is_stopping = False
+
+    def stop(self) -> None:
+        """End the workers at the next good moment; the agent is saved first."""
+        self._is_stopping = True
+
+    def launch(self) -> Result | None:
+        """Run until all three have finished; None when stopped before.
+
+        Raises:
+            RunFailedError: when a worker failed more often in a row than ``runtime.max_restarts``.
+            RunDirError: when another launcher holds the run.
+        """
+        with exclusive_launch(self._run), WallClock(self._run) as clock, self:
+            self._children = {role: self._start(role) for role in _ROLES}
+            while self._children and not self._is_stopping:
+                self._supervise()
+                clock.tick()
+                self._on_tick()
+                time.sleep(_TICK_S)
+        return None if self._is_stopping else write_result(self._run)
+
+    def _start(self, role: str, failures: int = 0) -> _Child:
+        threads = threads_by_role(os.cpu_count() or 1)[role]
+        command = [sys.executable, "-m", "prefrl.runtime.child", role, str(self._run.path), self._factory]
+        # OpenMP reads its variable when torch is loaded, before any call could set the number.
+        environment = os.environ | {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+        with self._run.log(role).open("ab") as log:
+            process = subprocess.Popen(
+                [*command, "--threads", str(threads), "--supervised"],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                env=environment,
+            )
+        return _Child(role, process, time.monotonic(), failures)
+
+    def _supervise(self) -> None:
+        for role, child in list(self._children.items()):
+            if child.restart_s is not None:
+                if time.monotonic() >= child.restart_s:
+                    self._children[role] = self._start(role, child.failures)
+                continue
+            status = child.process.poll()
+            if status == 0:
+                del self._children[role]
+            elif status is not None:
+                child.back_off()
+                if child.failures > self._config.runtime.max_restarts:
+                    raise RunFailedError(self._why(child))
+
+    def _why(self, child: _Child) -> str:
+        with Store.open(self._run.store) as store:
+            said = next((w.detail for w in store.workers() if w.name == child.role and w.state == "failed"), "")
+        return (
+            f"the {child.role} process failed {child.failures} times in a row"
+            f"{f' ({said})' if said else f' (exit status {child.process.returncode})'}; "
+            f"its log is {self._run.log(child.role)}; once mended, `prefrl resume {self._run.path}` goes on"
+        )
+
+    def __enter__(self) -> ProcessLauncher:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End whatever still runs: a word, thirty seconds, then the kill."""
+        living = [child.process for child in self._children.values() if child.process.poll() is None]
+        for process in living:
+            process.terminate()
+        deadline_s = time.monotonic() + _GRACE_S
+        for process in living:
+            try:
+                process.wait(max(0.0, deadline_s - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()

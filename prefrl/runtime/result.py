@@ -1,0 +1,68 @@
+"""What a finished run comes to: ``result.json``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from prefrl.run_dir import RunDir, write_json_atomic
+from prefrl.store import Store
+from prefrl.types import Evaluation
+
+__all__ = ["Result", "read_result", "write_result"]
+
+
+@dataclass(frozen=True)
+class Result:
+    """The outcome of a run. Returns are true returns of whole episodes in the ordinary environment."""
+
+    env_id: str
+    seed: int
+    steps: int
+    """agent steps really taken, over all environments"""
+    labels: int
+    """comparisons given; "can't tell" not counted"""
+    true_return_mean: float
+    true_return_std: float
+    episodes: int
+    wall_s: float
+    """seconds from launch to the agent's last step, start of processes included, evaluation not"""
+    steps_per_s: float
+    reward_accuracy_validation: float | None
+    """share of held-out comparisons that the last learned reward gets right; None when none was held out"""
+    reward_version: int
+    optimal_return: float | None = None
+    """exact optimum of the mean return, where the environment knows it"""
+
+
+def write_result(run: RunDir) -> Result:
+    """Gather the result from the run directory and write ``result.json``."""
+    config = run.config()
+    evaluation = Evaluation(**json.loads(run.evaluation.read_text()))
+    with Store.open(run.store) as store:
+        counters, counts = store.counters(), store.counts()
+    steps, wall_s = int(counters["policy_step"]), counters.get("wall_s", 0.0)
+    accuracy = counters.get("reward_accuracy_validation", -1.0)
+    result = Result(
+        env_id=config.env.id,
+        seed=config.seed,
+        steps=steps,
+        labels=counts.labels,
+        true_return_mean=float(np.mean(evaluation.true_returns)),
+        true_return_std=float(np.std(evaluation.true_returns)),
+        episodes=len(evaluation.true_returns),
+        wall_s=round(wall_s, 3),
+        steps_per_s=round(steps / wall_s, 1) if wall_s else 0.0,
+        reward_accuracy_validation=accuracy if accuracy >= 0 else None,
+        reward_version=int(counters.get("reward_version", 0)),
+        optimal_return=evaluation.optimal_return,
+    )
+    write_json_atomic(run.result, asdict(result))
+    return result
+
+
+def read_result(run: RunDir) -> Result | None:
+    """The result of a finished run; None before."""
+    return Result(**json.loads(run.result.read_text())) if run.result.exists() else None

@@ -1,0 +1,48 @@
+"""Everything in one process, in a fixed order: reproducible bit for bit from the seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from prefrl.run_dir import RunDir
+from prefrl.runtime.clock import WallClock
+from prefrl.runtime.lock import exclusive_launch
+from prefrl.runtime.result import Result, write_result
+from prefrl.runtime.topology import AgentFactory, make_serial
+from prefrl.workers import StopFlag
+
+__all__ = ["SerialLauncher"]
+
+
+class SerialLauncher:
+    """Runs a run directory to its end within this process.
+
+    Args:
+        run: made by `RunDir.create`, or left by an earlier launch.
+        build_agent: the agent's factory.
+        on_tick: called between rollouts, to show progress.
+    """
+
+    def __init__(self, run: RunDir, build_agent: AgentFactory, on_tick: Callable[[], None] = lambda: None) -> None:
+        self._run, self._build_agent, self._on_tick = run, build_agent, on_tick
+        self.stop = StopFlag()
+        """set it to end after the current rollout"""
+
+    def launch(self) -> Result | None:
+        """Run until finished; None when stopped before."""
+        torch.set_num_threads(1)
+        with exclusive_launch(self._run), WallClock(self._run) as clock:
+            worker = make_serial(self._run, self._build_agent, self.stop)
+            try:
+                while not worker.finished and not self.stop.is_set:
+                    worker.step()
+                    clock.tick()
+                    self._on_tick()
+                if not worker.finished:
+                    worker.save()
+                    return None
+            finally:
+                worker.close()
+        return write_result(self._run)

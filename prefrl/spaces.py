@@ -1,0 +1,113 @@
+"""How observations and actions of any Gymnasium space are laid out as plain arrays.
+
+Segments, the store and the learned reward know arrays alone. A `SpaceSpec` says how a space's samples
+become one, and can be written to JSON, so that a saved reward knows what it was trained on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+
+__all__ = ["SpaceSpec"]
+
+
+@dataclass(frozen=True)
+class SpaceSpec:
+    """The canonical array layout of one space.
+
+    Box keeps its shape and dtype; Discrete becomes a scalar int64; MultiDiscrete and MultiBinary a vector;
+    Dict and Tuple are flattened into one float32 vector, keys in the space's own order, categories one-hot.
+    """
+
+    kind: str
+    """"box", "discrete", "multi_discrete", "multi_binary" or "flat" """
+    shape: tuple[int, ...]
+    """shape of one encoded sample"""
+    dtype: str
+    """dtype of the encoded array"""
+    categories: tuple[int, ...] = ()
+    """number of categories of each entry, for discrete and multi_discrete"""
+    starts: tuple[int, ...] = ()
+    """lowest value of each entry, likewise"""
+    parts: tuple[tuple[str, SpaceSpec], ...] = ()
+    """the named sub-spaces, for flat"""
+
+    @classmethod
+    def of(cls, space: gym.Space[Any]) -> SpaceSpec:
+        """Describe ``space``; raises ValueError for kinds that have no fixed-size array (Text, Sequence, Graph)."""
+        if isinstance(space, spaces.Box):
+            return cls("box", tuple(space.shape), str(space.dtype))
+        if isinstance(space, spaces.Discrete):
+            return cls("discrete", (), "int64", (int(space.n),), (int(space.start),))
+        if isinstance(space, spaces.MultiDiscrete):
+            nvec, start = space.nvec.reshape(-1), np.broadcast_to(space.start, space.nvec.shape).reshape(-1)
+            return cls("multi_discrete", (nvec.size,), "int64", tuple(map(int, nvec)), tuple(map(int, start)))
+        if isinstance(space, spaces.MultiBinary):
+            return cls("multi_binary", tuple(space.shape), "int8")
+        if isinstance(space, (spaces.Dict, spaces.Tuple)):
+            named = space.spaces.items() if isinstance(space, spaces.Dict) else enumerate(space.spaces)
+            parts = tuple((str(key), cls.of(part)) for key, part in named)
+            return cls("flat", (sum(part.num_features for _, part in parts),), "float32", parts=parts)
+        raise ValueError(
+            f"spaces of type {type(space).__name__} have no fixed-size array; "
+            "use Box, Discrete, MultiDiscrete, MultiBinary, or a Dict or Tuple of those"
+        )
+
+    @property
+    def is_image(self) -> bool:
+        """True for uint8 boxes (H, W, C) or (C, H, W), which the convolutional net takes."""
+        return self.kind == "box" and self.dtype == "uint8" and len(self.shape) == 3
+
+    @property
+    def num_features(self) -> int:
+        """Length of one sample as a flat float vector, categories one-hot."""
+        return sum(self.categories) if self.categories else int(np.prod(self.shape, dtype=np.int64))
+
+    def encode(self, batch: Any, batch_shape: tuple[int, ...] | None = None) -> np.ndarray:
+        """Lay a batch of samples out as the canonical array, shape (*batch_shape, *shape).
+
+        Args:
+            batch: array (*batch_shape, *space.shape), or a mapping or tuple of them for Dict and Tuple.
+            batch_shape: leading dimensions; by default everything in front of the space's own shape.
+
+        Raises:
+            ValueError: when the array does not end in the space's shape.
+        """
+        if self.kind == "flat":
+            named = [(key, batch[key] if isinstance(batch, Mapping) else batch[int(key)]) for key, _ in self.parts]
+            arrays = [part.features(part.encode(value)) for (_, value), (_, part) in zip(named, self.parts, strict=True)]
+            return np.concatenate(arrays, axis=-1)
+        array = np.asarray(batch)
+        if self.kind == "multi_discrete" and batch_shape is not None:
+            array = array.reshape(*batch_shape, *self.shape)
+        lead = array.ndim - len(self.shape)
+        if lead < 0 or array.shape[lead:] != self.shape:
+            raise ValueError(f"an array of shape {array.shape} does not end in the space's shape {self.shape}")
+        return array.astype(self.dtype, copy=False)
+
+    def features(self, array: np.ndarray) -> np.ndarray:
+        """Turn a canonical array (*lead, *shape) into float32 features (*lead, F), categories one-hot."""
+        lead = array.shape[: array.ndim - len(self.shape)]
+        if not self.categories:
+            return array.reshape(*lead, self.num_features).astype(np.float32, copy=False)
+        entries = array.reshape(*lead, len(self.categories)) - np.asarray(self.starts)
+        columns = [np.eye(n, dtype=np.float32)[entries[..., i]] for i, n in enumerate(self.categories)]
+        return np.concatenate(columns, axis=-1)
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready description that `from_json` reads back."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> SpaceSpec:
+        """Inverse of `to_json`."""
+        parts = tuple((key, cls.from_json(part)) for key, part in data["parts"])
+        return cls(
+            data["kind"], tuple(data["shape"]), data["dtype"], tuple(data["categories"]), tuple(data["starts"]), parts
+        )

@@ -1,0 +1,87 @@
+"""From the store's pool of segments to the next queries."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from prefrl.config import RunConfig
+from prefrl.queries import LabelSchedule, draw_candidates, select, swap_repeat
+from prefrl.reward import LearnedReward, is_validation_segment
+from prefrl.store import Store
+from prefrl.types import Query, Segment
+
+__all__ = ["choose_queries", "initial_segments"]
+
+_MOST_PIXELS_A_SIDE = 12
+
+
+def initial_segments(config: RunConfig) -> int:
+    """Segments to record before the first queries are chosen."""
+    schedule = LabelSchedule(config.labels, config.steps, config.schedule)
+    room = min(config.runtime.pool_segments, config.queries.window_segments)
+    return schedule.initial_segments(config.queries.items, room)
+
+
+def choose_queries(
+    store: Store,
+    reward: LearnedReward | None,
+    config: RunConfig,
+    count: int,
+    policy_step: int,
+    rng: np.random.Generator,
+) -> list[Query]:
+    """Draw candidates from the newest segments and keep those the sampler scores highest.
+
+    Before the first learned reward there is no disagreement to go by, and the choice is uniform.
+
+    Args:
+        store: holds the pool.
+        reward: the newest learned reward, if any.
+        config: the run's settings.
+        count: queries to choose.
+        policy_step: noted in the queries.
+        rng: the only source of chance.
+
+    Raises:
+        ValueError: when the pool holds fewer segments than a query compares.
+    """
+    settings = config.queries
+    repeats = _repeats(store, int(rng.binomial(count, settings.repeat_share)), policy_step, rng)
+    count -= len(repeats)
+    if count == 0:
+        return repeats
+    pool = store.pool(settings.window_segments)
+    # Pairs come from one side of the validation split, so that no label is lost to it.
+    sides = np.array([is_validation_segment(entry.id, config.reward.validation_fraction) for entry in pool])
+    candidates = draw_candidates(len(pool), count * settings.candidates, settings.items, rng, sides)
+    used, compact = np.unique(candidates, return_inverse=True)
+    segments = store.segments([pool[index].id for index in used])
+    compact = compact.reshape(candidates.shape)
+    sampler = settings.sampler if reward is not None or settings.sampler == "k_center" else "uniform"
+    member_returns = features = None
+    if sampler == "k_center":
+        features = _features(segments)[compact].reshape(len(compact), -1)
+    elif reward is not None:
+        member_returns = reward.segment_returns(segments)[:, compact]
+    chosen, scores = select(sampler, count, compact, member_returns=member_returns, features=features)
+    return repeats + [
+        Query(tuple(segments[item] for item in compact[index]), sampler, float(score), policy_step)
+        for index, score in zip(chosen, scores, strict=True)
+    ]
+
+
+def _repeats(store: Store, count: int, policy_step: int, rng: np.random.Generator) -> list[Query]:
+    if count == 0:
+        return []
+    answered = store.answered_queries()
+    picked = rng.choice(answered, size=min(count, len(answered)), replace=False) if answered else []
+    return [swap_repeat(store.query(int(query_id)), rng, policy_step) for query_id in picked]
+
+
+def _features(segments: list[Segment]) -> np.ndarray:
+    """Observations as one vector a segment, shape (S, F); images averaged over time and shrunk."""
+    if segments[0].observations.dtype != np.uint8 or segments[0].observations.ndim < 3:
+        return np.stack([segment.observations.reshape(-1) for segment in segments]).astype(np.float32)
+    means = np.stack([segment.observations.mean(axis=0, dtype=np.float32) for segment in segments])
+    steps = [max(1, size // _MOST_PIXELS_A_SIDE) for size in means.shape[1:3]]
+    return means[:, :: steps[0], :: steps[1]].reshape(len(segments), -1)

@@ -1,0 +1,150 @@
+"""The policy's side of the loop: what happens between the agent's rollouts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from prefrl.config import RunConfig
+from prefrl.queries import LabelSchedule
+from prefrl.recorder import SegmentRecorder
+from prefrl.reward import LearnedReward
+from prefrl.run_dir import RunDir, latest_version
+from prefrl.store import Episode, Store
+from prefrl.workers.choosing import initial_segments
+from prefrl.workers.pulse import Pulse, StopFlag
+
+__all__ = ["PolicyLink"]
+
+_METRICS_EVERY_S = 1.0
+_POLL_S = 0.02
+_SYNC_STEPS = 250
+
+
+class PolicyLink:
+    """Hands segments to the store and learned rewards to the agent.
+
+    Whoever trains an agent calls `sync` between rollouts; a worker process and an SB3 callback do alike.
+
+    Args:
+        run: the run's directory.
+        store: its open store.
+        config: its settings.
+        recorder: where the environments' steps go.
+        others: called at each sync, to run the other workers within this process; None when they have their own.
+        stop: asked while waiting.
+    """
+
+    def __init__(
+        self,
+        run: RunDir,
+        store: Store,
+        config: RunConfig,
+        recorder: SegmentRecorder,
+        others: Callable[[], None] | None = None,
+        stop: StopFlag | None = None,
+    ) -> None:
+        self.reward: LearnedReward | None = None
+        """the newest learned reward; None before the first"""
+        self.recorder = recorder
+        self._run, self._store, self._config = run, store, config
+        self._schedule = LabelSchedule(config.labels, config.steps, config.schedule)
+        self._others, self._stop = others, stop or StopFlag()
+        self._pulse = Pulse(store, "policy")
+        self._predicted_mean: float | None = None
+        self._metrics_s, self._metrics_step = time.monotonic(), recorder.policy_step
+        self._synced_step = recorder.policy_step
+        self._refresh()
+
+    @property
+    def policy_step(self) -> int:
+        """Environment steps so far, over all environments."""
+        return self.recorder.policy_step
+
+    @property
+    def version(self) -> int:
+        """Version of the learned reward in force; 0 before the first."""
+        return 0 if self.reward is None else self.reward.version
+
+    def predict(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray | None:
+        """Learned reward of steps (..., *obs), (..., *act), both encoded; None before the first version."""
+        if self.reward is None:
+            return None
+        predicted = self.reward.predict(observations, actions)
+        self._predicted_mean = float(predicted.mean())
+        return predicted
+
+    def sync(self) -> None:
+        """Upload what was recorded, let the others work, take the newest reward, wait where the run demands it."""
+        self._upload()
+        while True:
+            if self._others is not None:
+                self._others()
+            self._refresh()
+            waits_for = self._waits_for()
+            if waits_for is None or self._stop.is_set:
+                break
+            self._pulse.beat("waiting", waits_for)
+            self._stop.sleep(_POLL_S)
+        self._synced_step = self.policy_step
+        self._pulse.beat("acting", f"step {self.policy_step}")
+        self._log()
+
+    def sync_if_due(self) -> None:
+        """`sync`, unless it was done a few hundred steps ago: for agents that learn at every step."""
+        if self.policy_step - self._synced_step >= _SYNC_STEPS:
+            self.sync()
+
+    def _upload(self) -> None:
+        segments = self.recorder.take()
+        if segments:
+            self._store.add_segments(segments, self._config.runtime.pool_segments)
+        episodes = [Episode(*episode) for episode in self.recorder.take_episodes()]
+        if episodes:
+            self._store.add_episodes(episodes)
+        due = self._schedule.due(self.policy_step)
+        self._store.set_counters({"policy_step": self.policy_step, "due_labels": due})
+
+    def _refresh(self) -> None:
+        latest = latest_version(self._run.reward, newer_than=self.version)
+        if latest is not None:
+            self.reward = LearnedReward.load(latest[1])
+            self.recorder.reward_version = self.reward.version
+
+    def _waits_for(self) -> str | None:
+        """What the policy has to wait for, in words; None when it may go on."""
+        limit = self._config.runtime.max_label_lag
+        if self.reward is None:
+            limit = 0
+        elif limit is None:
+            return None
+        else:
+            # Queries are asked in batches: a policy that waits for less than one would wait for ever.
+            limit = max(limit, self._config.queries.batch)
+        counters = self._store.counters()
+        if self.reward is None and self._store.counts().segments < initial_segments(self._config):
+            return None
+        # "Can't tell" answers are no labels, but they are answers: a teacher that skips must not stall the policy.
+        lag = int(counters["due_labels"] - counters.get("reward_labels", 0)) - self._store.counts().cant_tell
+        return f"{lag} due labels that its reward has not seen" if lag > limit else None
+
+    def _log(self) -> None:
+        now_s = time.monotonic()
+        if now_s - self._metrics_s < _METRICS_EVERY_S and self.policy_step < self._config.steps:
+            return
+        record: dict[str, float | int | str] = {
+            "source": "policy",
+            "policy_step": self.policy_step,
+            "steps_per_s": (self.policy_step - self._metrics_step) / max(now_s - self._metrics_s, 1e-9),
+            "reward_version": self.recorder.reward_version,
+            "reward_staleness_steps": self.policy_step - int(self._store.counters().get("reward_step", 0)),
+        }
+        episodes = self._store.recent_episodes(20)
+        if episodes:
+            record["true_return"] = float(np.mean([episode.true_return for episode in episodes]))
+        if self._predicted_mean is not None:
+            record["predicted_reward"] = self._predicted_mean
+        self._run.append_metrics(record)
+        self._metrics_s, self._metrics_step = now_s, self.policy_step

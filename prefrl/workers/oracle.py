@@ -1,0 +1,107 @@
+"""Process 2: queries are chosen and answered."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from prefrl.config import RunConfig
+from prefrl.oracles import Oracle, SyntheticOracle
+from prefrl.queries import LabelSchedule
+from prefrl.reward import LearnedReward
+from prefrl.run_dir import RunDir, latest_version
+from prefrl.store import Counts, Store
+from prefrl.workers.choosing import choose_queries, initial_segments
+from prefrl.workers.pulse import Pulse
+
+__all__ = ["OracleWorker", "answers_are_over"]
+
+
+_MOST_CANT_TELL_A_LABEL = 10
+
+
+def answers_are_over(store: Store, config: RunConfig) -> bool:
+    """True when the label budget is used up, or no further answer is to be waited for."""
+    counts = store.counts()
+    # People's answers still missing when the policy is through are not waited for.
+    is_late = config.oracle.kind == "human" and store.counters().get("trained", 0) == 1
+    return counts.labels >= config.labels or _gives_up(counts, config) or is_late
+
+
+class OracleWorker:
+    """Keeps as many queries asked as labels are due, and answers them when the oracle is a program.
+
+    Args:
+        run: the run's directory, where the learned reward appears.
+        store: its open store.
+        config: its settings.
+        oracle: who answers here; None when people answer from elsewhere.
+    """
+
+    def __init__(self, run: RunDir, store: Store, config: RunConfig, oracle: Oracle | None) -> None:
+        self._run, self._store, self._config, self._oracle = run, store, config, oracle
+        self._schedule = LabelSchedule(config.labels, config.steps, config.schedule)
+        self._pulse = Pulse(store, "oracle")
+        self._reward: LearnedReward | None = None
+
+    @property
+    def finished(self) -> bool:
+        """True when no label is left to ask for, or nobody is left to give or use it."""
+        return answers_are_over(self._store, self._config)
+
+    def step(self) -> bool:
+        """Ask what is due and answer what is open; returns whether anything was done."""
+        asked = self._ask()
+        return self._answer() or asked
+
+    def _ask(self) -> bool:
+        counts = self._store.counts()
+        policy_step = int(self._store.counters().get("policy_step", 0))
+        count = self._queries_missing(counts, policy_step)
+        if count == 0:
+            self._pulse.beat("waiting", f"{counts.labels} labels given, {self._schedule.due(policy_step)} due")
+            return False
+        # Only the first queries come from the untrained policy alone, so only they wait for enough of its segments.
+        needed = initial_segments(self._config)
+        if counts.segments < needed:
+            self._pulse.beat("waiting", f"{counts.segments} of the first {needed} segments recorded")
+            return False
+        self._pulse.beat("choosing", f"{count} queries")
+        self._refresh()
+        # Seeded by how many were asked before, a restarted worker chooses as the lost one would have.
+        rng = np.random.default_rng([self._config.seed, counts.queries])
+        self._store.add_queries(choose_queries(self._store, self._reward, self._config, count, policy_step, rng))
+        return True
+
+    def _queries_missing(self, counts: Counts, policy_step: int) -> int:
+        """How many queries to ask now: whole batches, so that updates of the reward stay few."""
+        if _gives_up(counts, self._config):
+            return 0
+        asked = counts.labels + counts.open_queries
+        missing = self._schedule.due(policy_step) - asked
+        if asked < self._schedule.initial:
+            return self._schedule.initial - asked
+        batch = min(self._config.queries.batch, self._config.labels - asked)
+        return batch if 0 < batch <= missing else 0
+
+    def _answer(self) -> bool:
+        if self._oracle is None:
+            return False
+        if isinstance(self._oracle, SyntheticOracle):
+            episodes = self._store.recent_episodes(10)
+            self._oracle.observe_episodes([(episode.true_return, episode.length_steps) for episode in episodes])
+        answered = False
+        while (query := self._store.lease(self._oracle.name, self._config.runtime.lease_s)) is not None:
+            self._pulse.beat("answering", f"query {query.id}")
+            self._store.add_comparisons([self._oracle.answer(query)])
+            answered = True
+        return answered
+
+    def _refresh(self) -> None:
+        latest = latest_version(self._run.reward, newer_than=self._reward.version if self._reward else 0)
+        if latest is not None:
+            self._reward = LearnedReward.load(latest[1])
+
+
+def _gives_up(counts: Counts, config: RunConfig) -> bool:
+    """An oracle that can hardly ever tell would be asked without end, as such answers cost no label."""
+    return counts.cant_tell >= _MOST_CANT_TELL_A_LABEL * config.labels

@@ -1,0 +1,135 @@
+"""Process 3: the learned reward is fitted to the comparisons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from prefrl.config import RunConfig
+from prefrl.queries import LabelSchedule
+from prefrl.reward import FitReport, LearnedReward, RewardTrainer
+from prefrl.reward.metrics import accuracy, pearson
+from prefrl.run_dir import RunDir, latest_version, publish_version
+from prefrl.store import Store
+from prefrl.types import LabelledQuery
+from prefrl.workers.oracle import answers_are_over
+from prefrl.workers.pulse import Pulse
+
+__all__ = ["RewardWorker"]
+
+_CORRELATION_SEGMENTS = 20
+
+
+class RewardWorker:
+    """Trains when new comparisons have come in and publishes a new version of the reward each time.
+
+    Args:
+        run: the run's directory, where versions are published.
+        store: its open store.
+        config: its settings.
+        trainer: fits the ensemble; freshly made, it is brought up to date from the run directory.
+    """
+
+    def __init__(self, run: RunDir, store: Store, config: RunConfig, trainer: RewardTrainer) -> None:
+        self._run, self._store, self._config, self._trainer = run, store, config, trainer
+        self._schedule = LabelSchedule(config.labels, config.steps, config.schedule)
+        self._pulse = Pulse(store, "reward")
+        self._seen_comparison = 0
+        self._reward: LearnedReward | None = None
+        latest = latest_version(run.reward)
+        if latest is not None:
+            self._reward = LearnedReward.load(latest[1])
+            if run.trainer_state.exists():
+                trainer.load_state(run.trainer_state)
+
+    @property
+    def finished(self) -> bool:
+        """True when no comparison will come and all that came were learned from."""
+        return answers_are_over(self._store, self._config) and self._is_up_to_date()
+
+    def step(self) -> bool:
+        """Learn from the new comparisons, if any; returns whether it did."""
+        counts = self._store.counts()
+        waits_for_first = self._reward is None and counts.labels + counts.cant_tell < self._schedule.initial
+        if waits_for_first or counts.labels == 0 or self._is_up_to_date():
+            self._pulse.beat("waiting", f"version {self._version}, {counts.labels} labels")
+            return False
+        last_comparison = self._store.last_comparison_id()
+        new = self._store.labelled(after=self._seen_comparison)
+        self._seen_comparison = last_comparison
+        self._trainer.update(new)
+        record = {"accuracy_fresh": self._fresh_accuracy(new)}
+        report = self._fit()
+        self._publish(report)
+        self._announce(report, record, counts.labels, last_comparison)
+        return True
+
+    @property
+    def _version(self) -> int:
+        return 0 if self._reward is None else self._reward.version
+
+    def _is_up_to_date(self) -> bool:
+        return self._store.counters().get("reward_comparison", 0) >= self._store.last_comparison_id()
+
+    def _fit(self) -> FitReport:
+        settings = self._config.reward
+        epochs = settings.initial_epochs if self._reward is None else settings.epochs_per_update
+        return self._trainer.fit(
+            epochs, on_epoch=lambda epoch: self._pulse.beat("fitting", f"epoch {epoch} of {epochs}")
+        )
+
+    def _publish(self, report: FitReport) -> None:
+        self._reward = self._trainer.snapshot(self._version + 1)
+        publish_version(self._run.reward, self._reward.version, self._reward.save)
+        self._trainer.save_state(self._run.trainer_state)
+
+    def _announce(
+        self, report: FitReport, record: dict[str, float | None], labels: int, last_comparison: int
+    ) -> None:
+        counters = {
+            "reward_version": float(self._version),
+            "reward_labels": float(labels),
+            "reward_comparison": float(last_comparison),
+            "reward_step": self._store.counters().get("policy_step", 0.0),
+        }
+        if report.validation_accuracy is not None:
+            counters["reward_accuracy_validation"] = report.validation_accuracy
+        self._store.set_counters(counters)
+        record |= {
+            "labels": labels,
+            "reward_version": self._version,
+            "policy_step": counters["reward_step"],
+            "epochs": report.epochs,
+            "loss_train": report.train_loss,
+            "loss_out_of_bag": report.out_of_bag_loss,
+            "accuracy_train": report.train_accuracy,
+            "accuracy_validation": report.validation_accuracy,
+            "l2": report.l2,
+            "correlation_true": self._correlation(),
+        }
+        known = {name: value for name, value in record.items() if value is not None}
+        self._run.append_metrics({"source": "reward", **known})
+
+    def _fresh_accuracy(self, new: Sequence[LabelledQuery]) -> float | None:
+        """Accuracy of the version in force on comparisons it was not trained on; falls when a reward is hacked."""
+        answered = [label for label in new if label.comparison.ranks is not None]
+        if self._reward is None or not answered:
+            return None
+        predicted = self._reward.preference_probabilities([label.query for label in answered]).mean(axis=0)
+        shares = [
+            accuracy(scores[None, : len(label.query.segments)], np.array([label.comparison.ranks]))
+            for scores, label in zip(predicted, answered, strict=True)
+        ]
+        pairs = sum(count for _, count in shares)
+        return sum(share * count for share, count in shares if count) / pairs if pairs else None
+
+    def _correlation(self) -> float | None:
+        """Correlation of predicted and true reward a step, on the newest segments; for people to look at."""
+        entries = self._store.pool(_CORRELATION_SEGMENTS)
+        if self._reward is None or not entries:
+            return None
+        segments = self._store.segments([entry.id for entry in entries])
+        predicted = [self._reward.predict(segment.observations, segment.actions) for segment in segments]
+        value = pearson(np.concatenate(predicted), np.concatenate([segment.true_rewards for segment in segments]))
+        return value if np.isfinite(value) else None

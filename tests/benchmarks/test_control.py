@@ -1,0 +1,109 @@
+"""The suite on classic control: the commands it would run and the report it writes."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import control
+from benchmarks.harness import Record
+from benchmarks.true_reward import build, train
+from prefrl.config import AgentConfig, EnvConfig, RunConfig, to_json
+
+
+@pytest.fixture
+def suite(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control, "ensure_venv", lambda *_, **__: "peer/bin/python")
+    monkeypatch.setattr(control, "_preset", lambda task: to_json(RunConfig()))
+
+
+@pytest.mark.usefixtures("suite")
+class TestJobs:
+    def test_methods_of_a_seed_run_one_after_the_other(self) -> None:
+        assert [job.name for job in control.jobs(3, quick=False)] == [
+            *("pendulum/prefrl", "pendulum/ppo-true-reward", "pendulum/imitation"),
+            *("cartpole/prefrl", "cartpole/ppo-true-reward", "cartpole/imitation"),
+            "cartpole/imitation-fixed-horizon",
+        ]
+
+    def test_command(self) -> None:
+        job = control.jobs(3, quick=False)[0]
+        assert job.command[0] == sys.executable
+        assert job.shown_command == (
+            "python -m prefrl.cli train pendulum --labels 200 --steps 50000 --seed 3 "
+            "--run benchmarks/.work/runs/control/pendulum-3"
+        )
+        assert job.scratch is not None
+        assert str(job.scratch).endswith(job.command[-1])
+
+    def test_all_get_the_same_steps_labels_and_threads(self) -> None:
+        for job in control.jobs(0, quick=False):
+            assert job.config["steps"] == 50_000
+            assert job.config.get("labels", 200) == 200
+            assert job.env == dict.fromkeys(
+                ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"
+            )
+
+    def test_seed_is_no_part_of_the_config(self) -> None:
+        hashes = [[job.config_hash for job in control.jobs(seed, quick=False)] for seed in (0, 1)]
+        assert hashes[0] == hashes[1]
+        assert hashes[0] != [job.config_hash for job in control.jobs(0, quick=True)]
+
+
+def finished(job: str, seed: int, score: float, steps_per_s: float) -> Record:
+    return Record(
+        suite="control",
+        job=job,
+        seed=seed,
+        command="",
+        env={},
+        config={"labels": 200, "steps": 50_000},
+        config_hash="",
+        ok=True,
+        metrics={"true_return_mean": score, "steps_per_s": steps_per_s, "steps": 50_000},
+        curve=(),
+        error=None,
+        wall_s=1.0,
+        started="2026-01-02T03:04:05+00:00",
+        versions={},
+        machine={"cpu": "abacus", "cores": 2, "memory_gib": 1.0},
+        git_commit=None,
+    )
+
+
+def test_report(tmp_path: Path) -> None:
+    records = [
+        finished(job, seed, score - seed, speed)
+        for job, score, speed in (("pendulum/prefrl", -150, 3000), ("pendulum/imitation", -400, 750))
+        for seed in range(4)
+    ]
+    control.report(records, tmp_path)
+    text = (tmp_path / "control.md").read_text()
+    assert (
+        "| pendulum | prefrl | 4 | -152 | -153 to -150 | -152 | -153 | 50,000 | 3,000 | 4.00 (4.00 to 4.00) |"
+        in text
+    )
+    assert "200 synthetic labels, 50,000 steps" in text
+    assert "2 cores of abacus" in text
+    assert (tmp_path / "control.png").stat().st_size > 0
+
+
+class TestTrueReward:
+    def test_agent_has_the_hyperparameters_of_the_preset(self) -> None:
+        hyperparameters = {"n_steps": 16, "gamma": 0.5, "learning_rate": "lin_1e-3", "batch_size": 16}
+        config = RunConfig(EnvConfig("CartPole-v1", num_envs=2), AgentConfig("ppo", "auto", hyperparameters))
+        agent: Any = build(config, seed=0)
+        assert (agent.n_steps, agent.gamma, agent.n_envs) == (16, 0.5, 2)
+        assert [agent.lr_schedule(left) for left in (1.0, 0.5, 0.0)] == [1e-3, 5e-4, 0.0]
+
+    def test_result(self) -> None:
+        hyperparameters = {"n_steps": 16, "batch_size": 16, "n_epochs": 1, "clip_range": "lin_0.2"}
+        preset = RunConfig(EnvConfig("CartPole-v1", num_envs=2), AgentConfig("ppo", "auto", hyperparameters))
+        result = train(preset, steps=40, seed=0, episodes=2)
+        assert result["steps"] == 64  # whole rollouts of 2 x 16
+        assert result["episodes"] == 2
+        assert result["true_return_mean"] >= 1
+        assert result["steps_per_s"] == pytest.approx(result["steps"] / result["wall_s"])

@@ -1,0 +1,109 @@
+"""Episode ends are hidden from the agent, and told to whoever evaluates."""
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import data_equivalence
+from gymnasium.wrappers import RecordEpisodeStatistics, TimeLimit
+from stable_baselines3.common.monitor import Monitor
+
+from prefrl_envs import EndlessEpisodes
+
+
+class Countdown(gym.Env[np.ndarray, np.int64]):
+    """Counts 3, 2, 1, 0 and terminates; each episode is told apart by a random mark. Pays 1 a step."""
+
+    observation_space = gym.spaces.Box(0.0, 3.0, (2,))
+    action_space = gym.spaces.Discrete(2)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict]:
+        super().reset(seed=seed)
+        self.count, self.mark = 3, self.np_random.random()
+        return self.observe(), {"mark": self.mark, "seed": seed}
+
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict]:
+        self.count -= 1
+        return self.observe(), 1.0, self.count == 0, False, {"mark": self.mark, "count": self.count}
+
+    def observe(self) -> np.ndarray:
+        return np.array([self.count, self.mark], dtype=np.float32)
+
+
+def steps(env: gym.Env, count: int, seed: int | None = 0) -> list:
+    env.reset(seed=seed)
+    return [env.step(0) for _ in range(count)]
+
+
+def test_the_agent_sees_no_end() -> None:
+    taken = steps(EndlessEpisodes(Countdown()), 7)
+    assert [step[0][0] for step in taken] == [2, 1, 3, 2, 1, 3, 2]
+    assert all(step[2] is False and step[3] is False for step in taken)
+    assert all(step[1] == 1.0 for step in taken)
+
+
+def test_the_info_tells_the_end() -> None:
+    taken = steps(EndlessEpisodes(Countdown()), 4)
+    assert [step[4]["inner_terminated"] for step in taken] == [False, False, True, False]
+    assert not any(step[4]["inner_truncated"] for step in taken)
+    assert ["final_observation" in step[4] for step in taken] == [False, False, True, False]
+    observation, *_, info = taken[2]
+    assert info["final_observation"][0] == 0
+    assert info["mark"] == pytest.approx(observation[1])  # what describes a state describes the one returned
+    assert info["count"] == 0  # and what was said of the step alone is kept
+
+
+def test_truncation_is_told_apart_and_costs_nothing() -> None:
+    env = EndlessEpisodes(TimeLimit(Countdown(), 2), termination_penalty=5.0)
+    taken = steps(env, 4)
+    assert [step[4]["inner_truncated"] for step in taken] == [False, True, False, True]
+    assert not any(step[4]["inner_terminated"] for step in taken)
+    assert [step[1] for step in taken] == [1.0] * 4
+
+
+def test_termination_is_penalised() -> None:
+    taken = steps(EndlessEpisodes(Countdown(), termination_penalty=5.0), 6)
+    assert [step[1] for step in taken] == [1.0, 1.0, -4.0] * 2
+
+
+def test_one_seed_repeats_the_whole_run_and_another_does_not() -> None:
+    first, second, other = (steps(EndlessEpisodes(Countdown()), 12, seed) for seed in (3, 3, 4))
+    assert data_equivalence(first, second)
+    assert not data_equivalence(first, other)
+
+
+def test_inner_episodes_differ_from_one_another() -> None:
+    taken = steps(EndlessEpisodes(Countdown()), 30)
+    assert len({step[0][1] for step in taken}) == 11
+
+
+def test_a_reset_without_seed_goes_on_at_random() -> None:
+    env = EndlessEpisodes(Countdown())
+    seeds = [
+        step[4]["seed"] for step in steps(env, 3, seed=0) + steps(env, 3, seed=None) if "seed" in step[4]
+    ]
+    assert len(set(seeds)) == 2
+
+
+@pytest.mark.parametrize("recorder", [Monitor, RecordEpisodeStatistics])
+def test_statistics_of_the_inner_episode_come_through_unpenalised(recorder: Any) -> None:
+    taken = steps(EndlessEpisodes(recorder(Countdown()), termination_penalty=5.0), 6)
+    episodes = [step[4]["episode"] for step in taken if "episode" in step[4]]
+    assert [(float(episode["r"]), int(episode["l"])) for episode in episodes] == [(3.0, 3), (3.0, 3)]
+
+
+def test_it_can_be_made_again_from_its_spec() -> None:
+    env = EndlessEpisodes(gym.make("CartPole-v1"), termination_penalty=2.0)
+    again = gym.make(env.spec)
+    assert isinstance(again, EndlessEpisodes)
+    assert data_equivalence(steps(env, 60), steps(again, 60))
+    assert any(step[1] == -1.0 for step in steps(again, 60))
+
+
+@pytest.mark.parametrize("penalty", [-1.0, float("nan"), float("inf")])
+def test_penalties_that_make_no_sense_are_refused(penalty: float) -> None:
+    with pytest.raises(ValueError, match=f"termination_penalty is {penalty}"):
+        EndlessEpisodes(Countdown(), penalty)

@@ -1,0 +1,31 @@
+"""A process that works on a store until it is killed, one line on standard output for each thing it has done.
+
+Usage: answering_process.py answer|lease STORE NAME
+"""
+
+from __future__ import annotations
+
+import sys
+
+from prefrl.store import Store
+from prefrl.types import Comparison
+
+
+def answer(store: Store, name: str) -> None:
+    """Answer query 1 again and again, two comparisons a transaction; print their ids once they are stored."""
+    while True:
+        first, second = store.add_comparisons([Comparison(1, (1, 2), name), Comparison(1, None, name)])
+        print(first, second, flush=True)
+
+
+def lease(store: Store, name: str) -> None:
+    """Lease query after query, answering each; print their ids before the answer."""
+    while (query := store.lease(name, lease_s=1000)) is not None:
+        assert query.id is not None
+        print(query.id, flush=True)
+        store.add_comparisons([Comparison(query.id, (1, 1), name)])
+
+
+if __name__ == "__main__":
+    with Store.open(sys.argv[2]) as opened:
+        {"answer": answer, "lease": lease}[sys.argv[1]](opened, sys.argv[3])
