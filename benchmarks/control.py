@@ -179,8 +179,8 @@ def _sampling_note(records: Sequence[Record]) -> str:
         for name, group in by_job(sampling).items()
     ]
     return (
-        "Steps are those the agent learned from. imitation takes more, to sample fragments; with them, medians: "
-        f"{', '.join(lines)}.\n"
+        "Steps are those the agent learned from. imitation takes more, to sample fragments; "
+        f"with them, at the median: {', '.join(lines)}.\n"
         if lines
         else ""
     )

@@ -26,7 +26,9 @@ def make_ordinary_environment(config: EnvConfig, render_mode: str | None = None)
         ValueError: when the id is unknown, with the nearest ones, or when making it fails.
     """
     try:
-        return gym.make(config.id, render_mode=render_mode, disable_env_checker=True, **config.kwargs)
+        # Not every environment takes a render mode, so it is named only when one is asked for.
+        rendering: dict[str, Any] = {} if render_mode is None else {"render_mode": render_mode}
+        return gym.make(config.id, disable_env_checker=True, **rendering, **config.kwargs)
     except gym.error.UnregisteredEnv as error:
         near = difflib.get_close_matches(config.id, list(gym.registry), n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else "write MODULE:Name-v0 for an environment of your own"

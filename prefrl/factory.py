@@ -15,7 +15,7 @@ from prefrl.sb3 import PreferenceVecEnv
 from prefrl.workers import PolicyLink
 from prefrl_agents import SB3Agent
 
-__all__ = ["build_agent"]
+__all__ = ["build_agent", "evaluation_environments"]
 
 
 def build_agent(run: RunDir, config: RunConfig, make_link: Callable[[SegmentRecorder], PolicyLink]) -> SB3Agent:
@@ -24,9 +24,17 @@ def build_agent(run: RunDir, config: RunConfig, make_link: Callable[[SegmentReco
     inner.seed(config.seed)
     venv = PreferenceVecEnv(inner, config.queries.segment_steps, config.env.id, config.seed)
 
-    def make_evaluation_venv(num_envs: int) -> VecEnv:
-        return DummyVecEnv([lambda: Monitor(make_ordinary_environment(config.env))] * num_envs)
-
     return SB3Agent(
-        config.agent, venv, make_link(venv.recorder), config.steps, config.seed, make_evaluation_venv, run.agent
+        config.agent,
+        venv,
+        make_link(venv.recorder),
+        config.steps,
+        config.seed,
+        evaluation_environments(config),
+        run.agent,
     )
+
+
+def evaluation_environments(config: RunConfig) -> Callable[[int], VecEnv]:
+    """Makes so many ordinary environments, true rewards and episode ends shown."""
+    return lambda num_envs: DummyVecEnv([lambda: Monitor(make_ordinary_environment(config.env))] * num_envs)

@@ -7,7 +7,27 @@ import numpy as np
 from prefrl.spaces import SpaceSpec
 from prefrl.types import Provenance, Segment
 
-__all__ = ["SegmentRecorder"]
+__all__ = ["SegmentRecorder", "check_finite"]
+
+
+def check_finite(what: str, array: np.ndarray, step: int) -> None:
+    """Refuse numbers that are not finite, such as a simulator gives once it has blown up.
+
+    Args:
+        what: "observation", "action" or "true reward", for the message.
+        array: shape (N, ...), one entry an environment.
+        step: environment steps taken so far, for the message.
+
+    Raises:
+        ValueError: naming the first environment whose entry holds NaN or infinity.
+    """
+    if array.dtype.kind != "f" or np.isfinite(array).all():
+        return
+    env = int(np.argmin(np.isfinite(array).reshape(len(array), -1).all(axis=1)))
+    raise ValueError(
+        f"the {what} of environment {env} is not finite at step {step}: {array[env]!r}; "
+        "mend the environment, or the agent if its actions came to be so"
+    )
 
 
 class SegmentRecorder:
@@ -43,8 +63,9 @@ class SegmentRecorder:
         self._terminated = np.zeros(shape, bool)
         self._truncated = np.zeros(shape, bool)
         self._segment_steps = segment_steps
-        self._env_id, self._seed = env_id, seed
-        self._position = -np.random.default_rng(seed).permutation(num_envs) * segment_steps // num_envs
+        self.env_id, self._seed = env_id, seed
+        # Negative: steps to let pass before the first segment begins.
+        self._position = -(np.random.default_rng(seed).permutation(num_envs) * segment_steps // num_envs)
         self._finished: list[Segment] = []
         self._episodes: list[tuple[int, float, int]] = []
         self.policy_step = 0
@@ -72,13 +93,12 @@ class SegmentRecorder:
         Raises:
             ValueError: when an observation, action or reward is not finite.
         """
-        for name, array in (("observation", observations), ("action", actions), ("reward", true_rewards)):
-            if array.dtype.kind == "f" and not np.isfinite(array).all():
-                bad = int(np.argmin(np.isfinite(array).reshape(len(array), -1).all(axis=1)))
-                raise ValueError(
-                    f"environment {bad} of {self._env_id} gave a {name} that is not finite "
-                    f"({array[bad]!r}) at step {self.policy_step}; mend the environment"
-                )
+        for what, array in (
+            ("observation", observations),
+            ("action", actions),
+            ("true reward", true_rewards),
+        ):
+            check_finite(what, array, self.policy_step)
         self.policy_step += len(true_rewards)
         recording = np.flatnonzero(self._position >= 0)
         position = self._position[recording]
@@ -91,6 +111,12 @@ class SegmentRecorder:
         for env in np.flatnonzero(self._position == self._segment_steps):
             self._finished.append(self._cut(int(env)))
             self._position[env] = 0
+
+    def interrupt(self) -> None:
+        """Note that all environments were reset from outside: the episodes under way were truncated there."""
+        begun = np.flatnonzero(self._position > 0)
+        last = self._position[begun] - 1
+        self._truncated[last, begun] |= ~self._terminated[last, begun]
 
     def episode(self, true_return: float, length_steps: int) -> None:
         """Note the end of an episode, for evaluation and for teachers that know how well the policy does."""
@@ -113,5 +139,5 @@ class SegmentRecorder:
             self._true_rewards[:, env].copy(),
             self._terminated[:, env].copy(),
             self._truncated[:, env].copy(),
-            Provenance(self._env_id, self._seed, self.policy_step, self.reward_version),
+            Provenance(self.env_id, self._seed, self.policy_step, self.reward_version),
         )

@@ -15,7 +15,6 @@ from typing import Any
 
 from prefrl.config import RunConfig, from_json, to_json
 from prefrl.spaces import SpaceSpec
-from prefrl.spaces import SpaceSpec
 
 __all__ = ["RunDir", "RunDirError", "latest_version", "publish_version", "read_metrics", "write_json_atomic"]
 

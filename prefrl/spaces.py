@@ -40,7 +40,7 @@ class SpaceSpec:
 
     @classmethod
     def of(cls, space: gym.Space[Any]) -> SpaceSpec:
-        """Describe ``space``; raises ValueError for kinds that have no fixed-size array (Text, Sequence, Graph)."""
+        """Describe ``space``; raises ValueError for kinds without a fixed-size array (Text, Graph, ...)."""
         if isinstance(space, spaces.Box):
             return cls("box", tuple(space.shape), str(space.dtype))
         if isinstance(space, spaces.Discrete):
@@ -80,15 +80,19 @@ class SpaceSpec:
             ValueError: when the array does not end in the space's shape.
         """
         if self.kind == "flat":
-            named = [(key, batch[key] if isinstance(batch, Mapping) else batch[int(key)]) for key, _ in self.parts]
-            arrays = [part.features(part.encode(value)) for (_, value), (_, part) in zip(named, self.parts, strict=True)]
+            is_mapping = isinstance(batch, Mapping)
+            values = [batch[key if is_mapping else int(key)] for key, _ in self.parts]
+            pairs = zip(values, self.parts, strict=True)
+            arrays = [part.features(part.encode(value, batch_shape)) for value, (_, part) in pairs]
             return np.concatenate(arrays, axis=-1)
         array = np.asarray(batch)
         if self.kind == "multi_discrete" and batch_shape is not None:
             array = array.reshape(*batch_shape, *self.shape)
         lead = array.ndim - len(self.shape)
         if lead < 0 or array.shape[lead:] != self.shape:
-            raise ValueError(f"an array of shape {array.shape} does not end in the space's shape {self.shape}")
+            raise ValueError(
+                f"an array of shape {array.shape} does not end in the space's shape {self.shape}"
+            )
         return array.astype(self.dtype, copy=False)
 
     def features(self, array: np.ndarray) -> np.ndarray:
@@ -109,5 +113,10 @@ class SpaceSpec:
         """Inverse of `to_json`."""
         parts = tuple((key, cls.from_json(part)) for key, part in data["parts"])
         return cls(
-            data["kind"], tuple(data["shape"]), data["dtype"], tuple(data["categories"]), tuple(data["starts"]), parts
+            data["kind"],
+            tuple(data["shape"]),
+            data["dtype"],
+            tuple(data["categories"]),
+            tuple(data["starts"]),
+            parts,
         )

@@ -171,6 +171,16 @@ class Evaluation:
     optimal_return: float | None = None
     """exact optimum of the mean, where the environment knows it"""
 
+    @property
+    def mean(self) -> float:
+        """Mean true return."""
+        return float(np.mean(self.true_returns))
+
+    @property
+    def std(self) -> float:
+        """Standard deviation of the true return over episodes."""
+        return float(np.std(self.true_returns))
+
 
 def check_ranks(ranks: Sequence[int]) -> None:
     """Raise ValueError unless ``ranks`` are whole numbers from 1 up, with 1 among them."""

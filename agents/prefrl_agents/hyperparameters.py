@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from stable_baselines3 import A2C, DQN, PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.utils import LinearSchedule
 from torch import nn
 
 __all__ = ["ALGORITHMS", "algorithm_arguments", "linear_schedule"]
@@ -15,16 +17,21 @@ __all__ = ["ALGORITHMS", "algorithm_arguments", "linear_schedule"]
 ALGORITHMS: dict[str, type[BaseAlgorithm]] = {"ppo": PPO, "a2c": A2C, "dqn": DQN, "sac": SAC}
 
 _ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "elu": nn.ELU, "leaky_relu": nn.LeakyReLU}
+_GIVEN_ELSEWHERE = {"self", "policy", "env", "seed", "_init_setup_model"}
 _SCHEDULED = ("learning_rate", "clip_range", "clip_range_vf")
+"""arguments that may be functions of the training's progress"""
 
 
 def algorithm_arguments(algorithm: str, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
     """Read "lin_X" as a linear decay from X to 0, and activations by name.
 
     Raises:
-        ValueError: when the algorithm has no such argument, or a schedule cannot be read.
+        ValueError: when the algorithm is unknown or has no such argument, or a schedule or activation cannot
+            be read.
     """
-    known = set(inspect.signature(ALGORITHMS[algorithm].__init__).parameters) - {"self", "policy", "env", "_init_setup_model"}
+    if algorithm not in ALGORITHMS:
+        raise ValueError(f"algorithm is {algorithm!r}; it must be one of {sorted(ALGORITHMS)}")
+    known = set(inspect.signature(ALGORITHMS[algorithm].__init__).parameters) - _GIVEN_ELSEWHERE
     unknown = sorted(set(hyperparameters) - known)
     if unknown:
         raise ValueError(f"{algorithm} has no hyperparameters {unknown}; it knows {sorted(known)}")
@@ -33,11 +40,17 @@ def algorithm_arguments(algorithm: str, hyperparameters: Mapping[str, Any]) -> d
         if isinstance(arguments.get(name), str):
             arguments[name] = linear_schedule(arguments[name])
     policy = dict(arguments.get("policy_kwargs") or {})
-    if isinstance(policy.get("activation_fn"), str):
-        policy["activation_fn"] = _ACTIVATIONS[policy["activation_fn"]]
+    if "activation_fn" in policy:
+        policy["activation_fn"] = _activation(policy["activation_fn"])
     if policy:
         arguments["policy_kwargs"] = policy
     return arguments
+
+
+def _activation(name: str) -> type[nn.Module]:
+    if name not in _ACTIVATIONS:
+        raise ValueError(f"activation_fn is {name!r}; it must be one of {sorted(_ACTIVATIONS)}")
+    return _ACTIVATIONS[name]
 
 
 def linear_schedule(text: str) -> Callable[[float], float]:
@@ -47,6 +60,7 @@ def linear_schedule(text: str) -> Callable[[float], float]:
         start = float(number)
     except ValueError:
         start = float("nan")
-    if prefix != "lin" or not start > 0:
+    if prefix != "lin" or not 0 < start < math.inf:
         raise ValueError(f'schedule {text!r} cannot be read; write a number, or "lin_" and a number above 0')
-    return lambda progress_remaining: progress_remaining * start
+    # SB3's own stays at 0 where the last rollout goes past the end; negative rates would unlearn.
+    return LinearSchedule(start, 0.0, 1.0)

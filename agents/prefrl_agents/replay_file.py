@@ -11,6 +11,7 @@ from safetensors.numpy import load_file, save_file
 __all__ = ["load_replay", "save_replay"]
 
 _MOST_BYTES = 512 * 1024**2
+_ARRAYS = ("observations", "next_observations", "actions", "rewards", "label_versions", "dones", "timeouts")
 
 
 def save_replay(folder: Path, model: Any) -> None:
@@ -41,7 +42,7 @@ def load_replay(folder: Path, model: Any) -> None:
 def _arrays(buffer: Any) -> dict[str, np.ndarray]:
     """The buffer's arrays by name; the entries of Dict observations each by their own."""
     found: dict[str, np.ndarray] = {}
-    for name in ("observations", "next_observations", "actions", "rewards", "dones", "timeouts"):
+    for name in _ARRAYS:
         value = getattr(buffer, name, None)
         if isinstance(value, dict):
             found |= {f"{name}/{key}": array for key, array in value.items()}

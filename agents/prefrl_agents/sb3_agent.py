@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from gymnasium import spaces
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.logger import Logger
@@ -20,16 +20,17 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
 from prefrl.config import AgentConfig
-from prefrl.sb3 import PreferenceVecEnv, install_buffer
-from prefrl.sb3.buffers import RewardLink
+from prefrl.run_dir import write_json_atomic
+from prefrl.sb3 import PreferenceVecEnv, RewardLink, install_buffer
 from prefrl.types import Evaluation
 from prefrl_agents.hyperparameters import ALGORITHMS, algorithm_arguments
 from prefrl_agents.replay_file import load_replay, save_replay
 
-__all__ = ["SB3Agent", "load_model"]
+__all__ = ["SB3Agent", "evaluate", "load_model"]
 
 _OFF_POLICY_STEPS = 250
 _EVALUATION_SEED = 10_000
+_MOST_EVALUATION_ENVS = 10
 
 
 class SB3Agent:
@@ -61,19 +62,15 @@ class SB3Agent:
         self._venv, self._link, self._total_steps = venv, link, total_steps
         self._make_evaluation_venv = make_evaluation_venv
         saved = _saved(folder)
-        arguments = algorithm_arguments(config.algorithm, config.hyperparameters)
-        if saved is None:
-            policy = config.policy if config.policy != "auto" else _policy_for(venv.observation_space)
-            self.model: Any = ALGORITHMS[config.algorithm](policy, venv, seed=seed, device="auto", **arguments)
-        else:
-            # Schedules are functions, which SB3 would save as pickled code; ours are made anew from the config.
-            self.model = ALGORITHMS[config.algorithm].load(saved / "model.zip", env=venv)
+        self.model: Any = (
+            _build(config, venv, seed) if saved is None else _continue(config, venv, seed, saved)
+        )
         # Starting the algorithm's own loop: SB3 has no public way to take its rollouts one at a time.
         self.model.set_logger(Logger(folder=None, output_formats=[]))
         _, self._callback = self.model._setup_learn(total_steps, _Silent(), reset_num_timesteps=saved is None)
         self.model._total_timesteps = total_steps
         self._callback.on_training_start({}, {})
-        install_buffer(self.model, link, config.relabel)
+        self._is_live = not install_buffer(self.model, link, config.relabel)
         if saved is not None:
             venv.recorder.policy_step = self.policy_step
             load_replay(saved, self.model)
@@ -85,6 +82,8 @@ class SB3Agent:
 
     def step(self) -> None:
         """One rollout and its update; for agents that learn at every step, a few hundred of them."""
+        if self._is_live:
+            self._link.sync_if_due()
         if isinstance(self.model, OnPolicyAlgorithm):
             self._step_on_policy(self.model)
         else:
@@ -98,24 +97,16 @@ class SB3Agent:
         """Write the model, and the replay buffer where there is one, into a new folder; then point to it."""
         folder.mkdir(parents=True, exist_ok=True)
         target = Path(tempfile.mkdtemp(prefix=f"{self.policy_step:010d}-", dir=folder))
-        self.model.save(target / "model.zip", exclude=["logger", "_logger"])
+        self.model.save(target / "model.zip")
         save_replay(target, self.model)
-        pointer = folder / "latest.json.tmp"
-        pointer.write_text(json.dumps({"folder": target.name, "policy_step": self.policy_step}))
-        os.replace(pointer, folder / "latest.json")
+        write_json_atomic(folder / "latest.json", {"folder": target.name, "policy_step": self.policy_step})
         for old in folder.iterdir():
             if old.is_dir() and old != target:
                 shutil.rmtree(old, ignore_errors=True)
 
     def evaluate(self, episodes: int, seed: int) -> Evaluation:
         """Act deterministically for whole episodes of the ordinary environment."""
-        venv = self._make_evaluation_venv(min(episodes, 10))
-        venv.seed(_EVALUATION_SEED + seed)
-        returns, _ = evaluate_policy(self.model, venv, episodes, deterministic=True, return_episode_rewards=True)
-        optimum = venv.env_method("optimal_return")[0] if venv.has_attr("optimal_return") else None
-        venv.close()
-        assert isinstance(returns, list)
-        return Evaluation(tuple(map(float, returns)), None if optimum is None else float(optimum))
+        return evaluate(self.model, self._make_evaluation_venv, episodes, seed)
 
     def close(self) -> None:
         """Close the training environments."""
@@ -137,7 +128,7 @@ class SB3Agent:
             model.learning_starts,
         )
         steps = model.gradient_steps if model.gradient_steps >= 0 else rollout.episode_timesteps
-        if self._link.version and model.num_timesteps > model.learning_starts and steps > 0:
+        if self._link.version and _has_enough_experience(model) and steps > 0:
             model.train(gradient_steps=steps, batch_size=model.batch_size)
 
     @staticmethod
@@ -148,9 +139,57 @@ class SB3Agent:
         return venv
 
 
+def evaluate(model: Any, make_venv: Callable[[int], VecEnv], episodes: int, seed: int) -> Evaluation:
+    """True returns of an SB3 model acting deterministically in environments of its own.
+
+    Args:
+        model: the SB3 algorithm.
+        make_venv: builds so many ordinary environments side by side.
+        episodes: whole episodes to act.
+        seed: of the environments; the same seed gives the same episodes.
+    """
+    venv = make_venv(min(episodes, _MOST_EVALUATION_ENVS))
+    try:
+        venv.seed(_EVALUATION_SEED + seed)
+        returns, _ = evaluate_policy(model, venv, episodes, deterministic=True, return_episode_rewards=True)
+        optimum = venv.env_method("optimal_return")[0] if venv.has_attr("optimal_return") else None
+    finally:
+        venv.close()
+    assert isinstance(returns, list)
+    return Evaluation(tuple(map(float, returns)), None if optimum is None else float(optimum))
+
+
 class _Silent(BaseCallback):
     def _on_step(self) -> bool:
         return True
+
+
+def _build(config: AgentConfig, venv: VecEnv, seed: int) -> BaseAlgorithm:
+    arguments = algorithm_arguments(config.algorithm, config.hyperparameters)
+    policy = config.policy if config.policy != "auto" else _policy_for(venv.observation_space)
+    try:
+        return ALGORITHMS[config.algorithm](policy, venv, seed=seed, **arguments)
+    except (AssertionError, TypeError) as error:
+        # SB3 asserts what its users get wrong, such as the kind of the action space.
+        raise ValueError(
+            f"{config.algorithm} cannot be built with {dict(config.hyperparameters)}: {error}"
+        ) from error
+
+
+def _continue(config: AgentConfig, venv: VecEnv, seed: int, saved: Path) -> BaseAlgorithm:
+    device = config.hyperparameters.get("device", "auto")
+    model = ALGORITHMS[config.algorithm].load(saved / "model.zip", env=venv, device=device)
+    # Not the run's first random numbers over again: the agent would relive its first episodes.
+    model.set_random_seed(seed + model.num_timesteps)
+    return model
+
+
+def _has_enough_experience(model: OffPolicyAlgorithm) -> bool:
+    """Whether learning may start: without saved experience, a continued agent gathers it anew."""
+    buffer = model.replay_buffer
+    assert buffer is not None
+    stored_steps = model.num_timesteps if buffer.full else buffer.pos * buffer.n_envs
+    return min(model.num_timesteps, stored_steps) > model.learning_starts
 
 
 def load_model(algorithm: str, folder: Path) -> Any:

@@ -52,6 +52,8 @@ def plot_curves(records: Sequence[Record], x: str, y: Panel, path: Path, x_label
 
     ``x`` and ``y.metric`` are keys of the curves' points; records without a curve are left out.
     """
+    from matplotlib.ticker import EngFormatter
+
     good = [record for record in records if record.ok and record.curve]
     tasks = _names(record.task for record in good)
     colours = _colours(good)
@@ -60,8 +62,9 @@ def plot_curves(records: Sequence[Record], x: str, y: Panel, path: Path, x_label
         for group in by_job(record for record in good if record.task == task).values():
             _draw_curve(axes, group, x, y.metric, colours[group[0].method])
         axes.set(title=task, xlabel=x_label)
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+        axes.legend(frameon=False)
     grid[0][0].set_ylabel(y.label)
-    grid[0][0].legend(frameon=False)
     _save(figure, path)
 
 
@@ -88,6 +91,8 @@ def _draw_methods(axes: Axes, records: Sequence[Record], metric: str, colours: d
         axes.scatter(place + _spread(len(scores)), scores, color=colour, edgecolor="white", s=26, zorder=3)
     axes.set_xticks(range(len(groups)), [_wrapped(group[0].method) for group in groups])
     axes.set_xlim(-0.6, len(groups) - 0.4)
+    if len(groups) and values(records, metric).min() >= 0:
+        axes.set_ylim(bottom=0)
 
 
 def _draw_curve(axes: Axes, group: Sequence[Record], x: str, y: str, colour: str) -> None:

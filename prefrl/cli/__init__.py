@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -26,8 +27,21 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status: 0 done, 1 failed, 2 wrong words, 130 interrupted."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    """Run one command; returns the exit status: 0 done, 1 failed, 2 wrong words, 130 interrupted.
+
+    141 says, as the shell does, that whoever read the output (`head`, say) went away before its end.
+    """
+    try:
+        status = _run(list(sys.argv[1:] if arguments is None else arguments))
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # The interpreter flushes once more on its way out, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def _run(words: list[str]) -> int:
     if not words or words[0] in ("-h", "--help", "help"):
         print(_help())
         return 0
@@ -46,6 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return importlib.import_module(f"prefrl.cli.{command}_command").main(rest)
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        raise
     except (ValueError, OSError, RuntimeError) as error:
         # What is wrong with the input or the machine says so itself; its traceback would only hide it.
         print(f"prefrl {command}: {error}", file=sys.stderr)

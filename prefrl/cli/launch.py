@@ -7,6 +7,7 @@ import signal
 import sys
 from dataclasses import asdict
 
+from prefrl.cli.panel import Progress
 from prefrl.run_dir import RunDir
 from prefrl.runtime.result import Result
 from prefrl.store import Store
@@ -35,17 +36,19 @@ def launch(run: RunDir) -> int:
 def _launch_processes(run: RunDir) -> Result | None:
     from prefrl.runtime.processes import ProcessLauncher
 
-    launcher = ProcessLauncher(run, AGENT_FACTORY)
-    signal.signal(signal.SIGINT, lambda *_: launcher.stop())
-    signal.signal(signal.SIGTERM, lambda *_: launcher.stop())
-    return launcher.launch()
+    with Progress(run) as progress:
+        launcher = ProcessLauncher(run, AGENT_FACTORY, progress.tick)
+        signal.signal(signal.SIGINT, lambda *_: launcher.stop())
+        signal.signal(signal.SIGTERM, lambda *_: launcher.stop())
+        return launcher.launch()
 
 
 def _launch_serial(run: RunDir) -> Result | None:
     from prefrl.factory import build_agent
     from prefrl.runtime.serial import SerialLauncher
 
-    launcher = SerialLauncher(run, build_agent)
-    signal.signal(signal.SIGINT, launcher.stop.set)
-    signal.signal(signal.SIGTERM, launcher.stop.set)
-    return launcher.launch()
+    with Progress(run) as progress:
+        launcher = SerialLauncher(run, build_agent, progress.tick)
+        signal.signal(signal.SIGINT, launcher.stop.set)
+        signal.signal(signal.SIGTERM, launcher.stop.set)
+        return launcher.launch()

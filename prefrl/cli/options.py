@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -11,7 +11,7 @@ import tyro
 
 from prefrl.config import JsonDict
 
-__all__ = ["parse"]
+__all__ = ["no_arguments", "parse"]
 
 T = TypeVar("T")
 
@@ -42,3 +42,13 @@ def _read_object(words: list[str]) -> JsonDict:
     if not isinstance(value, dict):
         raise ValueError(f"{words[0]} is not a JSON object")
     return value
+
+
+def no_arguments(words: Sequence[str], prog: str, description: str) -> None:
+    """For commands that take none: answers ``--help`` and refuses anything else."""
+    parse(_Nothing, words, prog, description)
+
+
+@dataclass(frozen=True)
+class _Nothing:
+    """No options."""

@@ -27,7 +27,7 @@ class Minibatch:
     """B answered queries of K segments, padded to T steps."""
 
     observations: Tensor
-    """shape (B * K * T, *obs), as the network takes them: float32 features, or uint8 images with channels first"""
+    """shape (B * K * T, *obs), as the network takes them (`prefrl.reward.inputs`)"""
     actions: Tensor
     """shape (B * K * T, A) float32 features"""
     valid: Tensor | None
@@ -62,11 +62,11 @@ class _Group:
 
 
 class ComparisonDataset:
-    """Newest ``config.last_labels`` comparisons, their segments as tensors, split into training and validation.
+    """Newest ``config.last_labels`` comparisons, split into training and validation.
 
-    Comparisons are ordered by id (by arrival where they have none), so that it does not matter in which order or
-    how often they are handed over. One answer counts for each query and annotator: the newest. "Can't tell" is no
-    answer, and removes an earlier one.
+    Comparisons are ordered by id (by arrival where they have none), so that it does not matter in which order
+    or how often they are handed over. One answer of each annotator to a query counts: the newest.
+    "Can't tell" is no answer, and removes an earlier one.
     """
 
     def __init__(

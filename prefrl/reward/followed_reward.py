@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from prefrl.reward.learned_reward import LearnedReward, latest_json
+from prefrl.reward.learned_reward import LearnedReward, latest_reward
 from prefrl.reward.tensor_files import RewardFileError
 from prefrl.spaces import SpaceSpec
 from prefrl.types import Query, Segment
@@ -29,7 +29,6 @@ class FollowedReward:
         if not self._folder.is_dir():
             raise RewardFileError(f"only a folder can be followed, {folder} is none; load it without follow")
         self._refresh_s = refresh_s
-        self._stamp = self._published()
         self.current = LearnedReward.load(self._folder)
         self._next_refresh_s = time.monotonic() + refresh_s
 
@@ -49,21 +48,12 @@ class FollowedReward:
         return self.current.action_spec
 
     def refresh(self) -> bool:
-        """Take the newest version now; True when it is another one than before."""
+        """Take the newest version now; True when there was a newer one."""
         self._next_refresh_s = time.monotonic() + self._refresh_s
-        stamp = self._published()
-        if stamp == self._stamp:
-            return False
-        before = self.version
-        try:
-            self.current = LearnedReward.load(self._folder)
-        except RewardFileError:
-            # A version may be replaced and removed between reading its name and its file; only then try again.
-            if self._published() == stamp:
-                raise
-            return False
-        self._stamp = stamp
-        return self.version != before
+        newer = latest_reward(self._folder, newer_than=self.version)
+        if newer is not None:
+            self.current = newer
+        return newer is not None
 
     def predict(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
         """See `LearnedReward.predict`."""
@@ -89,11 +79,3 @@ class FollowedReward:
         if time.monotonic() >= self._next_refresh_s:
             self.refresh()
         return self.current
-
-    def _published(self) -> tuple[int, int] | None:
-        """What tells one ``latest.json`` from the next: its modification time, and its inode where time is coarse."""
-        try:
-            status = latest_json(self._folder).stat()
-        except FileNotFoundError:
-            return None
-        return status.st_mtime_ns, status.st_ino

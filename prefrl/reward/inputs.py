@@ -12,7 +12,7 @@ __all__ = ["channel_axis", "channels_first_shape", "check_array", "feature_tenso
 
 
 def channel_axis(image_shape: tuple[int, ...]) -> int:
-    """Axis of the channels in a 3-dimensional image shape, 0 or 2: the shorter of the two, 2 when they are equal."""
+    """Axis of the channels in an image shape, 0 or 2: the shorter of the two, 2 when they are equal."""
     return 0 if image_shape[0] < image_shape[2] else 2
 
 
@@ -37,7 +37,7 @@ def feature_tensor(spec: SpaceSpec, array: np.ndarray) -> Tensor:
 
 
 def check_array(spec: SpaceSpec, array: np.ndarray, what: str) -> None:
-    """Raise ValueError unless ``array`` holds samples of the space: shape (*lead, *shape), categories in range."""
+    """Raise ValueError unless ``array`` (*lead, *shape) holds samples of the space, categories in range."""
     lead = array.ndim - len(spec.shape)
     if lead < 0 or array.shape[lead:] != spec.shape:
         raise ValueError(f"{what} of shape {array.shape} do not end in the space's shape {spec.shape}")

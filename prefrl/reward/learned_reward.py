@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
@@ -17,13 +15,14 @@ from prefrl.reward.inputs import check_array, feature_tensor, observation_tensor
 from prefrl.reward.losses import preference_probability
 from prefrl.reward.networks import RewardNetwork, build_network
 from prefrl.reward.tensor_files import RewardFileError, read_tensors, write_tensors
+from prefrl.run_dir import RunDirError, latest_version
 from prefrl.spaces import SpaceSpec
 from prefrl.types import Query, Segment
 
 if TYPE_CHECKING:
     from prefrl.reward.followed_reward import FollowedReward
 
-__all__ = ["LearnedReward", "latest_file"]
+__all__ = ["LearnedReward", "latest_reward"]
 
 FORMAT = "prefrl-learned-reward"
 IMAGES_PER_CHUNK = 256
@@ -49,7 +48,7 @@ class LearnedReward:
         action_spec: SpaceSpec,
         config: RewardConfig,
     ) -> None:
-        """Keep ``network`` as it is, in evaluation mode; ``member_mean`` and ``member_std`` are (E,), per step."""
+        """Freeze ``network``; ``member_mean`` and ``member_std`` (E,) are those of its step rewards."""
         self._network = network.eval().requires_grad_(False)
         self._member_mean, self._member_std = member_mean, member_std
         self.version = version
@@ -85,7 +84,7 @@ class LearnedReward:
             actions.reshape(-1, *self.action_spec.shape),
         )
         normalised = (rewards - self._member_mean[:, None]) / self._member_std[:, None] * self.config.std
-        return normalised.numpy().reshape(-1, *lead)
+        return normalised.numpy().reshape(self._network.num_members, *lead)
 
     def segment_returns(self, segments: Sequence[Segment]) -> np.ndarray:
         """Undiscounted return of each segment by each member, not normalised, float32 (E, C)."""
@@ -114,8 +113,9 @@ class LearnedReward:
     def disagreement(self, queries: Sequence[Query]) -> np.ndarray:
         """How much the members differ on each query, float32 (Q,); what online queries are chosen by.
 
-        Half the sum over segments of the standard deviation, across members, of the probability to be preferred.
-        For a pair this is the standard deviation of the predicted preference (Christiano et al. 2017, 2.2.4).
+        Half the sum, over segments, of the standard deviation across members of the probability to be
+        preferred. For a pair this is the standard deviation of the predicted preference (Christiano et al.
+        2017, section 2.2.4).
         """
         return self.preference_probabilities(queries).std(axis=0).sum(axis=-1) / 2
 
@@ -139,7 +139,7 @@ class LearnedReward:
     def load(cls, path: str | Path, *, follow: Literal[True]) -> FollowedReward: ...
     @classmethod
     def load(cls, path: str | Path, *, follow: bool = False) -> LearnedReward | FollowedReward:
-        """Read a reward file, or the newest version in a ``reward/`` folder or in a run directory that has one.
+        """Read a reward file, or the newest version in a ``reward/`` folder or a run directory.
 
         Args:
             path: file or folder.
@@ -149,11 +149,16 @@ class LearnedReward:
             RewardFileError: when there is none, or it is damaged, or of another kind or format version.
         """
         if follow:
-            from prefrl.reward.followed_reward import FollowedReward  # noqa: PLC0415 - it builds on this module
+            from prefrl.reward.followed_reward import FollowedReward
 
             return FollowedReward(path)
         path = Path(path)
-        return cls._read(latest_file(path) if path.is_dir() else path)
+        if not path.is_dir():
+            return cls._read(path)
+        latest = latest_reward(path)
+        if latest is None:
+            raise RewardFileError(f"{path} has no learned reward yet; the first comes with the first answers")
+        return latest
 
     @classmethod
     def _read(cls, path: Path) -> LearnedReward:
@@ -210,32 +215,15 @@ class LearnedReward:
         return np.add.reduceat(rewards.numpy(), starts, axis=1)
 
 
-def latest_file(folder: Path) -> Path:
-    """The file that ``latest.json`` names, in the folder or in its ``reward/``, with its checksum verified.
+def latest_reward(folder: Path, newer_than: int = -1) -> LearnedReward | None:
+    """The newest version in a ``reward/`` folder or a run directory; None unless above ``newer_than``.
 
     Raises:
-        RewardFileError: when there is none, or its content is not what ``latest.json`` says.
+        RewardFileError: when what was published there cannot be read, or is not what it was.
     """
-    latest = latest_json(folder)
-    try:
-        entry = json.loads(latest.read_text())
-        file, sha256 = latest.parent / entry["file"], entry["sha256"]
-    except FileNotFoundError:
-        raise RewardFileError(f"{folder} has no learned reward yet: there is no {latest}") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RewardFileError(f"{latest} is damaged: {error!r}") from error
-    try:
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    except OSError as error:
-        raise RewardFileError(f"{latest} names {file.name}, which cannot be read: {error}") from error
-    if digest != sha256:
-        raise RewardFileError(
-            f"{file} is damaged: its SHA-256 is {digest[:12]}, {latest} says {str(sha256)[:12]}"
-        )
-    return file
-
-
-def latest_json(folder: Path) -> Path:
-    """Where the newest version is named: in ``reward/`` of a run directory, or in the folder itself."""
     nested = folder / "reward"
-    return (nested if nested.is_dir() else folder) / "latest.json"
+    try:
+        latest = latest_version(nested if nested.is_dir() else folder, newer_than)
+    except RunDirError as error:
+        raise RewardFileError(str(error)) from error
+    return None if latest is None else LearnedReward.load(latest[1])

@@ -38,11 +38,12 @@ MAX_RANKED_ITEMS = 12
 
 def preference_loss(config: RewardConfig) -> PreferenceLoss:
     """The loss that ``config.loss`` names."""
-    return {
+    losses: dict[str, PreferenceLoss] = {
         "bradley_terry": bradley_terry_loss,
         "plackett_luce": plackett_luce_loss,
         "margin": partial(margin_loss, margin=config.margin),
-    }[config.loss]
+    }
+    return losses[config.loss]
 
 
 def segment_returns(
@@ -72,13 +73,13 @@ def preference_cross_entropy(
 
 
 def pairwise_targets(ranks: Int[Tensor, "B K"]) -> Float[Tensor, "B P"]:
-    """Preference for the first of each of the P = C(K, 2) pairs: 1 when it is ranked better, .5 on a tie, else 0."""
+    """For each of the P = C(K, 2) pairs: 1 when the first is ranked better, .5 on a tie, else 0."""
     first, second = _pairs(ranks)
     return (torch.sign(second - first) + 1).to(torch.get_default_dtype()) / 2
 
 
 def bradley_terry_loss(
-    returns: Float[Tensor, "E B K"], ranks: Int[Tensor, "B K"], noise: Float[Tensor, "B"]
+    returns: Float[Tensor, "E B K"], ranks: Int[Tensor, "B K"], noise: Float[Tensor, " B"]
 ) -> Float[Tensor, "E B"]:
     """Mean cross-entropy over all C(K, 2) pairs of a query; every pair has the annotator's noise.
 
@@ -89,12 +90,12 @@ def bradley_terry_loss(
 
 
 def plackett_luce_loss(
-    returns: Float[Tensor, "E B K"], ranks: Int[Tensor, "B K"], noise: Float[Tensor, "B"]
+    returns: Float[Tensor, "E B K"], ranks: Int[Tensor, "B K"], noise: Float[Tensor, " B"]
 ) -> Float[Tensor, "E B"]:
     """Negative log-likelihood of the ranking as K successive choices of the best among those left.
 
-    Each choice is uniformly random with probability ``noise``. A tie stands for all the orders it leaves open,
-    with equal weight: the loss is the exact average over them. So at K = 2 this is `bradley_terry_loss`.
+    Each choice is uniformly random with probability ``noise``. A tie stands for all the orders it leaves
+    open: the loss is the exact average over them. So at K = 2 this is `bradley_terry_loss`.
 
     Raises:
         ValueError: when a query has more than `MAX_RANKED_ITEMS` segments.
@@ -115,12 +116,12 @@ def plackett_luce_loss(
 
 
 def margin_loss(
-    returns: Float[Tensor, "E B K"], ranks: Int[Tensor, "B K"], noise: Float[Tensor, "B"], *, margin: float
+    returns: Float[Tensor, "E B K"], ranks: Int[Tensor, "B K"], noise: Float[Tensor, " B"], *, margin: float
 ) -> Float[Tensor, "E B"]:
-    """Margin ranking (hinge) loss, the mean of max(0, margin - dr) over all pairs, dr = better minus worse.
+    """Margin ranking (hinge) loss: the mean of max(0, margin - dr) over all pairs, dr = better minus worse.
 
-    A tied pair costs |dr|, the hinge at margin 0 in both directions. The hinge has no probability to mix noise
-    into: a query counts with weight 1 - noise instead, so that answers at chance carry nothing here either.
+    A tied pair costs |dr|, the hinge at margin 0 in both directions. The hinge has no probability to mix
+    noise into: a query weighs 1 - noise instead, so that answers at chance carry nothing here either.
     """
     first, second = _pairs(returns)
     sign = 2 * pairwise_targets(ranks) - 1
@@ -139,7 +140,7 @@ def _nonempty_subsets(items: int) -> Tensor:
 
 
 def _choice_weights(ranks: Tensor, left: Tensor) -> Tensor:
-    """Probability (B, S, K) that, ties broken at random, item k is chosen while exactly the items of S are left."""
+    """Probability (B, S, K) that item k is chosen from exactly the items of S, ties broken at random."""
     unreachable = torch.iinfo(ranks.dtype).max
     leading_rank = ranks[:, None].masked_fill(~left, unreachable).amin(dim=-1, keepdim=True)
     is_leading = ranks[:, None] == leading_rank

@@ -59,7 +59,7 @@ def calibration(probabilities: np.ndarray, outcomes: np.ndarray, bins: int = 10)
 
 
 def brier_score(probabilities: np.ndarray, outcomes: np.ndarray) -> float:
-    """Mean squared difference of probability and outcome; 0 is perfect, always saying .5 gives .25 without ties."""
+    """Mean squared difference of probability and outcome; 0 is perfect, .25 is what always saying .5 gets."""
     return float(np.mean(np.square(np.asarray(probabilities, dtype=np.float64) - outcomes)))
 
 

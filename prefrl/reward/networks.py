@@ -1,7 +1,7 @@
 """The ensemble's networks: E independent reward functions, trained and evaluated as one batched module.
 
-All members see the same minibatch. Fully connected layers are one batched product; of the convolutions the first
-is a single dense one with 16 E filters, the others are grouped by member. Parameters lie member by member.
+All members see the same minibatch. Fully connected layers are one batched product; of the convolutions the
+first is a single dense one with 16 E filters, the others are grouped. Parameters lie member by member.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class RewardNetwork(nn.Module):
         self.num_members = num_members
         self.dropout = dropout
 
-    def squared_weights(self) -> Float[Tensor, "E"]:
+    def squared_weights(self) -> Float[Tensor, " E"]:
         """Sum of squares of each member's weights, biases and batch norm left out: its L2 penalty."""
         weights = [p for name, p in self.named_parameters() if name.endswith("weight") and p.ndim > 1]
         return torch.stack([w.view(self.num_members, -1).square().sum(dim=1) for w in weights]).sum(dim=0)
@@ -56,7 +56,7 @@ class RewardNetwork(nn.Module):
 
 
 class EnsembleLinear(nn.Module):
-    """E linear layers side by side, (E, M, in) -> (E, M, out), drawn from U(+-1/sqrt(in)) as in `torch.nn.Linear`."""
+    """E linear layers side by side, (E, M, in) -> (E, M, out), drawn as in `torch.nn.Linear`."""
 
     def __init__(
         self, num_members: int, in_features: int, out_features: int, generator: torch.Generator
@@ -117,7 +117,7 @@ class MLPEnsemble(RewardNetwork):
         return torch.cat([flat, actions], dim=1) if self.use_actions else flat
 
     def set_input_statistics(self, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
-        """Freeze mean and standard deviation of all the steps in ``batches``; a constant feature has std 1."""
+        """Freeze mean and standard deviation of the steps in ``batches``; a constant feature gets std 1."""
         count, total, squares = 0, torch.zeros(()), torch.zeros(())
         for observations, actions in batches:
             features = self.features(observations, actions).double()
@@ -135,9 +135,9 @@ class MLPEnsemble(RewardNetwork):
 class ConvEnsemble(RewardNetwork):
     """The paper's convolutional net: 4 convolutions of 16 filters, 64 units, a scalar.
 
-    Pixels are scaled by 1/255 here. Where configured, batch norm and dropout act on each convolution, per member.
-    Action features join at the 64-unit layer. Images whose sides the convolutions would shrink below 4 cells
-    (64 pixels at least are needed; the paper's have 84) keep the same layers with half-kernel padding.
+    Pixels are scaled by 1/255 here. Batch norm and dropout, where configured, act on each convolution of each
+    member. Action features join at the 64-unit layer. Images that the convolutions would shrink to less than
+    4 x 4 cells keep the same layers with half-kernel padding; 64 x 64 pixels are enough without.
     Source: Christiano et al. 2017, appendix A.2.
     """
 

@@ -44,7 +44,7 @@ class FeatureStore:
 
 
 class FrameStore:
-    """Stacked images as single frames, segment by segment: 28 frames, not 100, for 25 steps of a stack of 4."""
+    """Stacked images as single frames: 28 frames, not 100, for 25 steps of a stack of 4."""
 
     def __init__(self, spec: SpaceSpec) -> None:
         self._channel_axis = channel_axis(spec.shape)
@@ -103,7 +103,7 @@ class SegmentTable:
                 )
 
     def replace(self, segment_ids: Sequence[str], new: Mapping[str, Segment]) -> None:
-        """Hold exactly these segments as rows in this order; ``new`` has those not held yet, and may have more."""
+        """Hold exactly these segments as rows in this order; ``new`` has at least those not held yet."""
         self._observations.replace(segment_ids, {key: segment.observations for key, segment in new.items()})
         self._actions.replace(segment_ids, {key: segment.actions for key, segment in new.items()})
         self._rows = {key: row for row, key in enumerate(segment_ids)}
@@ -115,8 +115,8 @@ class SegmentTable:
     def gather(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """Observations (R, T, *obs), actions (R, T, A) and valid (R, T) of the given rows.
 
-        Shorter segments are padded with their last step, so that padding adds no input that batch norm has not
-        seen; valid is 0 there. It is None where all are of one length.
+        Shorter segments are padded with their last step, an input that batch norm has seen anyway; valid is 0
+        there. It is None where all are of one length.
         """
         lengths = self._actions.lengths[rows]
         longest = int(lengths.max())
@@ -127,7 +127,7 @@ class SegmentTable:
         return self._observations.gather(rows, steps), self._actions.gather(rows, steps), valid
 
     def step_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """All steps of all segments once, as observations (M, *obs) and actions (M, A), some segments at a time."""
+        """All steps of the segments once, as observations (M, *obs) and actions (M, A)."""
         for rows in torch.arange(len(self)).split(SEGMENTS_PER_BATCH):
             observations, actions, valid = self.gather(rows)
             is_step = slice(None) if valid is None else valid.flatten().bool()

@@ -1,7 +1,7 @@
-"""Which comparisons a member is trained on: hold-out by segment, and bootstrap weights. Hashes decide, no state.
+"""Which comparisons a member is trained on: hold-out by segment, and bootstrap weights.
 
-Both depend on identities alone, so a comparison keeps its side and its weights however the data grow, in whatever
-order they arrive and however often the process restarts.
+Both are hashes of identities, so a comparison keeps its side and its weights however the data grow, in
+whatever order they arrive and however often the process restarts.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["bootstrap_weights", "is_validation_segment", "validation_segments"]
 
 
 def is_validation_segment(segment_id: str, fraction: float) -> bool:
-    """True for the given share of all segments, by a hash of the id; samplers draw a query from one side alone."""
+    """True for this share of all segments, by a hash of the id; samplers draw a query from one side."""
     return _uniform("validation", segment_id) < fraction
 
 
@@ -41,10 +41,10 @@ def validation_segments(queries: Iterable[Sequence[str]], fraction: float) -> se
 
 
 def bootstrap_weights(seed: int, query_id: int, members: int) -> np.ndarray:
-    """How often each member draws the query, float32 (E,): Poisson(1), the bootstrap of a set that still grows.
+    """How often each member draws the query, float32 (E,): Poisson(1), the bootstrap of a set that grows.
 
-    A member has weight 0 with probability 1/e; those queries are its own validation set (Christiano et al. 2017,
-    section 2.2.3). Source of the Poisson form: Oza and Russell 2001, Online bagging and boosting.
+    A member has weight 0 with probability 1/e; those queries are its own validation set (Christiano et al.
+    2017, section 2.2.3). Source of the Poisson form: Oza and Russell 2001, Online bagging and boosting.
     """
     draws = [_uniform("bootstrap", str(seed), str(query_id), str(member)) for member in range(members)]
     return np.searchsorted(_POISSON_CDF, draws, side="right").astype(np.float32)

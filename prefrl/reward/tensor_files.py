@@ -66,8 +66,8 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, An
         )
     if metadata.get("format_version") != str(FORMAT_VERSION):
         raise RewardFileError(
-            f"{path} has version {metadata.get('format_version')} of the {kind} format, this program reads version "
-            f"{FORMAT_VERSION}; fit the reward again from the saved comparisons"
+            f"{path} has version {metadata.get('format_version')} of the {kind} format, this program reads "
+            f"version {FORMAT_VERSION}; fit the reward again from the saved comparisons"
         )
     if metadata.get("sha256") != _digest(tensors):
         raise RewardFileError(f"{path} is damaged: its tensors do not have the checksum in its header")

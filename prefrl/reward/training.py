@@ -28,9 +28,11 @@ logger = logging.getLogger(__name__)
 FORMAT = "prefrl-reward-training"
 L2_FACTOR = 1.1
 """the L2 weight is multiplied or divided by this, once an epoch"""
-L2_LIMITS = (1e-8, 1.0)
+L2_LIMITS = (1e-8, 0.05)
+"""On few labels no useful fit reaches the ratio below. Without an upper limit the weights then shrink until
+both losses are log 2, which meets the ratio and predicts nothing."""
 LOSS_RATIO = (1.1, 1.5)
-"""validation loss over training loss that the L2 weight is adapted to: Christiano et al. 2017, section 2.2.3"""
+"""validation over training loss that the L2 weight is adapted to (Christiano et al. 2017, 2.2.3)"""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class FitReport:
     train_loss: float | None
     """mean over members of the last epoch's loss, without the L2 penalty"""
     out_of_bag_loss: float | None
-    """the same on the comparisons a member was not trained on (on those held out, when there is no bootstrap)"""
+    """the same on what a member's bootstrap leaves out (on the comparisons held out, without bootstrap)"""
     train_accuracy: float | None
     """share of the training pairs that the ensemble's mean preference gets right, ties left out"""
     validation_accuracy: float | None
@@ -149,7 +151,7 @@ class RewardTrainer:
         """Go on from what `save_state` wrote.
 
         Raises:
-            RewardFileError: when the file is missing, damaged or of another kind, or from other spaces or settings.
+            RewardFileError: when the file is missing, damaged, or of another kind, other spaces or settings.
         """
         tensors, description = read_tensors(Path(path), FORMAT)
         for name, value in self._description().items():

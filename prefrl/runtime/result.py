@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
-import numpy as np
-
 from prefrl.run_dir import RunDir, write_json_atomic
 from prefrl.store import Store
 from prefrl.types import Evaluation
@@ -50,8 +48,8 @@ def write_result(run: RunDir) -> Result:
         seed=config.seed,
         steps=steps,
         labels=counts.labels,
-        true_return_mean=float(np.mean(evaluation.true_returns)),
-        true_return_std=float(np.std(evaluation.true_returns)),
+        true_return_mean=evaluation.mean,
+        true_return_std=evaluation.std,
         episodes=len(evaluation.true_returns),
         wall_s=round(wall_s, 3),
         steps_per_s=round(steps / wall_s, 1) if wall_s else 0.0,

@@ -10,8 +10,9 @@ from prefrl.run_dir import RunDir
 from prefrl.runtime.clock import WallClock
 from prefrl.runtime.lock import exclusive_launch
 from prefrl.runtime.result import Result, write_result
-from prefrl.runtime.topology import AgentFactory, make_serial
-from prefrl.workers import StopFlag
+from prefrl.runtime.topology import ROLES, AgentFactory, make_serial
+from prefrl.store import Store
+from prefrl.workers import Pulse, StopFlag
 
 __all__ = ["SerialLauncher"]
 
@@ -22,7 +23,7 @@ class SerialLauncher:
     Args:
         run: made by `RunDir.create`, or left by an earlier launch.
         build_agent: the agent's factory.
-        on_tick: called between rollouts, to show progress.
+        on_tick: called between rollouts and while the policy waits, to show progress.
     """
 
     def __init__(self, run: RunDir, build_agent: AgentFactory, on_tick: Callable[[], None] = lambda: None) -> None:
@@ -34,7 +35,7 @@ class SerialLauncher:
         """Run until finished; None when stopped before."""
         torch.set_num_threads(1)
         with exclusive_launch(self._run), WallClock(self._run) as clock:
-            worker = make_serial(self._run, self._build_agent, self.stop)
+            worker = make_serial(self._run, self._build_agent, self.stop, self._on_tick)
             try:
                 while not worker.finished and not self.stop.is_set:
                     worker.step()
@@ -42,7 +43,14 @@ class SerialLauncher:
                     self._on_tick()
                 if not worker.finished:
                     worker.save()
+                    _say_stopped(self._run)
                     return None
             finally:
                 worker.close()
         return write_result(self._run)
+
+
+def _say_stopped(run: RunDir) -> None:
+    with Store.open(run.store) as store:
+        for role in ROLES:
+            Pulse(store, role).beat("stopped")

@@ -64,10 +64,17 @@ def make_worker(role: str, run: RunDir, build_agent: AgentFactory, stop: StopFla
     return RewardWorker(run, store, config, RewardTrainer(*specs, config.reward, config.seed))
 
 
-def make_serial(run: RunDir, build_agent: AgentFactory, stop: StopFlag) -> PolicyWorker:
-    """Build all three for one process: oracle and reward run whenever the policy syncs."""
+def make_serial(
+    run: RunDir, build_agent: AgentFactory, stop: StopFlag, on_sync: Callable[[], None] = lambda: None
+) -> PolicyWorker:
+    """Build all three for one process: oracle and reward, then ``on_sync``, run whenever the policy syncs."""
     config, store = run.config(), Store.open(run.store)
-    others = helpers_in_process(run, store, config, *run.specs(), make_oracle(config))
+    helpers = helpers_in_process(run, store, config, *run.specs(), make_oracle(config))
+
+    def others() -> None:
+        helpers()
+        on_sync()
+
     return _policy(run, store, config, build_agent, stop, others)
 
 

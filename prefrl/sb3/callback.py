@@ -3,59 +3,82 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 import time
+import warnings
 from pathlib import Path
 from typing import Literal
 
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv
 
-from prefrl.config import EnvConfig, OracleConfig, RunConfig
+from prefrl.config import OracleConfig, RunConfig
 from prefrl.oracles import Oracle, SyntheticOracle
+from prefrl.queries import check_schedule
 from prefrl.reward import LearnedReward
 from prefrl.run_dir import RunDir
-from prefrl.sb3.buffers import install_buffer
+from prefrl.sb3.install import install_buffer, preference_venv
 from prefrl.sb3.vec_env import PreferenceVecEnv
 from prefrl.store import Store
 from prefrl.workers import PolicyLink, helpers_in_process
 
 __all__ = ["PreferenceCallback"]
 
+_UNREGISTERED = "unregistered"
+
 
 class PreferenceCallback(BaseCallback):
     """Makes any SB3 algorithm learn from preferences instead of its environment's reward.
 
-    Build the agent on ``loop.wrap(venv)`` and pass the callback to ``learn``::
+    Build the agent on ``loop.wrap(venv)`` and pass the callback to ``learn``, alone or in a list with
+    others::
 
         loop = prefrl.PreferenceCallback(oracle="synthetic", labels=500)
         PPO("MlpPolicy", loop.wrap(make_vec_env("Pendulum-v1", 8))).learn(50_000, callback=loop)
 
-    The label budget is spread over the steps of the first ``learn``. Episode ends are the environment's own: where
-    they depend on what the agent does they leak the task, and `prefrl_envs.EndlessEpisodes` hides them.
+    The label budget is spread over the steps of the first ``learn``; later ones go on with the reward learned
+    so far. So does a new process that names the same run directory. Episode ends are the environment's own:
+    where they depend on what the agent does they leak the task, and `prefrl_envs.EndlessEpisodes` hides them.
+    Off-policy agents should not learn before the first labels: set ``learning_starts`` to a few thousand
+    steps.
 
     Args:
-        oracle: "synthetic" (judges by the true reward, which the agent never sees), "human" (people answer from
-            another terminal, with ``prefrl label RUN``), or an `Oracle` of your own.
-        labels: comparisons to ask for.
-        run: the run directory to make; by default a new one under ``runs/``.
-        config: everything else: reward, queries, schedule, teacher.
+        oracle: "synthetic" (judges by the true reward, which the agent never sees), "human" (people answer
+            from another terminal, with ``prefrl label RUN``), or an `Oracle` of your own; by default as
+            ``config`` says.
+        labels: comparisons to ask for; by default as ``config`` says.
+        run: the run directory, made where there is none; by default a new ``runs/callback-DATE``.
+        config: everything else: reward, queries, schedule, teacher, seed.
+
+    Raises:
+        ValueError: when the oracle is none of these; from ``learn``, when the agent's environment was not
+            wrapped, or the run directory holds a run with other settings.
     """
 
     def __init__(
         self,
-        oracle: Literal["synthetic", "human"] | Oracle = "synthetic",
-        labels: int = 200,
+        oracle: Literal["synthetic", "human"] | Oracle | None = None,
+        labels: int | None = None,
         run: str | Path | None = None,
         config: RunConfig | None = None,
     ) -> None:
         super().__init__()
         if isinstance(oracle, str) and oracle not in ("synthetic", "human"):
-            raise ValueError(f'oracle is {oracle!r}; it must be "synthetic", "human" or an object that answers queries')
-        self._oracle, self._labels, self._run_path = oracle, labels, run
-        self._config = config or RunConfig()
-        self._venv: PreferenceVecEnv | None = None
+            raise ValueError(
+                f'oracle is {oracle!r}; it must be "synthetic", "human" or an object that answers queries'
+            )
+        config = config or RunConfig()
+        kind = oracle if isinstance(oracle, str) else config.oracle.kind if oracle is None else "synthetic"
+        self._config = dataclasses.replace(
+            config,
+            labels=config.labels if labels is None else labels,
+            oracle=OracleConfig(kind, config.oracle.teacher),
+        )
+        self._own_oracle = None if isinstance(oracle, str) else oracle
+        self._run_path = run
         self._link: PolicyLink | None = None
-        self._store: Store | None = None
+        self._is_live = False
+        self._watches_ends = True
         self.run: RunDir | None = None
         """the run directory, once training has started"""
 
@@ -65,47 +88,96 @@ class PreferenceCallback(BaseCallback):
         return None if self._link is None else self._link.reward
 
     def wrap(self, venv: VecEnv) -> PreferenceVecEnv:
-        """Put the recorder around ``venv``; VecNormalize and the like go around the result."""
-        spec = venv.get_attr("spec")[0]
-        env_id = spec.id if spec is not None else self._config.env.id
-        self._venv = PreferenceVecEnv(venv, self._config.queries.segment_steps, env_id, self._config.seed)
-        self._config = dataclasses.replace(self._config, env=EnvConfig(id=env_id, num_envs=venv.num_envs))
-        return self._venv
+        """Put the recorder around ``venv``.
+
+        What changes observations (VecFrameStack) or counts returns (VecMonitor) goes inside; VecNormalize
+        goes around the result, with ``norm_reward=False``.
+
+        Raises:
+            ValueError: when ``venv`` is no VecEnv, is wrapped already, or holds a VecNormalize.
+        """
+        queries, seed = self._config.queries, self._config.seed
+        return PreferenceVecEnv(venv, queries.segment_steps, _env_id(venv), seed)
 
     def _on_training_start(self) -> None:
-        if self._venv is None:
-            raise ValueError("build the agent on loop.wrap(venv), so that the loop sees its steps")
+        venv = preference_venv(self.model)
         if self._link is None:
-            self._start(self._venv, int(self.locals["total_timesteps"]))
-        assert self._link is not None
+            steps = int(self.locals["total_timesteps"]) - self.model.num_timesteps
+            self._link = self._start(venv, steps)
+        elif self._link.recorder is not venv.recorder:
+            _hand_over(self._link, venv)
         self._is_live = not install_buffer(self.model, self._link, self._config.agent.relabel)
 
-    def _start(self, venv: PreferenceVecEnv, steps: int) -> None:
-        kind: Literal["synthetic", "human"] = "human" if self._oracle == "human" else "synthetic"
-        config = dataclasses.replace(
-            self._config,
-            labels=self._labels,
-            steps=steps,
-            oracle=OracleConfig(kind, self._config.oracle.teacher),
+    def _start(self, venv: PreferenceVecEnv, steps: int) -> PolicyLink:
+        env = dataclasses.replace(
+            self._config.env, id=venv.recorder.env_id, kwargs={}, num_envs=venv.num_envs, endless=False
         )
+        check_schedule(self._config.labels, steps, self._config.schedule)
         path = self._run_path or Path("runs") / time.strftime("callback-%Y%m%d-%H%M%S")
-        self.run = RunDir.create(path, config)
-        self._store = Store.open(self.run.store, create=True)
-        oracle = None if self._oracle == "human" else self._oracle
-        if oracle == "synthetic":
+        self.run, config = _create_or_continue(path, dataclasses.replace(self._config, env=env, steps=steps))
+        specs = venv.observation_spec, venv.action_spec
+        if self.run.spaces.exists() and self.run.specs() != specs:
+            raise ValueError(
+                f"{self.run.path} was recorded in {self.run.specs()}, this environment has {specs}"
+            )
+        self.run.write_specs(*specs)
+        store = Store.open(self.run.store, create=True)
+        venv.recorder.policy_step = int(store.counters().get("policy_step", 0))
+        oracle = self._own_oracle
+        if oracle is None and config.oracle.kind == "synthetic":
             oracle = SyntheticOracle(config.oracle.teacher, config.seed)
-        assert not isinstance(oracle, str)
-        others = helpers_in_process(self.run, self._store, config, venv.observation_spec, venv.action_spec, oracle)
-        self._link = PolicyLink(self.run, self._store, config, venv.recorder, others)
+        if oracle is None:
+            print(f"waiting for people's answers: prefrl label {self.run.path}", file=sys.stderr)
+        others = helpers_in_process(self.run, store, config, *specs, oracle)
+        return PolicyLink(self.run, store, config, venv.recorder, others)
 
     def _on_rollout_start(self) -> None:
         if self._is_live and self._link is not None:
             self._link.sync_if_due()
 
     def _on_step(self) -> bool:
+        if self._watches_ends:
+            infos = self.locals["infos"]
+            ends = [
+                not infos[env].get("TimeLimit.truncated", False) for env in self.locals["dones"].nonzero()[0]
+            ]
+            if any(ends):
+                self._watches_ends = False
+                warnings.warn(
+                    "an episode ended by termination, which the agent can see: episode ends leak the task. "
+                    "Wrap the environment in prefrl_envs.EndlessEpisodes, unless its episodes all end alike",
+                    stacklevel=2,
+                )
         return True
 
     def _on_training_end(self) -> None:
         # The last labels fall due with the last steps; ask for them before the run counts as done.
         if self._link is not None:
             self._link.sync()
+        preference_venv(self.model).end_training()
+
+
+def _env_id(venv: VecEnv) -> str:
+    try:
+        spec = venv.get_attr("spec")[0]
+    except (AttributeError, NotImplementedError):
+        return _UNREGISTERED
+    return _UNREGISTERED if spec is None else str(spec.id)
+
+
+def _hand_over(link: PolicyLink, venv: PreferenceVecEnv) -> None:
+    """Let the loop go on in another environment, where the last one left off."""
+    venv.recorder.policy_step, venv.recorder.reward_version = link.policy_step, link.version
+    link.recorder = venv.recorder
+
+
+def _create_or_continue(path: str | Path, config: RunConfig) -> tuple[RunDir, RunConfig]:
+    """A new run directory, or the one that a callback of the same settings made, whose steps then count."""
+    if RunDir(path).config_file.exists():
+        run = RunDir.open(path)
+        settled = dataclasses.replace(config, steps=run.config().steps)
+        if run.config() == settled:
+            return run, settled
+        config = settled
+    # Where another run is, this names what differs.
+    return RunDir.create(path, config), config

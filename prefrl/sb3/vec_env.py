@@ -1,25 +1,22 @@
 """Vector environments that put the learned reward in the true one's place.
 
-The true reward stops here. What goes on to the agent is the learned reward, or zero where the agent's buffer adds it;
-of the info, only what SB3 itself needs. The true return of an episode travels in ``info["episode"]``, which SB3 logs
-and never trains on.
+The agent gets the learned reward, or zero where its buffer adds it.
 """
 
 from __future__ import annotations
 
-import time
+import warnings
 from typing import Any, Protocol
 
 import numpy as np
-from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
-from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
+from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs
 
 from prefrl.recorder import SegmentRecorder
+from prefrl.sb3.hidden_reward import HiddenRewardVecEnv
 from prefrl.spaces import SpaceSpec
 
-__all__ = ["PreferenceVecEnv", "RewardVecEnv", "StepReward"]
-
-_KEPT_INFO = ("episode", "terminal_observation", "TimeLimit.truncated", "is_success", "action_mask")
+__all__ = ["PluggedReward", "PreferenceVecEnv", "RewardVecEnv", "StepReward"]
 
 
 class StepReward(Protocol):
@@ -29,70 +26,36 @@ class StepReward(Protocol):
         """Learned reward, or None before there is one."""
 
 
-class _HiddenRewardVecEnv(VecEnvWrapper):
-    """Remembers observations and actions, counts true returns, and lets no true reward through."""
+class PluggedReward(Protocol):
+    """What `RewardVecEnv` asks of a reward; `prefrl.LearnedReward` is one."""
 
-    def __init__(self, venv: VecEnv) -> None:
-        super().__init__(venv)
-        self.observation_spec = SpaceSpec.of(venv.observation_space)
-        self.action_spec = SpaceSpec.of(venv.action_space)
-        self._observations = np.zeros(0)
-        self._actions = np.zeros(0)
-        self._returns = np.zeros(venv.num_envs)
-        self._lengths = np.zeros(venv.num_envs, dtype=int)
-        self._start_s = time.time()
+    @property
+    def observation_spec(self) -> SpaceSpec:
+        """Layout of the observations it was learned on."""
 
-    def reset(self) -> VecEnvObs:
-        """Reset all environments."""
-        observations = self.venv.reset()
-        self._observations = self.observation_spec.encode(observations, (self.num_envs,))
-        self._returns[:], self._lengths[:] = 0.0, 0
-        return observations
+    @property
+    def action_spec(self) -> SpaceSpec:
+        """Layout of the actions it was learned on."""
 
-    def step_async(self, actions: np.ndarray) -> None:
-        """Send actions; these, as the environment gets them, are what the reward is learned on."""
-        self._actions = self.action_spec.encode(actions, (self.num_envs,)).copy()
-        self.venv.step_async(actions)
-
-    def step_wait(self) -> VecEnvStepReturn:
-        """Rewards are the learned ones, or zeros; shape (N,) float32."""
-        observations, true_rewards, dones, infos = self.venv.step_wait()
-        self._count(true_rewards, dones, infos)
-        rewards = self._exchange(true_rewards, dones, infos)
-        # A copy: some vector environments hand out the array they write the next step into.
-        self._observations = self.observation_spec.encode(observations, (self.num_envs,)).copy()
-        kept = [{key: info[key] for key in _KEPT_INFO if key in info} for info in infos]
-        return observations, rewards, dones, kept
-
-    def _exchange(self, true_rewards: np.ndarray, dones: np.ndarray, infos: list[dict[str, Any]]) -> np.ndarray:
-        """Take note of the step and give the rewards that the agent shall see."""
-        raise NotImplementedError
-
-    def _count(self, true_rewards: np.ndarray, dones: np.ndarray, infos: list[dict[str, Any]]) -> None:
-        self._returns += true_rewards
-        self._lengths += 1
-        for env in np.flatnonzero(dones):
-            episode = {
-                "r": round(float(self._returns[env]), 6),
-                "l": int(self._lengths[env]),
-                "t": round(time.time() - self._start_s, 6),
-            }
-            infos[env].setdefault("episode", episode)
-            self._returns[env], self._lengths[env] = 0.0, 0
+    def predict(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
+        """Learned reward of encoded (..., *obs), (..., *act) as an array (...)."""
 
 
-class RewardVecEnv(_HiddenRewardVecEnv):
+class RewardVecEnv(HiddenRewardVecEnv):
     """Gives any SB3 agent a learned reward in place of the true one.
 
     Args:
-        venv: the vector environment, as the reward was trained on it (before VecNormalize or VecTransposeImage).
+        venv: the vector environment, as the reward was trained on it. VecNormalize, VecFrameStack and the
+            like go around this wrapper if they were around ``loop.wrap``, else inside; VecNormalize always
+            goes around.
         reward: a `LearnedReward`, or one that follows a run.
 
     Raises:
-        ValueError: when the reward was learned on other observations or actions.
+        ValueError: when the reward was learned on other observations or actions, or ``venv`` cannot be
+            wrapped.
     """
 
-    def __init__(self, venv: VecEnv, reward: Any) -> None:
+    def __init__(self, venv: VecEnv, reward: PluggedReward) -> None:
         super().__init__(venv)
         self.reward = reward
         for name in ("observation_spec", "action_spec"):
@@ -103,11 +66,17 @@ class RewardVecEnv(_HiddenRewardVecEnv):
                     "wrap the same kind of environment, before any wrapper that changes observations"
                 )
 
-    def _exchange(self, true_rewards: np.ndarray, dones: np.ndarray, infos: list[dict[str, Any]]) -> np.ndarray:
+    def _exchange(
+        self,
+        true_rewards: np.ndarray,
+        dones: np.ndarray,
+        infos: list[dict[str, Any]],
+        episodes: dict[int, dict[str, Any]],
+    ) -> np.ndarray:
         return self.reward.predict(self._observations, self._actions)
 
 
-class PreferenceVecEnv(_HiddenRewardVecEnv):
+class PreferenceVecEnv(HiddenRewardVecEnv):
     """Records what the loop needs of every step, and hides the true reward from the agent.
 
     Args:
@@ -115,6 +84,9 @@ class PreferenceVecEnv(_HiddenRewardVecEnv):
         segment_steps: length of the segments to cut.
         env_id: for the segments' provenance.
         seed: likewise.
+
+    Raises:
+        ValueError: when ``venv`` cannot be wrapped.
     """
 
     def __init__(self, venv: VecEnv, segment_steps: int, env_id: str, seed: int) -> None:
@@ -122,22 +94,73 @@ class PreferenceVecEnv(_HiddenRewardVecEnv):
         self.recorder = SegmentRecorder(
             self.observation_spec, self.action_spec, self.num_envs, segment_steps, env_id, seed
         )
-        self.live_reward: StepReward | None = None
-        """where the agent's buffer cannot add the reward itself, who predicts it at every step"""
-        self.rollout: list[tuple[np.ndarray, np.ndarray]] | None = None
-        """encoded (observations, actions) of every step since the buffer emptied it; None to keep none"""
+        self._live_reward: StepReward | None = None
+        self._rollout: list[tuple[np.ndarray, np.ndarray]] | None = None
+        self._in_training = False
+        self._may_warn = True
 
-    def take_rollout(self) -> tuple[np.ndarray, np.ndarray]:
-        """Observations (n_steps, N, *obs) and executed actions (n_steps, N, *act) since the last call."""
-        assert self.rollout is not None
-        observations, actions = zip(*self.rollout, strict=True)
-        self.rollout = []
+    def begin_training(self, live_reward: StepReward | None) -> None:
+        """From here on steps are the agent's experience.
+
+        Args:
+            live_reward: predicts the reward at every step, for agents whose buffer cannot add it.
+        """
+        self._live_reward, self._rollout = live_reward, None
+        self._in_training, self._may_warn = True, False
+
+    def end_training(self) -> None:
+        """From here on steps are somebody looking at the agent: nothing is recorded, rewards are zero."""
+        self._in_training, self._rollout = False, None
+
+    def begin_rollout(self) -> None:
+        """Remember observations and actions from the next step on."""
+        self._rollout = []
+
+    def take_rollout(self, n_steps: int) -> tuple[np.ndarray, np.ndarray]:
+        """Observations (n_steps, N, *obs) and executed actions (n_steps, N, *act) since `begin_rollout`.
+
+        Raises:
+            RuntimeError: when another number of steps was recorded.
+        """
+        rollout, self._rollout = self._rollout or [], None
+        if len(rollout) != n_steps:
+            raise RuntimeError(
+                f"{len(rollout)} of the rollout's {n_steps} steps were recorded; pass the loop to every call "
+                "of learn(..., callback=loop), and step the training environment by nothing else meanwhile"
+            )
+        observations, actions = zip(*rollout, strict=True)
         return np.stack(observations), np.stack(actions)
 
-    def _exchange(self, true_rewards: np.ndarray, dones: np.ndarray, infos: list[dict[str, Any]]) -> np.ndarray:
+    def reset(self) -> VecEnvObs:
+        """Reset all environments; the episodes under way are recorded as truncated."""
+        self.recorder.interrupt()
+        return super().reset()
+
+    def _exchange(
+        self,
+        true_rewards: np.ndarray,
+        dones: np.ndarray,
+        infos: list[dict[str, Any]],
+        episodes: dict[int, dict[str, Any]],
+    ) -> np.ndarray:
+        zeros = np.zeros(self.num_envs, np.float32)
+        if not self._in_training:
+            self._warn_of_missing_loop()
+            return zeros
+        self._record(true_rewards, dones, infos)
+        for episode in episodes.values():
+            self.recorder.episode(float(episode["r"]), int(episode["l"]))
+        if self._rollout is not None:
+            self._rollout.append((self._observations, self._actions))
+        if self._live_reward is None:
+            return zeros
+        rewards = self._live_reward.predict(self._observations, self._actions)
+        return zeros if rewards is None else rewards
+
+    def _record(self, true_rewards: np.ndarray, dones: np.ndarray, infos: list[dict[str, Any]]) -> None:
         truncated = np.array([bool(info.get("TimeLimit.truncated", False)) for info in infos])
-        inner = [(info.get("inner_terminated", False), info.get("inner_truncated", False)) for info in infos]
-        hidden_terminated, hidden_truncated = np.array(inner, dtype=bool).T
+        hidden = [(info.get("inner_terminated", False), info.get("inner_truncated", False)) for info in infos]
+        hidden_terminated, hidden_truncated = np.array(hidden, dtype=bool).T
         self.recorder.record(
             self._observations,
             self._actions,
@@ -145,10 +168,12 @@ class PreferenceVecEnv(_HiddenRewardVecEnv):
             (dones & ~truncated) | hidden_terminated,
             truncated | hidden_truncated,
         )
-        for info in infos:
-            if "episode" in info:
-                self.recorder.episode(float(info["episode"]["r"]), int(info["episode"]["l"]))
-        if self.rollout is not None:
-            self.rollout.append((self._observations, self._actions))
-        rewards = None if self.live_reward is None else self.live_reward.predict(self._observations, self._actions)
-        return np.zeros(self.num_envs, np.float32) if rewards is None else rewards
+
+    def _warn_of_missing_loop(self) -> None:
+        if self._may_warn:
+            self._may_warn = False
+            warnings.warn(
+                "stepping an environment of the preference loop outside training: its rewards are zero and "
+                "nothing is recorded. To train, pass the loop: learn(..., callback=loop)",
+                stacklevel=4,
+            )

@@ -18,11 +18,11 @@ from prefrl.store.schema import APPLICATION_ID, SCHEMA_VERSION, STATEMENTS
 
 __all__ = ["Connection"]
 
-BUSY_TIMEOUT_S = 2.0
-"""SQLite's own wait for a lock; short, because Ctrl-C is not heard during it"""
+BUSY_TIMEOUT_S = 0.05
+"""SQLite's own wait for a lock; short, because it looks ever more seldom and does not hear Ctrl-C"""
 GIVE_UP_S = 60.0
 """our wait on top of it, by repetition"""
-RETRY_S = 0.01
+RETRY_S = 0.002
 WAL_LIMIT_BYTES = 64 * 1024 * 1024
 """the log is cut back to this after a checkpoint, or one slow reader would leave it large for ever"""
 
@@ -71,7 +71,7 @@ class Connection:
     @contextmanager
     def read(self) -> Iterator[None]:
         """A transaction that sees one state of the store; inside another transaction, that one."""
-        with self._clear_errors(), self._transaction("BEGIN", "SELECT 1 FROM meta"):
+        with self._clear_errors(), self._transaction("BEGIN", "SELECT 1 FROM sqlite_master LIMIT 1"):
             yield
 
     @contextmanager
@@ -84,7 +84,8 @@ class Connection:
         """
         with self._clear_errors():
             if not self._raw.in_transaction:
-                self._raw.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+                pragma = f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}"
+                self._patiently(lambda: self._raw.execute(pragma))
             with self._transaction("BEGIN IMMEDIATE"):
                 yield
 
@@ -151,7 +152,8 @@ class Connection:
             raise StoreError(f"{self._path}: {'; '.join([text, *ways])}") from error
 
     def _set_up(self, create: bool) -> None:
-        is_ours = self._patiently(self._is_ours)
+        with self.read():  # one look at the file: another process may be filling it
+            is_ours = self._is_ours()
         if not is_ours and not create:
             raise StoreError(f"{self._path}: the file is empty; start the run anew to fill it")
         mode = self._patiently(lambda: self.value("PRAGMA journal_mode = WAL"))

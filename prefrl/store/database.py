@@ -185,6 +185,12 @@ class Store:
         items = tuple(loaded[key] for key in record.segment_ids)
         return Query(items, record.sampler, record.score, record.policy_step, record.repeat_of, record.id)
 
+    def oldest_open_s(self) -> float | None:
+        """When the oldest open query was asked, in seconds since the epoch; None where none is open."""
+        with self._db.read():
+            asked_s = self._db.value("SELECT asked_s FROM queries WHERE is_open = 1 ORDER BY id LIMIT 1")
+        return None if asked_s is None else float(asked_s)
+
     def lease(self, annotator: str, lease_s: float, now_s: float | None = None) -> Query | None:
         """Lease the oldest open query that no other annotator holds; None where there is none.
 

@@ -29,7 +29,8 @@ STATEMENTS = (
         score REAL NOT NULL,
         policy_step INTEGER NOT NULL,
         repeat_of INTEGER REFERENCES queries (id),
-        is_open INTEGER NOT NULL DEFAULT 1
+        is_open INTEGER NOT NULL DEFAULT 1,
+        asked_s REAL NOT NULL DEFAULT ((julianday('now') - 2440587.5) * 86400.0)
     )""",
     "CREATE INDEX queries_open ON queries (id) WHERE is_open = 1",
     """CREATE TABLE query_items (

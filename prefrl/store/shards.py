@@ -101,7 +101,8 @@ def read_shard(path: Path) -> Iterator[Segment]:
         StoreError: when the file is missing, damaged or something else.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # opened here, because NumPy leaves a damaged file of its own opening open
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         yield from _segments(arrays)
     except FileNotFoundError as error:

@@ -59,7 +59,7 @@ class RewardWorker:
         new = self._store.labelled(after=self._seen_comparison)
         self._seen_comparison = last_comparison
         self._trainer.update(new)
-        record = {"accuracy_fresh": self._fresh_accuracy(new)}
+        record = self._check_fresh(new)
         report = self._fit()
         self._publish(report)
         self._announce(report, record, counts.labels, last_comparison)
@@ -111,18 +111,19 @@ class RewardWorker:
         known = {name: value for name, value in record.items() if value is not None}
         self._run.append_metrics({"source": "reward", **known})
 
-    def _fresh_accuracy(self, new: Sequence[LabelledQuery]) -> float | None:
-        """Accuracy of the version in force on comparisons it was not trained on; falls when a reward is hacked."""
+    def _check_fresh(self, new: Sequence[LabelledQuery]) -> dict[str, float | None]:
+        """Check the version in force on comparisons it was not trained on; a hacked one fails them."""
         answered = [label for label in new if label.comparison.ranks is not None]
         if self._reward is None or not answered:
-            return None
+            return {}
         predicted = self._reward.preference_probabilities([label.query for label in answered]).mean(axis=0)
         shares = [
             accuracy(scores[None, : len(label.query.segments)], np.array([label.comparison.ranks]))
             for scores, label in zip(predicted, answered, strict=True)
         ]
         pairs = sum(count for _, count in shares)
-        return sum(share * count for share, count in shares if count) / pairs if pairs else None
+        right = sum(share * count for share, count in shares if count)
+        return {"accuracy_fresh": right / pairs, "pairs_fresh": pairs} if pairs else {}
 
     def _correlation(self) -> float | None:
         """Correlation of predicted and true reward a step, on the newest segments; for people to look at."""

@@ -55,7 +55,9 @@ def test_channels_first_gives_the_same_frames(distinct_frames: np.ndarray) -> No
 def test_round_trip_of_any_content(data: st.DataObject, channel_axis: int) -> None:
     shape = data.draw(st.tuples(*[st.integers(0, 4)] * 4))
     # few values, so that frames repeat in every which way
-    values = data.draw(st.lists(st.integers(0, 1), min_size=int(np.prod(shape)), max_size=int(np.prod(shape))))
+    values = data.draw(
+        st.lists(st.integers(0, 1), min_size=int(np.prod(shape)), max_size=int(np.prod(shape)))
+    )
     observations = np.array(values, dtype=np.uint8).reshape(shape)
 
     frames, index = pack_frames(observations, channel_axis)

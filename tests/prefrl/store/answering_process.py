@@ -1,6 +1,6 @@
-"""A process that works on a store until it is killed, one line on standard output for each thing it has done.
+"""A process that works on a store until it is killed or done; it prints a line for each thing it has done.
 
-Usage: answering_process.py answer|lease STORE NAME
+Usage: answering_process.py answer|lease|create STORE NAME
 """
 
 from __future__ import annotations
@@ -26,6 +26,13 @@ def lease(store: Store, name: str) -> None:
         store.add_comparisons([Comparison(query.id, (1, 1), name)])
 
 
+def create(store: Store, name: str) -> None:
+    """Create, or open, a number of other stores."""
+    for number in range(10):
+        with Store.open(f"{sys.argv[2]}-{number}", create=True) as new:
+            new.beat(name, 1, "here")
+
+
 if __name__ == "__main__":
     with Store.open(sys.argv[2]) as opened:
-        {"answer": answer, "lease": lease}[sys.argv[1]](opened, sys.argv[3])
+        {"answer": answer, "lease": lease, "create": create}[sys.argv[1]](opened, sys.argv[3])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import zlib
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,7 +52,9 @@ def test_round_trip_keeps_every_bit(segment: Segment) -> None:
 
 
 @pytest.mark.parametrize("channels_first", [False, True])
-def test_image_stacks_are_kept_as_single_frames(make_segment: Callable[..., Segment], channels_first: bool) -> None:
+def test_image_stacks_are_kept_as_single_frames(
+    make_segment: Callable[..., Segment], channels_first: bool
+) -> None:
     segment = make_segment(1, steps=25, stacks=True)
     if channels_first:
         segment = dataclasses.replace(segment, observations=np.moveaxis(segment.observations, -1, 1))
@@ -93,14 +96,17 @@ def test_decoded_arrays_can_be_written(make_segment: Callable[..., Segment]) -> 
         lambda payload: zlib.compress(zlib.decompress(payload).replace(b"policy_step", b"policy_stop")),
     ],
 )
-def test_damaged_bytes_are_told(make_segment: Callable[..., Segment], damage: Callable[[bytes], bytes]) -> None:
+def test_damaged_bytes_are_told(
+    make_segment: Callable[..., Segment], damage: Callable[[bytes], bytes]
+) -> None:
     with pytest.raises(StoreError, match="no intact segment"):
         decode_segment(damage(encode_segment(make_segment(1))))
 
 
 def test_what_could_not_come_back_equal_is_refused(make_segment: Callable[..., Segment]) -> None:
     segment = make_segment(1)
-    numpy_step = dataclasses.replace(segment.provenance, policy_step=np.int64(3))
+    step: Any = np.int64(3)
+    numpy_step = dataclasses.replace(segment.provenance, policy_step=step)
     with pytest.raises(StoreError, match=r"policy_step np.int64\(3\).*int\(\)"):
         encode_segment(dataclasses.replace(segment, provenance=numpy_step))
     with pytest.raises(StoreError, match="float64"):

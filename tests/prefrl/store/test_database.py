@@ -28,7 +28,11 @@ def test_segments_come_back_in_the_order_asked(store: Store, make_segment: MakeS
     segments = [make_segment(number, stacks=number == 2) for number in range(4)]
     store.add_segments(segments, keep_unqueried=10)
 
-    assert store.segments([segments[2].id, segments[0].id, segments[2].id]) == [segments[2], segments[0], segments[2]]
+    assert store.segments([segments[2].id, segments[0].id, segments[2].id]) == [
+        segments[2],
+        segments[0],
+        segments[2],
+    ]
     with pytest.raises(StoreError, match="segment abc is not in the store"):
         store.segments([segments[0].id, "abc"])
 
@@ -123,7 +127,9 @@ def test_queries_to_ask_again_are_answered_and_no_repeats(store: Store, ask: Ask
     answered, cant_tell, _, repeat = ask(1, 2), ask(3, 4), ask(5, 6), ask(2, 1)
     record = dataclasses.replace(store.query_record(repeat), repeat_of=answered)
     (repeat,) = store.add_query_records([record])
-    store.add_comparisons([Comparison(repeat, (1, 2)), Comparison(answered, (2, 1)), Comparison(cant_tell, None)])
+    store.add_comparisons(
+        [Comparison(repeat, (1, 2)), Comparison(answered, (2, 1)), Comparison(cant_tell, None)]
+    )
 
     assert store.answered_queries() == [answered]
 
@@ -189,7 +195,9 @@ def test_a_later_answer_of_the_same_annotator_supersedes(store: Store, ask: Ask)
 
     expected = [
         dataclasses.replace(comparison, id=number, supersedes=supersedes)
-        for number, (comparison, supersedes) in enumerate(zip(comparisons, [None, None, 1, 3], strict=True), start=1)
+        for number, (comparison, supersedes) in enumerate(
+            zip(comparisons, [None, None, 1, 3], strict=True), start=1
+        )
     ]
     assert store.comparisons() == expected
     assert [item.comparison for item in store.labelled()] == [expected[1], expected[3]]

@@ -42,7 +42,7 @@ def test_whatever_was_acknowledged_outlives_sigkill(
         writers = [stack.enter_context(working("answer", tmp_path / "store.sqlite", name)) for name in names]
         for writer in writers:
             assert writer.stdout is not None
-            for _ in range(random_lines.randint(1, 40)):
+            for _ in range(random_lines.randint(1, 25)):
                 acknowledged += map(int, writer.stdout.readline().split())
             # by now it is somewhere in a later transaction
             writer.kill()
@@ -72,3 +72,14 @@ def test_no_query_is_leased_to_two_processes(store: Store, ask: Callable[..., in
 
     assert sorted(leased) == queries
     assert store.counts().labels == len(queries)
+
+
+def test_processes_may_create_a_store_at_the_same_time(store: Store, tmp_path: Path) -> None:
+    path, names = tmp_path / "store.sqlite", ["ann", "bob", "cem", "dan"]
+    with ExitStack() as stack:
+        creators = [stack.enter_context(working("create", path, name)) for name in names]
+        assert [process.wait() for process in creators] == [0, 0, 0, 0]
+
+    for number in range(10):
+        with Store.open(f"{path}-{number}") as new:
+            assert [worker.name for worker in new.workers()] == names

@@ -1,0 +1,136 @@
+"""Saved comparisons to learn from: those of a run, or of an exported folder."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from prefrl.config import RewardConfig
+from prefrl.reward.split import validation_segments
+from prefrl.run_dir import RunDir
+from prefrl.spaces import SpaceSpec
+from prefrl.store import Store, StoreError, import_comparisons, read_about
+from prefrl.types import LabelledQuery
+
+__all__ = ["ComparisonSource", "SavedAnswers", "exported_specs"]
+
+_BATCH = 128
+"""comparisons in memory at once: 180 MB of Atari clips"""
+
+
+@dataclass(frozen=True)
+class ComparisonSource:
+    """Where comparisons lie, and what is known of them before they are read."""
+
+    path: Path
+    is_run: bool
+    reward: RewardConfig
+    """the run's settings; the defaults for an export, which has none"""
+    seed: int
+    """likewise"""
+
+    @classmethod
+    def open(cls, path: Path) -> ComparisonSource:
+        """Look what lies at ``path``; raises ValueError when it is neither a run directory nor an export."""
+        if (path / "config.json").is_file():
+            config = RunDir.open(path).config()
+            return cls(path, True, config.reward, config.seed)
+        if (path / "about.json").is_file():
+            read_about(path)
+            return cls(path, False, RewardConfig(), 0)
+        found = "is neither a run directory nor an export" if path.exists() else "does not exist"
+        raise ValueError(
+            f"{path} {found}; give the folder of a run, which has a config.json, or one that "
+            "`prefrl export RUN FOLDER` wrote, which has an about.json"
+        )
+
+    def specs(self) -> tuple[SpaceSpec, SpaceSpec]:
+        """How observations and actions are laid out."""
+        return RunDir.open(self.path).specs() if self.is_run else exported_specs(self.path)
+
+    @contextmanager
+    def answers(self, newest: int) -> Iterator[SavedAnswers]:
+        """The ``newest`` answers, while the context lasts.
+
+        Raises:
+            ValueError: when there are none that say anything.
+        """
+        with self._store() as store:
+            answers = SavedAnswers(store, newest)
+            if not answers.comparisons:
+                count = store.counts().comparisons
+                found = (
+                    f'{count} comparisons that say no more than "can\'t tell"' if count else "no comparisons"
+                )
+                raise ValueError(
+                    f"{self.path} holds {found}; there is nothing to learn from until some are answered"
+                )
+            yield answers
+
+    @contextmanager
+    def _store(self) -> Iterator[Store]:
+        if self.is_run:
+            with Store.open(RunDir.open(self.path).store) as store:
+                yield store
+            return
+        with (
+            tempfile.TemporaryDirectory(prefix="prefrl-") as folder,
+            Store.open(Path(folder) / "store.sqlite", create=True) as store,
+        ):
+            import_comparisons(self.path, store)
+            yield store
+
+
+class SavedAnswers:
+    """The newest comparisons of a store that count and say something, read in parts that fit into memory.
+
+    Their queries are numbered from 1, as they were asked. A store counts the queries nobody answered as well
+    and its export does not, and the number decides which member trains on what: so both give the same reward.
+    """
+
+    def __init__(self, store: Store, newest: int) -> None:
+        self._store = store
+        everything = store.comparisons()
+        superseded = {comparison.supersedes for comparison in everything}
+        counting = [c for c in everything if c.id not in superseded and c.ranks is not None]
+        self.comparisons = counting[-newest:]
+        """oldest first, with the store's query ids"""
+        asked = sorted({comparison.query_id for comparison in everything})
+        self._number = {query_id: number for number, query_id in enumerate(asked, start=1)}
+
+    def batches(self) -> Iterator[list[LabelledQuery]]:
+        """The comparisons with their segments, oldest first, some at a time."""
+        ids = {comparison.id for comparison in self.comparisons}
+        after = (self.comparisons[0].id or 0) - 1
+        while batch := self._store.labelled(after, _BATCH):
+            after = batch[-1].comparison.id or 0
+            yield [self._renumbered(item) for item in batch if item.comparison.id in ids]
+
+    def held_out(self, fraction: float) -> set[str]:
+        """Ids of the segments that a trainer keeps for validation, where it holds out this fraction."""
+        queries = (self._store.query_record(comparison.query_id) for comparison in self.comparisons)
+        return validation_segments((query.segment_ids for query in queries), fraction)
+
+    def _renumbered(self, item: LabelledQuery) -> LabelledQuery:
+        comparison = item.comparison
+        return replace(item, comparison=replace(comparison, query_id=self._number[comparison.query_id]))
+
+
+def exported_specs(folder: Path) -> tuple[SpaceSpec, SpaceSpec]:
+    """The observation and action specs an export was written with.
+
+    Raises:
+        StoreError: when it was written without.
+    """
+    about = read_about(folder)
+    try:
+        observation, action = about["spaces"]["observation"], about["spaces"]["action"]
+        return SpaceSpec.from_json(observation), SpaceSpec.from_json(action)
+    except (KeyError, TypeError, ValueError) as error:
+        raise StoreError(
+            f"{folder / 'about.json'}: does not describe the observation and action spaces; "
+            "export again with `prefrl export RUN FOLDER`"
+        ) from error

@@ -1,0 +1,130 @@
+"""``prefrl fit``: a learned reward from saved comparisons alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tyro
+
+from prefrl.cli.comparison_source import ComparisonSource, SavedAnswers
+from prefrl.cli.options import parse
+from prefrl.config import RewardConfig
+from prefrl.run_dir import publish_version
+
+if TYPE_CHECKING:
+    from prefrl.reward import FitReport, LearnedReward
+    from prefrl.reward.assessment import Assessment
+
+__all__ = ["main"]
+
+_DESCRIPTION = """Learn a reward from saved comparisons alone, without an environment or an agent.
+
+The settings are those of the run that SOURCE is; the defaults shown here are those for an export. The same
+comparisons, settings and seed give the same weights bit for bit. Use the result with
+prefrl.LearnedReward.load(OUT)."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to learn from, and how."""
+
+    source: tyro.conf.Positional[Path]
+    """run directory, or folder that `prefrl export` wrote"""
+    out: Path
+    """new folder for the learned reward"""
+    epochs: int | None = None
+    """passes over the comparisons; by default reward.initial_epochs"""
+    seed: int = 0
+    """of initial weights, minibatches and bootstrap; by default the run's"""
+    reward: RewardConfig = dataclasses.field(default_factory=RewardConfig)
+
+
+def main(words: Sequence[str]) -> int:
+    """Fit and publish; prints the result as one line of JSON."""
+    options, source = _read(words)
+    epochs = options.reward.initial_epochs if options.epochs is None else options.epochs
+    if epochs < 1:
+        raise ValueError(f"--epochs is {epochs}; at least 1 is needed")
+    if options.out.exists() and (not options.out.is_dir() or any(options.out.iterdir())):
+        raise ValueError(f"--out is {options.out}, which is there already; choose a new folder")
+    specs = source.specs()
+    # Loaded late, so that wrong words are answered at once.
+    from prefrl.reward import RewardTrainer
+
+    trainer = RewardTrainer(*specs, options.reward, options.seed)
+    with source.answers(options.reward.last_labels) as answers:
+        for batch in answers.batches():
+            trainer.update(batch)
+        with _progress(epochs) as on_epoch:
+            report = trainer.fit(epochs, on_epoch=on_epoch)
+        _check(report, options)
+        reward = trainer.snapshot(version=1)
+        publish_version(options.out, reward.version, reward.save)
+        assessment = _assess(reward, answers)
+    print(json.dumps(_result(options, trainer.num_labels, report, assessment)))
+    return 0
+
+
+def _read(words: Sequence[str]) -> tuple[Options, ComparisonSource]:
+    # Read twice: the source, wherever among the words it is named, decides the defaults of the others.
+    named = parse(Options, words, "prefrl fit", _DESCRIPTION)
+    source = ComparisonSource.open(named.source)
+    default = Options(named.source, named.out, seed=source.seed, reward=source.reward)
+    return parse(Options, words, "prefrl fit", _DESCRIPTION, default), source
+
+
+@contextmanager
+def _progress(epochs: int) -> Iterator[Callable[[int], None]]:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("epochs", total=epochs)
+        yield lambda done: progress.update(task, completed=done)
+
+
+def _check(report: FitReport, options: Options) -> None:
+    if report.diverged:
+        raise ValueError(
+            f"the loss was not finite after {report.epochs} epochs, so there is no reward to write; "
+            f"try a --reward.learning-rate below {options.reward.learning_rate}"
+        )
+    if report.epochs == 0:
+        raise ValueError(
+            "all comparisons are held out for validation, so there are none to train on; "
+            f"try a --reward.validation-fraction below {options.reward.validation_fraction}, or 0"
+        )
+
+
+def _assess(reward: LearnedReward, answers: SavedAnswers) -> Assessment:
+    from prefrl.reward.assessment import Assessor
+
+    assessor = Assessor(reward)
+    held_out = answers.held_out(reward.config.validation_fraction)
+    for batch in answers.batches():
+        assessor.predict_answers([item for item in batch if item.query.segments[0].id in held_out])
+        assessor.predict_returns(segment for item in batch for segment in item.query.segments)
+    return assessor.assessment()
+
+
+def _result(options: Options, labels: int, report: FitReport, assessment: Assessment) -> dict[str, Any]:
+    return {
+        "out": str(options.out),
+        "labels": labels,
+        "members": options.reward.members,
+        "epochs": report.epochs,
+        "seed": options.seed,
+        "accuracy_train": report.train_accuracy,
+        "accuracy_validation": report.validation_accuracy,
+        "pairs_validation": report.validation_pairs,
+        "calibration_error_validation": assessment.calibration_error,
+        "log_loss_validation": assessment.log_loss,
+        "correlation_true_return": assessment.correlation_true_return,
+    }

@@ -1,0 +1,39 @@
+"""``prefrl resume``: go on with a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import tyro
+
+from prefrl.cli.launch import launch
+from prefrl.cli.options import parse
+from prefrl.environments import check_environment
+from prefrl.run_dir import RunDir
+from prefrl.runtime.result import read_result
+
+__all__ = ["main"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """Which run."""
+
+    run: tyro.conf.Positional[Path]
+    """run directory"""
+
+
+def main(words: Sequence[str]) -> int:
+    """Go on from what the run directory holds; a finished run just prints its result again."""
+    options = parse(Options, words, "prefrl resume", "Go on with a run that was stopped or killed.")
+    run = RunDir.open(options.run)
+    result = read_result(run)
+    if result is not None:
+        print(json.dumps(asdict(result)))
+        return 0
+    # A run killed at its very start may lack this; an environment changed since is refused here.
+    run.write_specs(*check_environment(run.config()))
+    return launch(run)

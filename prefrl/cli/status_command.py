@@ -1,0 +1,34 @@
+"""``prefrl status``: who is alive, who starves and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+from rich.console import Console
+
+from prefrl.cli.dashboard import dashboard
+from prefrl.cli.options import parse
+from prefrl.run_dir import RunDir
+from prefrl.runtime.snapshot import read_snapshot
+
+__all__ = ["main"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """Which run."""
+
+    run: tyro.conf.Positional[Path]
+    """run directory"""
+
+
+def main(words: Sequence[str]) -> int:
+    """Print how a run stands now, whether it is running, finished, killed or half made."""
+    options = parse(Options, words, "prefrl status", "Who is alive, who starves and why.")
+    snapshot = read_snapshot(RunDir.open(options.run))
+    console = Console()
+    console.print(dashboard(snapshot, console.encoding.lower().startswith("utf")))
+    return 0

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import pytest
+from torch import nn
+
+from prefrl_agents.hyperparameters import ALGORITHMS, algorithm_arguments, linear_schedule
+
+
+def test_plain_values_are_passed_on() -> None:
+    given = {"n_steps": 5, "learning_rate": 1e-3, "policy_kwargs": {"net_arch": [64]}}
+    assert algorithm_arguments("ppo", given) == given
+
+
+def test_schedules_and_activations_are_read() -> None:
+    given = {"clip_range": "lin_0.2", "policy_kwargs": {"activation_fn": "elu"}}
+    arguments = algorithm_arguments("ppo", given)
+    assert arguments["policy_kwargs"] == {"activation_fn": nn.ELU}
+    assert [arguments["clip_range"](remaining) for remaining in (1.0, 0.5, 0.0)] == [0.2, 0.1, 0.0]
+    assert given["policy_kwargs"] == {"activation_fn": "elu"}, "the config is left as it was"
+
+
+def test_a_schedule_stays_at_nothing_past_the_end() -> None:
+    assert linear_schedule("lin_1e-3")(-0.1) == 0.0
+
+
+@pytest.mark.parametrize(
+    "text", ["lin_", "lin_x", "exp_3", "3e-4", "lin_-1", "lin_0", "lin_nan", "lin_inf", "lin"]
+)
+def test_other_schedules_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="cannot be read"):
+        linear_schedule(text)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_what_is_given_elsewhere_or_unknown_is_refused(algorithm: str) -> None:
+    for name in ("seed", "env", "policy", "gama"):
+        with pytest.raises(ValueError, match=f"{algorithm} has no hyperparameters"):
+            algorithm_arguments(algorithm, {name: 1})
+
+
+def test_an_unknown_algorithm_or_activation_is_refused() -> None:
+    with pytest.raises(ValueError, match="algorithm is 'trpo'; it must be one of"):
+        algorithm_arguments("trpo", {})
+    with pytest.raises(ValueError, match="activation_fn is 'swish'; it must be one of"):
+        algorithm_arguments("ppo", {"policy_kwargs": {"activation_fn": "swish"}})

@@ -1,0 +1,49 @@
+"""A small run, trained to its end, and one that has only been set up."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from prefrl.config import AgentConfig, EnvConfig, QueryConfig, RewardConfig, RunConfig, RuntimeConfig
+from prefrl.environments import check_environment
+from prefrl.factory import build_agent
+from prefrl.run_dir import RunDir
+from prefrl.runtime.serial import SerialLauncher
+from prefrl.store import Store
+
+SMALL = RunConfig(
+    env=EnvConfig("prefrl/PenguinIce-v0", num_envs=2, endless=False),
+    agent=AgentConfig("ppo", hyperparameters={"n_steps": 32, "batch_size": 32, "n_epochs": 1}),
+    # Every answer is trained on, whichever segments chance records.
+    reward=RewardConfig(hidden=(16,), initial_epochs=5, epochs_per_update=2, validation_fraction=0.0),
+    queries=QueryConfig(segment_steps=5, batch=4),
+    runtime=RuntimeConfig("serial", max_label_lag=4),
+    labels=12,
+    steps=256,
+    eval_episodes=1,
+)
+
+
+def set_up(path: Path, config: RunConfig) -> RunDir:
+    """A run as `prefrl train` leaves it when it is stopped before its first step."""
+    run = RunDir.create(path, config)
+    run.write_specs(*check_environment(config))
+    Store.open(run.store, create=True).close()
+    return run
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
+    """A finished run; tests do not write to it."""
+    run = set_up(tmp_path_factory.mktemp("runs") / "penguin", SMALL)
+    assert SerialLauncher(run, build_agent).launch() is not None
+    return run
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> RunDir:
+    """A run of the same kind from another seed, that has not begun."""
+    return set_up(tmp_path / "fresh", dataclasses.replace(SMALL, seed=1))

@@ -1,0 +1,121 @@
+"""`prefrl export` and `prefrl import`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from prefrl.cli import main
+from prefrl.config import EnvConfig, RunConfig
+from prefrl.environments import check_environment
+from prefrl.factory import build_agent
+from prefrl.run_dir import RunDir
+from prefrl.runtime.serial import SerialLauncher
+from prefrl.spaces import SpaceSpec
+from prefrl.store import Store, export_comparisons, read_about
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def export(trained: RunDir, tmp_path: Path, capsys: Capture) -> Path:
+    folder = tmp_path / "export"
+    assert main(["export", str(trained.path), str(folder)]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["folder"] == str(folder)
+    assert printed["comparisons"] == printed["queries"] == 12
+    return folder
+
+
+def error_of(words: list[str], capsys: Capture) -> str:
+    assert main(words) == 1
+    return capsys.readouterr().err
+
+
+def test_an_export_says_how_observations_and_actions_are_laid_out(trained: RunDir, export: Path) -> None:
+    spaces = read_about(export)["spaces"]
+    assert (
+        SpaceSpec.from_json(spaces["observation"]),
+        SpaceSpec.from_json(spaces["action"]),
+    ) == trained.specs()
+
+
+def test_imported_comparisons_are_added_once_and_count_as_labels(
+    export: Path, fresh: RunDir, capsys: Capture
+) -> None:
+    for added, there in ((12, 0), (0, 12)):
+        assert main(["import", str(export), str(fresh.path)]) == 0
+        printed = json.loads(capsys.readouterr().out)
+        assert (printed["comparisons"], printed["comparisons_already_there"]) == (added, there)
+        assert (printed["labels"], printed["label_budget"]) == (12, 12)
+
+
+def test_a_run_learns_from_what_was_imported_and_asks_for_so_many_fewer(
+    trained: RunDir, tmp_path: Path, fresh: RunDir, capsys: Capture
+) -> None:
+    with Store.open(trained.store) as store, Store.open(tmp_path / "some.sqlite", create=True) as some:
+        for item in store.labelled()[:7]:
+            some.add_segments(item.query.segments, keep_unqueried=100)
+            (query_id,) = some.add_queries([item.query])
+            some.add_comparisons([type(item.comparison)(query_id, item.comparison.ranks)])
+        observation, action = trained.specs()
+        spaces = {"observation": observation.to_json(), "action": action.to_json()}
+        export_comparisons(some, tmp_path / "export", spaces)
+    assert main(["import", str(tmp_path / "export"), str(fresh.path)]) == 0
+    result = SerialLauncher(fresh, build_agent).launch()
+    assert result is not None
+    assert result.labels == 12
+    with Store.open(fresh.store) as store:
+        assert store.counts().queries == 12  # 7 imported, 5 asked
+        assert store.counters()["reward_labels"] == 12
+
+
+def test_a_finished_run_says_that_it_learns_no_more(trained: RunDir, export: Path, capsys: Capture) -> None:
+    # All there already, so that nothing is written.
+    assert main(["import", str(export), str(trained.path)]) == 0
+    assert "finished and learns no more" in capsys.readouterr().err
+
+
+def test_comparisons_of_another_environment_with_the_same_spaces_are_pointed_out(
+    export: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    config = RunConfig(env=EnvConfig("prefrl/PenguinIceReward-v0"))
+    run = RunDir.create(tmp_path / "other", config)
+    observation, action = check_environment(RunConfig(env=EnvConfig("prefrl/PenguinIce-v0")))
+    run.write_specs(observation, action)
+    assert main(["import", str(export), str(run.path)]) == 0
+    assert "come from prefrl/PenguinIce-v0" in capsys.readouterr().err
+
+
+def test_a_run_with_other_spaces_is_refused_and_left_alone(
+    export: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    run = RunDir.create(tmp_path / "pendulum", RunConfig())
+    run.write_specs(*check_environment(RunConfig()))
+    error = error_of(["import", str(export), str(run.path)], capsys)
+    assert "observations" in error
+    assert "same environment" in error
+    assert not run.store.exists()
+
+
+def test_what_cannot_be_exported_is_said_with_the_way_out(
+    trained: RunDir, fresh: RunDir, tmp_path: Path, capsys: Capture
+) -> None:
+    assert "no comparisons" in error_of(["export", str(fresh.path), str(tmp_path / "new")], capsys)
+    assert not (tmp_path / "new").exists()
+    assert "prefrl train" in error_of(["export", str(tmp_path / "none"), str(tmp_path / "new")], capsys)
+    assert "not empty" in error_of(["export", str(trained.path), str(fresh.path)], capsys)
+
+
+def test_what_cannot_be_imported_is_said_with_the_way_out(
+    trained: RunDir, export: Path, fresh: RunDir, tmp_path: Path, capsys: Capture
+) -> None:
+    assert "prefrl train" in error_of(["import", str(export), str(tmp_path / "none")], capsys)
+    assert "about.json" in error_of(["import", str(tmp_path / "none"), str(fresh.path)], capsys)
+    with Store.open(trained.store) as store:
+        export_comparisons(store, tmp_path / "without")
+    error = error_of(["import", str(tmp_path / "without"), str(fresh.path)], capsys)
+    assert "does not describe" in error
+    assert "prefrl export" in error

@@ -1,0 +1,162 @@
+"""`prefrl fit`: a reward from saved comparisons alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from prefrl.cli import main
+from prefrl.cli.comparison_source import SavedAnswers
+from prefrl.config import RunConfig
+from prefrl.reward import LearnedReward
+from prefrl.run_dir import RunDir
+from prefrl.store import QueryRecord, Store
+from prefrl.types import CANT_TELL, Comparison, Provenance, Query, Segment
+
+Capture = pytest.CaptureFixture[str]
+
+
+def fit(capsys: Capture, source: Path, out: Path, *words: str) -> dict[str, Any]:
+    assert main(["fit", str(source), "--out", str(out), *words]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    return dict(json.loads(lines[-1]))
+
+
+def weights(folder: Path) -> dict[str, bytes]:
+    tensors = load_file(folder / "000001.safetensors")
+    return {name: tensor.tobytes() for name, tensor in tensors.items()}
+
+
+def error_of(words: list[str], capsys: Capture) -> str:
+    assert main(words) == 1
+    return capsys.readouterr().err
+
+
+def test_the_same_log_and_seed_give_the_same_weights_bit_for_bit(
+    trained: RunDir, tmp_path: Path, capsys: Capture
+) -> None:
+    main(["export", str(trained.path), str(tmp_path / "export")])
+    same = [
+        (trained.path, tmp_path / "a", ["--seed", "3"]),
+        (trained.path, tmp_path / "b", ["--seed", "3"]),
+        # An export knows no settings: those of the run are repeated.
+        (
+            tmp_path / "export",
+            tmp_path / "c",
+            ["--seed", "3", "--epochs", "5", "--reward.hidden", "16", "--reward.validation-fraction", "0"],
+        ),
+    ]
+    for source, out, words in same:
+        fit(capsys, source, out, *words)
+    fit(capsys, trained.path, tmp_path / "d", "--seed", "4")
+    assert weights(tmp_path / "a") == weights(tmp_path / "b") == weights(tmp_path / "c")
+    assert weights(tmp_path / "a") != weights(tmp_path / "d")
+
+
+def test_the_settings_are_the_runs_wherever_the_source_is_named(
+    trained: RunDir, tmp_path: Path, capsys: Capture
+) -> None:
+    assert main(["fit", "--out", str(tmp_path / "out"), str(trained.path), "--reward.members", "2"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    reward = LearnedReward.load(tmp_path / "out")
+    assert (reward.config.hidden, reward.config.members) == ((16,), 2)
+    assert (printed["members"], printed["epochs"], printed["labels"], printed["seed"]) == (2, 5, 12, 0)
+    assert (reward.observation_spec, reward.action_spec) == trained.specs()
+
+
+def test_what_is_held_out_is_reported_with_its_count(
+    trained: RunDir, tmp_path: Path, capsys: Capture
+) -> None:
+    none = fit(capsys, trained.path, tmp_path / "none", "--epochs", "2")
+    assert none["epochs"] == 2
+    assert none["pairs_validation"] == 0
+    assert none["accuracy_validation"] is none["calibration_error_validation"] is none["log_loss_validation"]
+    assert none["accuracy_validation"] is None
+    assert -1.0 <= none["correlation_true_return"] <= 1.0
+
+
+def test_figures_of_what_is_held_out(fresh: RunDir, tmp_path: Path, capsys: Capture) -> None:
+    rng = np.random.default_rng(0)
+    segments = [walk(rng) for _ in range(40)]
+    with Store.open(fresh.store) as store:
+        store.add_segments(segments, keep_unqueried=len(segments))
+        queries = [
+            Query((first, second)) for first, second in zip(segments[::2], segments[1::2], strict=True)
+        ]
+        for query, query_id in zip(queries, store.add_queries(queries), strict=True):
+            first, second = (int(segment.true_return) for segment in query.segments)
+            store.add_comparisons([Comparison(query_id, (1, 2) if first > second else (2, 1))])
+    words = ["--reward.validation-fraction", "0.5", "--epochs", "100"]
+    printed = fit(capsys, fresh.path, tmp_path / "out", *words)
+    assert 0 < printed["pairs_validation"] < 20
+    assert printed["accuracy_train"] > 0.7
+    assert 0.0 <= printed["accuracy_validation"] <= 1.0
+    assert 0.0 <= printed["calibration_error_validation"] <= 1.0
+    assert printed["log_loss_validation"] > 0.0
+    assert printed["correlation_true_return"] > 0.5
+
+
+def walk(rng: np.random.Generator) -> Segment:
+    """Five squares at random; the true reward is the square's number."""
+    squares, false = rng.integers(16, size=5), np.zeros(5, bool)
+    actions = rng.integers(4, size=5)
+    return Segment(squares, actions, squares.astype(np.float32), false, false, Provenance("Walk-v0", 0, 0, 0))
+
+
+def test_a_fitted_reward_predicts(trained: RunDir, tmp_path: Path, capsys: Capture) -> None:
+    fit(capsys, trained.path, tmp_path / "out")
+    reward = LearnedReward.load(tmp_path / "out")
+    assert reward.predict(np.arange(16), np.zeros(16, np.int64)).shape == (16,)
+
+
+def test_what_there_is_nothing_to_learn_from_is_refused(
+    trained: RunDir, fresh: RunDir, tmp_path: Path, capsys: Capture
+) -> None:
+    out = ["--out", str(tmp_path / "out")]
+    assert "no comparisons" in error_of(["fit", str(fresh.path), *out], capsys)
+    with Store.open(trained.store) as theirs, Store.open(fresh.store) as store:
+        query = theirs.labelled(limit=1)[0].query
+        store.add_segments(query.segments, keep_unqueried=2)
+        store.add_comparisons([Comparison(store.add_queries([query])[0], CANT_TELL)])
+    assert "can't tell" in error_of(["fit", str(fresh.path), *out], capsys)
+    everything = ["--reward.validation-fraction", "1"]
+    assert "held out" in error_of(["fit", str(trained.path), *out, *everything], capsys)
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_cannot_be_fitted_is_said_with_the_way_out(
+    trained: RunDir, tmp_path: Path, capsys: Capture
+) -> None:
+    out = ["--out", str(tmp_path / "out")]
+    assert "does not exist" in error_of(["fit", str(tmp_path / "none"), *out], capsys)
+    assert "prefrl export" in error_of(["fit", str(tmp_path), *out], capsys)
+    assert "at least 1" in error_of(["fit", str(trained.path), *out, "--epochs", "0"], capsys)
+    assert "new folder" in error_of(["fit", str(trained.path), "--out", str(trained.reward)], capsys)
+    unfinished = RunDir.create(tmp_path / "unfinished", RunConfig())
+    assert "spaces.json" in error_of(["fit", str(unfinished.path), *out], capsys)
+    with pytest.raises(SystemExit):
+        main(["fit", str(trained.path)])
+
+
+def test_superseded_and_older_answers_are_left_out_and_queries_numbered_as_asked(
+    trained: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prefrl.cli.comparison_source._BATCH", 2)
+    with Store.open(trained.store) as theirs, Store.open(tmp_path / "store.sqlite", create=True) as store:
+        segments = theirs.labelled(limit=1)[0].query.segments
+        store.add_segments(segments, keep_unqueried=2)
+        unanswered, *asked = store.add_query_records([QueryRecord.of(Query(segments))] * 5)
+        for query_id, ranks in zip(asked, ((1, 2), (2, 1), CANT_TELL, (1, 1)), strict=True):
+            store.add_comparisons([Comparison(query_id, ranks)])
+        store.add_comparisons([Comparison(asked[1], (1, 2))])
+        answers = SavedAnswers(store, newest=10)
+        read = [item.comparison for batch in answers.batches() for item in batch]
+        newest = SavedAnswers(store, newest=2)
+        assert [c.id for batch in newest.batches() for c in (item.comparison for item in batch)] == [4, 5]
+    assert unanswered == 1
+    assert [(c.query_id, c.ranks) for c in read] == [(1, (1, 2)), (4, (1, 1)), (2, (1, 2))]

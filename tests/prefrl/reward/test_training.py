@@ -1,0 +1,256 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from prefrl.config import RewardConfig
+from prefrl.reward import RewardFileError, RewardTrainer
+from prefrl.reward.networks import EnsembleLinear, MLPEnsemble
+from prefrl.reward.training import L2_LIMITS, EpochLosses
+from prefrl.spaces import SpaceSpec
+from prefrl.types import LabelledQuery, Segment
+
+MakeSegment = Callable[..., Segment]
+MakeLabel = Callable[..., LabelledQuery]
+Specs = tuple[SpaceSpec, SpaceSpec]
+
+SMALL = RewardConfig(hidden=(16,), learning_rate=3e-3, dropout=0.1)
+
+
+@pytest.fixture
+def labels(make_segment: MakeSegment, make_label: MakeLabel) -> list[LabelledQuery]:
+    """40 pairs, answered by the first feature."""
+    pairs = [(make_segment(2 * q), make_segment(2 * q + 1)) for q in range(40)]
+    returns = [[segment.observations[:, 0].sum() for segment in pair] for pair in pairs]
+    return [
+        make_label(q, *pair, ranks=(1, 2) if first > second else (2, 1), comparison_id=q + 1)
+        for q, (pair, (first, second)) in enumerate(zip(pairs, returns, strict=True))
+    ]
+
+
+def trainer(
+    specs: Specs, labels: list[LabelledQuery], config: RewardConfig = SMALL, seed: int = 0
+) -> RewardTrainer:
+    made = RewardTrainer(*specs, config, seed)
+    made.update(labels)
+    return made
+
+
+def same(first: RewardTrainer, second: RewardTrainer) -> bool:
+    one, other = first.state_dict(), second.state_dict()
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_same_comparisons_and_seed_give_the_same_weights(
+    vector_specs: Specs, labels: list[LabelledQuery]
+) -> None:
+    global_state = torch.get_rng_state()
+    runs = [trainer(vector_specs, labels) for _ in range(2)]
+    torch.rand(3)
+    for run in runs:
+        run.fit(3)
+    torch.set_rng_state(global_state)
+    assert same(*runs)
+    other = trainer(vector_specs, labels, seed=1)
+    other.fit(3)
+    assert not same(runs[0], other)
+
+
+def test_global_random_state_is_left_alone(vector_specs: Specs, labels: list[LabelledQuery]) -> None:
+    before = torch.get_rng_state(), np.random.get_state(legacy=False)  # noqa: NPY002 - what must not move
+    trainer(vector_specs, labels).fit(2)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    np.testing.assert_equal(np.random.get_state(legacy=False), before[1])  # noqa: NPY002
+
+
+def test_handing_all_comparisons_over_again_changes_nothing(
+    vector_specs: Specs, labels: list[LabelledQuery]
+) -> None:
+    once, often = trainer(vector_specs, labels), trainer(vector_specs, labels[:20])
+    often.update(labels[10:])
+    often.update(labels)
+    once.fit(2)
+    often.fit(2)
+    assert same(once, often)
+
+
+def test_a_restarted_trainer_goes_on_bit_for_bit(
+    vector_specs: Specs, labels: list[LabelledQuery], tmp_path: Path
+) -> None:
+    whole = trainer(vector_specs, labels)
+    whole.fit(2)
+    whole.save_state(tmp_path / "state.safetensors")
+    whole.fit(2)
+    restarted = trainer(vector_specs, labels, seed=0)
+    restarted.load_state(tmp_path / "state.safetensors")
+    restarted.fit(2)
+    assert same(whole, restarted)
+
+
+def test_state_of_other_settings_is_refused(
+    vector_specs: Specs, labels: list[LabelledQuery], tmp_path: Path
+) -> None:
+    trainer(vector_specs, labels).save_state(tmp_path / "state")
+    with pytest.raises(RewardFileError, match="was trained with config"):
+        trainer(vector_specs, labels, replace(SMALL, hidden=(8,))).load_state(tmp_path / "state")
+    with pytest.raises(RewardFileError, match="was trained with observations"):
+        RewardTrainer(SpaceSpec("box", (4,), "float32"), vector_specs[1], SMALL, 0).load_state(
+            tmp_path / "state"
+        )
+
+
+def test_training_learns_and_reports(vector_specs: Specs, labels: list[LabelledQuery]) -> None:
+    run = trainer(vector_specs, labels)
+    seen: list[int] = []
+    first = run.fit(1)
+    last = run.fit(40, on_epoch=seen.append)
+    assert seen == list(range(1, 41))
+    assert (first.epochs, last.epochs) == (1, 40)
+    assert first.train_loss is not None
+    assert last.train_loss is not None
+    assert last.out_of_bag_loss is not None
+    assert last.train_loss < first.train_loss - 0.2
+    assert last.train_accuracy is not None
+    assert last.train_accuracy > 0.9
+    assert last.validation_pairs == run._dataset.num_validation
+    assert not last.diverged
+
+
+def test_without_comparisons_nothing_is_fitted(vector_specs: Specs) -> None:
+    run = RewardTrainer(*vector_specs, SMALL, 0)
+    before = run.state_dict()
+    report = run.fit(5)
+    assert (report.epochs, report.train_loss, report.train_accuracy, report.validation_pairs) == (
+        0,
+        None,
+        None,
+        0,
+    )
+    assert all(torch.equal(before[name], tensor) for name, tensor in run.state_dict().items())
+    with pytest.raises(ValueError, match="normalised on labelled segments"):
+        run.snapshot(1)
+
+
+def test_an_epoch_that_is_not_finite_is_undone(
+    vector_specs: Specs, labels: list[LabelledQuery], caplog: pytest.LogCaptureFixture
+) -> None:
+    run = trainer(vector_specs, labels)
+    run.fit(2)
+    before = run._network.state_dict()
+    good = {name: tensor.clone() for name, tensor in before.items()}
+    run._loss = lambda returns, ranks, noise: (returns * torch.inf).sum(dim=-1)
+    report = run.fit(5)
+    assert report.diverged
+    assert report.epochs == 0
+    assert all(torch.equal(good[name], tensor) for name, tensor in run._network.state_dict().items())
+    assert "epoch was undone" in caplog.text
+
+
+def test_annotator_at_chance_teaches_nothing(vector_specs: Specs, labels: list[LabelledQuery]) -> None:
+    config = replace(SMALL, l2=0.0, adaptive_l2=False, dropout=0.0)
+    run = trainer(vector_specs, labels, config)
+    before = [parameter.clone() for parameter in run._network.parameters()]
+    run.fit(1, annotator_error={"synthetic": 0.5})
+    assert all(torch.equal(a, b) for a, b in zip(before, run._network.parameters(), strict=True))
+
+
+def test_l2_rises_on_overfitting_and_falls_otherwise(vector_specs: Specs) -> None:
+    run = RewardTrainer(*vector_specs, RewardConfig(members=4, l2=0.01), 0)
+    losses = EpochLosses.zeros(4)
+    losses.training_sum, losses.training_weight = torch.ones(4), torch.ones(4)
+    losses.validation_sum, losses.validation_weight = (
+        torch.tensor([1.6, 1.3, 1.0, 0.0]),
+        torch.tensor([1.0, 1, 1, 0]),
+    )
+    run._adapt_l2(losses)
+    torch.testing.assert_close(run._l2, torch.tensor([0.011, 0.01, 0.01 / 1.1, 0.01]))
+    for _ in range(100):
+        run._adapt_l2(losses)
+    assert run._l2[0].item() == pytest.approx(L2_LIMITS[1])
+
+
+def test_epoch_losses_weigh_the_bootstrap() -> None:
+    losses = EpochLosses.zeros(1)
+    losses.add(torch.tensor([[1.0, 2.0, 4.0]]), torch.tensor([[2.0, 1.0, 0.0]]))
+    losses.add(torch.tensor([[8.0]]), torch.tensor([[0.0]]))
+    assert losses.training.item() == pytest.approx(4 / 3)
+    assert losses.validation.item() == pytest.approx(6.0)
+
+
+def test_input_statistics_are_taken_anew_when_the_data_have_doubled(
+    vector_specs: Specs, labels: list[LabelledQuery]
+) -> None:
+    run = trainer(vector_specs, labels[:10])
+    counts = []
+    for known in (10, 19, 20, 40):
+        run.update(labels[:known])
+        run.fit(1)
+        network = run._network
+        assert isinstance(network, MLPEnsemble)
+        counts.append(int(network.input_steps))
+    assert counts == [200, 200, 400, 800]
+
+
+def test_members_of_a_snapshot_are_normalised(vector_specs: Specs, labels: list[LabelledQuery]) -> None:
+    run = trainer(vector_specs, labels, replace(SMALL, std=0.05))
+    run.fit(3)
+    segments = {segment.id: segment for label in labels for segment in label.query.segments}.values()
+    observations = np.stack([segment.observations for segment in segments])
+    actions = np.stack([segment.actions for segment in segments])
+    reward = run.snapshot(7)
+    members = reward.predict_members(observations, actions)
+    np.testing.assert_allclose(members.mean(axis=(1, 2)), 0.0, atol=1e-6)
+    np.testing.assert_allclose(members.std(axis=(1, 2)), 0.05, rtol=1e-4)
+    np.testing.assert_allclose(reward.predict(observations, actions), members.mean(axis=0))
+    assert reward.version == 7
+
+
+def test_a_snapshot_does_not_follow_further_training(
+    vector_specs: Specs, labels: list[LabelledQuery]
+) -> None:
+    run = trainer(vector_specs, labels)
+    run.fit(1)
+    reward = run.snapshot(1)
+    segment = labels[0].query.segments[0]
+    before = reward.predict(segment.observations, segment.actions)
+    run.fit(3)
+    np.testing.assert_array_equal(reward.predict(segment.observations, segment.actions), before)
+
+
+def test_a_constant_member_gives_no_reward(vector_specs: Specs, labels: list[LabelledQuery]) -> None:
+    run = trainer(vector_specs, labels)
+    assert isinstance(run._network, MLPEnsemble)
+    last = run._network.layers[-1]
+    assert isinstance(last, EnsembleLinear)
+    with torch.no_grad():
+        last.weight[1] = 0.0
+        last.bias[1] = 1234.5
+    segment = labels[0].query.segments[0]
+    members = run.snapshot(1).predict_members(segment.observations, segment.actions)
+    np.testing.assert_allclose(members[1], 0.0, atol=1e-3)
+    assert np.abs(members[0]).max() > 0.1
+
+
+def test_wrong_segments_are_refused(
+    make_segment: MakeSegment, make_label: MakeLabel, vector_specs: Specs, labels: list[LabelledQuery]
+) -> None:
+    run = trainer(vector_specs, labels)
+    wrong = [make_segment(seed, observations=np.zeros((10, 4), dtype=np.float32)) for seed in (0, 1)]
+    with pytest.raises(ValueError, match=r"shape \(10, 4\) do not end in the space's shape \(3,\)"):
+        run.update([make_label(99, *wrong)])
+    assert run.num_labels == 40
+
+
+@pytest.mark.parametrize("bootstrap", [True, False])
+def test_validation_loss_comes_from_the_bag_or_from_the_held_out(
+    vector_specs: Specs, labels: list[LabelledQuery], bootstrap: bool
+) -> None:
+    run = trainer(vector_specs, labels, replace(SMALL, bootstrap=bootstrap, validation_fraction=0.0))
+    assert (run.fit(1).out_of_bag_loss is not None) == bootstrap
+    run = trainer(vector_specs, labels, replace(SMALL, bootstrap=bootstrap, validation_fraction=0.3))
+    assert run.fit(1).out_of_bag_loss is not None
