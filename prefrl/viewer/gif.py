@@ -12,7 +12,7 @@ from PIL import Image
 
 __all__ = ["write_gif"]
 
-_COLOURS = 128
+_COLOURS = 256
 _SHORTEST_MS = 20
 """browsers slow down what is faster than 50 pictures a second"""
 _LAST_MS = 1500
@@ -37,7 +37,7 @@ def write_gif(path: Path, pictures: Iterable[np.ndarray], fps: float, samples: S
     """
     every = max(1, round(fps * _SHORTEST_MS / 1000))
     # One palette for all, so that what stands still stays the same and need not be written again.
-    palette = Image.fromarray(np.concatenate(samples)).quantize(_COLOURS, method=Image.Quantize.MEDIANCUT)
+    palette = Image.fromarray(np.concatenate(samples)).quantize(_COLOURS, method=Image.Quantize.FASTOCTREE)
     images = [
         Image.fromarray(picture).quantize(palette=palette, dither=Image.Dither.NONE)
         for picture in islice(pictures, 0, None, every)

@@ -1,0 +1,192 @@
+"""One Atari-sized run in three processes, and the memory of each as it goes: the job of memory.py.
+
+``python -m benchmarks.memory_run --run DIR --samples FILE --minutes 60`` starts the run, samples it every 10 s into
+FILE, stops it when the time is over, and prints its result as the last line. With ``--summarize`` it starts nothing
+and makes the result from the samples that FILE has so far.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.atari_env import PONG
+from prefrl.config import (
+    AgentConfig,
+    EnvConfig,
+    QueryConfig,
+    RewardConfig,
+    RunConfig,
+    RuntimeConfig,
+    ScheduleConfig,
+)
+from prefrl.environments import check_environment
+from prefrl.run_dir import RunDir
+from prefrl.store import Store, StoreError
+
+__all__ = ["PROCESSES", "Sample", "pong", "slope_mib_per_h", "summary"]
+
+PROCESSES = ("policy", "oracle", "reward", "launcher")
+STEPS_PER_LABEL = 100
+MOST_STEPS_PER_S = 200
+"""bounds the steps and labels asked for, so that the run lasts as long as the time does"""
+SAMPLE_S = 10.0
+SETTLED_SHARE = 0.5
+"""slopes are of the samples after this share of the time: at first buffers, caches and the pool fill up"""
+
+Sample = dict[str, float]
+"""seconds, steps, labels, segments, store_mib, wal_mib and for each process NAME NAME_rss_mib and NAME_pss_mib"""
+
+
+def pong(minutes: float, seed: int) -> RunConfig:
+    """The paper's reward net and image segments, with so little training that a label every 100 steps keeps up."""
+    steps = int(minutes * 60 * MOST_STEPS_PER_S)
+    return RunConfig(
+        env=EnvConfig(PONG, num_envs=8, endless=True),
+        agent=AgentConfig(
+            "ppo",
+            policy="CnnPolicy",
+            hyperparameters={"n_steps": 128, "batch_size": 256, "n_epochs": 2, "learning_rate": 2.5e-4},
+        ),
+        reward=RewardConfig(
+            network="cnn",
+            learning_rate=3e-4,
+            batch_size=8,
+            initial_epochs=5,
+            epochs_per_update=1,
+            last_labels=300,
+            dropout=0.5,
+            batch_norm=True,
+            std=0.05,
+        ),
+        queries=QueryConfig(segment_steps=25, candidates=3, batch=20, window_segments=200),
+        schedule=ScheduleConfig("constant", initial_share=100 * STEPS_PER_LABEL / steps, ends_at=1.0),
+        runtime=RuntimeConfig(pool_segments=300, checkpoint_steps=20_000),
+        labels=steps // STEPS_PER_LABEL,
+        steps=steps,
+        seed=seed,
+        eval_episodes=1,
+    )
+
+
+def sample(run: RunDir, launcher_pid: int, seconds: float) -> Sample:
+    """What the run and its processes hold now; a process that is not there is left out."""
+    with Store.open(run.store) as store:
+        counts, counters = store.counts(), store.counters()
+        pids = {worker.name: worker.pid for worker in store.workers()} | {"launcher": launcher_pid}
+    taken = {
+        "seconds": seconds,
+        "steps": counters.get("policy_step", 0.0),
+        "labels": counts.labels,
+        "reward_version": counters.get("reward_version", 0.0),
+        "segments": counts.segments,
+        "unqueried": counts.unqueried,
+        "store_mib": _size_mib(run.store),
+        "wal_mib": _size_mib(run.store.with_name(f"{run.store.name}-wal")),
+    }
+    for name in PROCESSES:
+        if name in pids:
+            taken |= {f"{name}_{kind}_mib": size for kind, size in _memory_mib(pids[name]).items()}
+    return {name: round(float(value), 2) for name, value in taken.items()}
+
+
+def _memory_mib(pid: int) -> dict[str, float]:
+    """Resident and proportional set size; a page shared by n processes counts as 1/n of one in the latter."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return {}
+    fields = {name: rest.split()[0] for name, _, rest in (line.partition(":") for line in lines[1:])}
+    return {kind.lower(): int(fields[kind]) / 1024 for kind in ("Rss", "Pss")} if "Rss" in fields else {}
+
+
+def _size_mib(path: Path) -> float:
+    return path.stat().st_size / 2**20 if path.exists() else 0.0
+
+
+def follow(run: RunDir, samples: Path, minutes: float) -> None:
+    """Run it, append a sample every 10 s, and stop it as Ctrl-C would when the time is over.
+
+    Raises:
+        RuntimeError: when the run failed.
+    """
+    start_s = time.monotonic()
+    command = [sys.executable, "-m", "prefrl.cli", "resume", str(run.path)]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sys.stderr)
+    with samples.open("w", encoding="utf-8") as file:
+        while process.poll() is None and time.monotonic() - start_s < 60 * minutes:
+            time.sleep(SAMPLE_S)
+            try:
+                taken = sample(run, process.pid, time.monotonic() - start_s)
+            except StoreError:  # not made yet
+                continue
+            file.write(json.dumps(taken) + "\n")
+            file.flush()
+    process.send_signal(signal.SIGINT)
+    status = process.wait()
+    if status not in (0, 130):
+        raise RuntimeError(f"the run ended with exit status {status}; its logs are in {run.logs}")
+
+
+def slope_mib_per_h(points: Sequence[Sample], name: str) -> float | None:
+    """Least-squares slope over the second half of the time; None with fewer than 3 samples in it."""
+    if not points:
+        return None
+    settled_s = points[-1]["seconds"] * SETTLED_SHARE
+    pairs = [(point["seconds"] / 3600, point[name]) for point in points if point["seconds"] >= settled_s and name in point]
+    if len(pairs) < 3:
+        return None
+    hours, sizes = np.array(pairs).T
+    return round(float(np.polyfit(hours, sizes, 1)[0]), 2)
+
+
+def summary(points: Sequence[Sample]) -> dict[str, Any]:
+    """The metrics of a run, its samples as the curve; raises ValueError when there is none."""
+    if not points:
+        raise ValueError("there is no sample yet")
+    last = points[-1]
+    result: dict[str, Any] = {name: last[name] for name in ("steps", "labels", "reward_version", "segments", "store_mib")}
+    result["minutes"] = round(last["seconds"] / 60, 2)
+    result["wal_peak_mib"] = max(point["wal_mib"] for point in points)
+    for process in PROCESSES:
+        name = f"{process}_rss_mib"
+        sizes = [point[name] for point in points if name in point]
+        result[f"{process}_peak_mib"] = max(sizes, default=None)
+        result[f"{process}_slope_mib_per_h"] = slope_mib_per_h(points, name)
+    return result | {"curve": list(points)}
+
+
+def read_samples(path: Path) -> list[Sample]:
+    """The samples of a file, a last line cut short left out."""
+    whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n") if path.exists() else ("", "", "")
+    return [json.loads(line) for line in whole.splitlines()]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--run", type=Path, required=True, help="run directory to make")
+    parser.add_argument("--samples", type=Path, required=True, help="file of samples, one line of JSON each")
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--summarize", action="store_true", help="start nothing; the result of the samples so far")
+    options = parser.parse_args()
+    if not options.summarize:
+        config = pong(options.minutes, options.seed)
+        run = RunDir.create(options.run, config)
+        run.write_specs(*check_environment(config))
+        options.samples.parent.mkdir(parents=True, exist_ok=True)
+        follow(run, options.samples, options.minutes)
+    print(json.dumps(summary(read_samples(options.samples))))
+
+
+if __name__ == "__main__":
+    main()
