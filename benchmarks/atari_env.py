@@ -1,7 +1,6 @@
 """Atari's Pong as an ordinary Gymnasium environment with images as the learned reward takes them.
 
-Importing registers ``prefrl-benchmarks/Pong-v0``; ``gymnasium.make("benchmarks.atari_env:prefrl-benchmarks/Pong-v0")``
-imports by itself.
+Importing registers ``prefrl-benchmarks/Pong-v0``; ``gymnasium.make(PONG)`` imports by itself.
 """
 
 from __future__ import annotations
@@ -25,7 +24,9 @@ def make_pong(**kwargs: Any) -> gym.Env[Any, Any]:
     import ale_py
 
     gym.register_envs(ale_py)
-    emulator = gym.make("ALE/Pong-v5", frameskip=1, repeat_action_probability=0.0, disable_env_checker=True, **kwargs)
+    emulator = gym.make(
+        "ALE/Pong-v5", frameskip=1, repeat_action_probability=0.0, disable_env_checker=True, **kwargs
+    )
     stacked = FrameStackObservation(AtariPreprocessing(emulator), 4)
     space = spaces.Box(0, 255, (84, 84, 4), np.uint8)
     return TransformObservation(stacked, lambda frames: np.moveaxis(frames, 0, -1), space)

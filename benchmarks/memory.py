@@ -1,7 +1,7 @@
 """Memory of an hour-long Atari-sized run: does any of the four processes grow?
 
-``python benchmarks/memory.py --minutes 60``; how to read the results is in README.md beside this file. ``--report``
-also shows a run that is still going on, or was cut off, from the samples it has left.
+``python benchmarks/memory.py --minutes 60``; how to read the results is in README.md beside this file.
+``--report`` also shows a run that is still going on, or was cut off, from the samples it has left.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from pathlib import Path
 
 from benchmarks.harness import ROOT, WORK, Job, Record, Suite, failure_note, main, read_records
 from benchmarks.harness.run import run_job
-from benchmarks.memory_run import PROCESSES, pong
+from benchmarks.memory_run import PROCESSES, pong, slope_mib_per_h
 from prefrl.config import to_json
 
 NAME = "memory"
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 QUICK_MINUTES = 2.0
 GROWTH_LIMIT_MIB_PER_H = 20.0
-"""below this, an hour-long slope is the noise of allocators; a leak of one image segment a label is far above"""
+"""below this a slope is the noise of allocators; a leak of one image segment a label is far above"""
 
 
 def jobs(seed: int, quick: bool, minutes: float, is_partial: bool = False) -> list[Job]:
@@ -38,7 +38,7 @@ def jobs(seed: int, quick: bool, minutes: float, is_partial: bool = False) -> li
             name="pong/prefrl",
             seed=seed,
             command=[*command, "--summarize"] if is_partial else command,
-            config={"minutes": minutes, "run": to_json(pong(minutes, seed))},
+            config={"minutes": minutes, "run": to_json(pong(minutes, 0))},
             env=ONE_THREAD,
             scratch=None if is_partial else run,
         )
@@ -61,11 +61,13 @@ def _section(record: Record) -> str:
     metrics = record.metrics
     rows = [_row(name, record) for name in PROCESSES]
     lines = [
-        f"`{record.command}`, {record.started[:10]}, {metrics['minutes']:.0f} minutes on {record.machine['cores']} "
-        f"cores of {record.machine['cpu']}: {metrics['steps']:,.0f} steps, {metrics['labels']:,.0f} labels, "
-        f"{metrics['reward_version']:,.0f} versions of the reward.\n",
-        "Observations are (84, 84, 4) uint8, segments 25 steps, the reward the paper's convolutional ensemble of 3.",
-        "Resident memory; the slope is a straight line's through the second half of the time.\n",
+        f"`{record.command}`, {record.started[:10]}, {metrics['minutes']:.0f} minutes on "
+        f"{record.machine['cores']} cores of {record.machine['cpu']}: {metrics['steps']:,.0f} steps, "
+        f"{metrics['labels']:,.0f} labels, {metrics['reward_version']:,.0f} versions of the reward.\n",
+        "Observations are (84, 84, 4) uint8, segments 25 steps, the reward the paper's convolutional "
+        "ensemble of 3.",
+        "Resident memory; the slope, with its 95% interval, is that of a straight line through the medians "
+        "of ten windows of the second half of the time.\n",
         "| Process | At half time, MiB | At the end, MiB | Peak, MiB | Slope, MiB/h | Verdict |",
         "|---|--:|--:|--:|--:|---|",
         *rows,
@@ -83,17 +85,20 @@ def _row(process: str, record: Record) -> str:
     if not points:
         return f"| {process} | | | | | not seen |"
     half = next(point for point in points if point["seconds"] >= record.curve[-1]["seconds"] / 2)
-    slope = metrics[f"{process}_slope_mib_per_h"]
-    return (
-        f"| {process} | {half[name]:,.0f} | {points[-1][name]:,.0f} | {metrics[f'{process}_peak_mib']:,.0f} | "
-        f"{'' if slope is None else format(slope, '+,.1f')} | {_verdict(slope)} |"
-    )
+    peak = metrics[f"{process}_peak_mib"]
+    slope = slope_mib_per_h(record.curve, name)
+    shown = "" if slope is None else f"{slope[0]:+,.0f} ± {slope[1]:,.0f}"
+    sizes = " | ".join(f"{size:,.0f}" for size in (half[name], points[-1][name], peak))
+    return f"| {process} | {sizes} | {shown} | {_verdict(slope)} |"
 
 
-def _verdict(slope: float | None) -> str:
+def _verdict(slope: tuple[float, float] | None) -> str:
     if slope is None:
         return "too short to say"
-    return "flat" if slope < GROWTH_LIMIT_MIB_PER_H else "**grows**"
+    low, high = slope[0] - slope[1], slope[0] + slope[1]
+    if low > 0 and slope[0] > GROWTH_LIMIT_MIB_PER_H:
+        return "**grows**"
+    return "flat" if high < GROWTH_LIMIT_MIB_PER_H else "no growth to be seen in its ups and downs"
 
 
 def _draw(record: Record, path: Path) -> None:
@@ -111,7 +116,9 @@ def _draw(record: Record, path: Path) -> None:
     minutes = [point["seconds"] / 60 for point in record.curve]
     for name, label in (("store_mib", "store.sqlite"), ("wal_mib", "its write-ahead log")):
         store.plot(minutes, [point[name] for point in record.curve], label=label)
-    memory.set(ylabel="Resident memory, MiB", ylim=(0, None), title="Memory of the processes of a run on Pong")
+    memory.set(
+        ylabel="Resident memory, MiB", ylim=(0, None), title="Memory of the processes of a run on Pong"
+    )
     store.set(ylabel="On disk, MiB", xlabel="Minutes", ylim=(0, None))
     for axes in (memory, store):
         axes.legend(frameon=False)

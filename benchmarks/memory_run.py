@@ -1,8 +1,8 @@
 """One Atari-sized run in three processes, and the memory of each as it goes: the job of memory.py.
 
-``python -m benchmarks.memory_run --run DIR --samples FILE --minutes 60`` starts the run, samples it every 10 s into
-FILE, stops it when the time is over, and prints its result as the last line. With ``--summarize`` it starts nothing
-and makes the result from the samples that FILE has so far.
+``python -m benchmarks.memory_run --run DIR --samples FILE --minutes 60`` starts the run, samples it every
+10 s into FILE, stops it when the time is over, and prints its result as the last line. With ``--summarize``
+it starts nothing and makes the result from the samples that FILE has so far.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,19 +37,24 @@ __all__ = ["PROCESSES", "Sample", "pong", "slope_mib_per_h", "summary"]
 
 PROCESSES = ("policy", "oracle", "reward", "launcher")
 STEPS_PER_LABEL = 100
+FIRST_LABELS = 50
 MOST_STEPS_PER_S = 200
 """bounds the steps and labels asked for, so that the run lasts as long as the time does"""
 SAMPLE_S = 10.0
+WINDOWS = 10
+STUDENT_T = 2.306
+"""97.5% quantile of Student's t with WINDOWS - 2 degrees of freedom"""
 SETTLED_SHARE = 0.5
 """slopes are of the samples after this share of the time: at first buffers, caches and the pool fill up"""
 
 Sample = dict[str, float]
-"""seconds, steps, labels, segments, store_mib, wal_mib and for each process NAME NAME_rss_mib and NAME_pss_mib"""
+"""seconds, steps, labels, segments, store_mib, wal_mib and, for each process P, P_rss_mib and P_pss_mib"""
 
 
 def pong(minutes: float, seed: int) -> RunConfig:
-    """The paper's reward net and image segments, with so little training that a label every 100 steps keeps up."""
+    """The paper's reward net and image segments, with little training, so that many versions are made."""
     steps = int(minutes * 60 * MOST_STEPS_PER_S)
+    labels = steps // STEPS_PER_LABEL
     return RunConfig(
         env=EnvConfig(PONG, num_envs=8, endless=True),
         agent=AgentConfig(
@@ -69,9 +74,9 @@ def pong(minutes: float, seed: int) -> RunConfig:
             std=0.05,
         ),
         queries=QueryConfig(segment_steps=25, candidates=3, batch=20, window_segments=200),
-        schedule=ScheduleConfig("constant", initial_share=100 * STEPS_PER_LABEL / steps, ends_at=1.0),
+        schedule=ScheduleConfig("constant", initial_share=min(0.5, FIRST_LABELS / labels), ends_at=1.0),
         runtime=RuntimeConfig(pool_segments=300, checkpoint_steps=20_000),
-        labels=steps // STEPS_PER_LABEL,
+        labels=labels,
         steps=steps,
         seed=seed,
         eval_episodes=1,
@@ -137,16 +142,22 @@ def follow(run: RunDir, samples: Path, minutes: float) -> None:
         raise RuntimeError(f"the run ended with exit status {status}; its logs are in {run.logs}")
 
 
-def slope_mib_per_h(points: Sequence[Sample], name: str) -> float | None:
-    """Least-squares slope over the second half of the time; None with fewer than 3 samples in it."""
-    if not points:
+def slope_mib_per_h(points: Sequence[Mapping[str, float]], name: str) -> tuple[float, float] | None:
+    """Slope over the second half of the time, and half the width of its 95% interval.
+
+    Least squares through the medians of ten equal windows: memory goes up and down with each fit of the
+    reward, and samples of one fit are not independent. None with fewer than two samples a window.
+    """
+    settled_s = points[-1]["seconds"] * SETTLED_SHARE if points else 0.0
+    pairs = [(p["seconds"] / 3600, p[name]) for p in points if p["seconds"] >= settled_s and name in p]
+    if len(pairs) < 2 * WINDOWS:
         return None
-    settled_s = points[-1]["seconds"] * SETTLED_SHARE
-    pairs = [(point["seconds"] / 3600, point[name]) for point in points if point["seconds"] >= settled_s and name in point]
-    if len(pairs) < 3:
-        return None
-    hours, sizes = np.array(pairs).T
-    return round(float(np.polyfit(hours, sizes, 1)[0]), 2)
+    windows = np.array_split(np.array(pairs), WINDOWS)
+    hours, sizes = np.array([np.median(window, axis=0) for window in windows]).T
+    slope, level = np.polyfit(hours, sizes, 1)
+    residual = np.sum((sizes - level - slope * hours) ** 2) / (WINDOWS - 2)
+    error = np.sqrt(residual / np.sum((hours - hours.mean()) ** 2))
+    return float(slope), float(STUDENT_T * error)
 
 
 def summary(points: Sequence[Sample]) -> dict[str, Any]:
@@ -154,14 +165,17 @@ def summary(points: Sequence[Sample]) -> dict[str, Any]:
     if not points:
         raise ValueError("there is no sample yet")
     last = points[-1]
-    result: dict[str, Any] = {name: last[name] for name in ("steps", "labels", "reward_version", "segments", "store_mib")}
+    result: dict[str, Any] = {
+        name: last[name] for name in ("steps", "labels", "reward_version", "segments", "store_mib")
+    }
     result["minutes"] = round(last["seconds"] / 60, 2)
     result["wal_peak_mib"] = max(point["wal_mib"] for point in points)
     for process in PROCESSES:
         name = f"{process}_rss_mib"
         sizes = [point[name] for point in points if name in point]
         result[f"{process}_peak_mib"] = max(sizes, default=None)
-        result[f"{process}_slope_mib_per_h"] = slope_mib_per_h(points, name)
+        slope = slope_mib_per_h(points, name)
+        result[f"{process}_slope_mib_per_h"] = None if slope is None else round(slope[0], 2)
     return result | {"curve": list(points)}
 
 
@@ -177,7 +191,9 @@ def main() -> None:
     parser.add_argument("--samples", type=Path, required=True, help="file of samples, one line of JSON each")
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--summarize", action="store_true", help="start nothing; the result of the samples so far")
+    parser.add_argument(
+        "--summarize", action="store_true", help="start nothing; the result of the samples so far"
+    )
     options = parser.parse_args()
     if not options.summarize:
         config = pong(options.minutes, options.seed)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -195,7 +196,15 @@ class RunConfig:
 
 def to_json(config: Any) -> dict[str, Any]:
     """A JSON-ready dict; infinity becomes the string "inf"."""
-    return json.loads(json.dumps(dataclasses.asdict(config)).replace("Infinity", '"inf"'))
+    return json.loads(json.dumps(_spell_infinity(dataclasses.asdict(config))))
+
+
+def _spell_infinity(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _spell_infinity(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_spell_infinity(part) for part in value]
+    return str(value) if isinstance(value, float) and math.isinf(value) else value
 
 
 def from_json(cls: type[Any], data: Mapping[str, Any], where: str = "config") -> Any:
@@ -218,9 +227,11 @@ def _read(hint: Any, value: Any, where: str) -> Any:
     if origin in (typing.Union, types.UnionType):
         inner = next(arg for arg in typing.get_args(hint) if arg is not type(None))
         return None if value is None else _read(inner, value, where)
-    if origin is tuple:
-        return tuple(value)
-    if hint is float and isinstance(value, (int, float, str)):
+    if origin is tuple and isinstance(value, list):
+        return tuple(_read(typing.get_args(hint)[0], part, where) for part in value)
+    if hint is float and value in ("inf", "-inf"):
+        return float(value)
+    if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value)
     expected = origin or hint
     if not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool):

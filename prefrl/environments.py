@@ -6,10 +6,12 @@ import difflib
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 from gymnasium import spaces
 
 import prefrl_envs
 from prefrl.config import EnvConfig, RunConfig
+from prefrl.recorder import check_finite
 from prefrl.spaces import SpaceSpec
 
 __all__ = ["check_environment", "make_environment", "make_ordinary_environment"]
@@ -31,12 +33,21 @@ def make_ordinary_environment(config: EnvConfig, render_mode: str | None = None)
         return gym.make(config.id, disable_env_checker=True, **rendering, **config.kwargs)
     except gym.error.UnregisteredEnv as error:
         near = difflib.get_close_matches(config.id, list(gym.registry), n=3)
-        hint = f"did you mean {' or '.join(near)}?" if near else "write MODULE:Name-v0 for an environment of your own"
+        hint = (
+            f"did you mean {' or '.join(near)}?"
+            if near
+            else "write MODULE:Name-v0 for an environment of your own"
+        )
         raise ValueError(f"no environment is registered as {config.id!r}; {hint}") from error
     except ModuleNotFoundError as error:
-        raise ValueError(f"environment {config.id!r} needs a module that is not installed: {error}") from error
-    except (gym.error.Error, TypeError) as error:
-        raise ValueError(f"environment {config.id!r} cannot be made with {config.kwargs}: {error}") from error
+        raise ValueError(
+            f"environment {config.id!r} needs a module that is not installed: {error}"
+        ) from error
+    except Exception as error:
+        # What an environment raises is up to whoever wrote it.
+        raise ValueError(
+            f"environment {config.id!r} cannot be made with {config.kwargs}: {type(error).__name__}: {error}"
+        ) from error
 
 
 def make_environment(config: EnvConfig, wrap_inner: Any = None) -> gym.Env[Any, Any]:
@@ -53,10 +64,11 @@ def make_environment(config: EnvConfig, wrap_inner: Any = None) -> gym.Env[Any, 
 
 
 def check_environment(config: RunConfig) -> tuple[SpaceSpec, SpaceSpec]:
-    """Make the environment once and describe its observations and actions.
+    """Make the environment, try it for one step, and describe its observations and actions.
 
     Raises:
-        ValueError: when it cannot be made, a space has no array form, or the algorithm cannot act in it.
+        ValueError: when it cannot be made, reset or stepped, a space has no array form, or the
+            algorithm or the reward network does not suit it.
     """
     env = make_ordinary_environment(config.env)
     try:
@@ -66,8 +78,35 @@ def check_environment(config: RunConfig) -> tuple[SpaceSpec, SpaceSpec]:
                 f"{config.agent.algorithm} needs {wanted[0].__name__} actions, {config.env.id} has "
                 f"{env.action_space}; use ppo or a2c"
             )
-        if config.env.id and config.queries.segment_steps < 1:
-            raise ValueError(f"queries.segment_steps is {config.queries.segment_steps}; at least 1 is needed")
-        return SpaceSpec.of(env.observation_space), SpaceSpec.of(env.action_space)
+        observation_spec, action_spec = SpaceSpec.of(env.observation_space), SpaceSpec.of(env.action_space)
+        if config.reward.network == "cnn" and not observation_spec.is_image:
+            raise ValueError(
+                f"reward.network is 'cnn', which needs uint8 images; the observations of {config.env.id} are "
+                f"{env.observation_space}; use auto or mlp"
+            )
+        _try_out(env, config, observation_spec)
+        return observation_spec, action_spec
     finally:
         env.close()
+
+
+def _try_out(env: gym.Env[Any, Any], config: RunConfig, spec: SpaceSpec) -> None:
+    """What fails at the first step would fail in a worker, which would be restarted in vain."""
+    doing = "reset"
+    try:
+        observation, _ = env.reset(seed=config.seed)
+        _check_observation(observation, spec)
+        doing = "step"
+        env.action_space.seed(config.seed)
+        observation, reward, *_ = env.step(env.action_space.sample())
+        _check_observation(observation, spec)
+        check_finite("true reward", np.asarray(reward, np.float64).reshape(1), step=1)
+    except Exception as error:
+        raise ValueError(
+            f"environment {config.env.id!r} fails at its first {doing}: {type(error).__name__}: {error}; "
+            "gymnasium.utils.env_checker.check_env says more"
+        ) from error
+
+
+def _check_observation(observation: Any, spec: SpaceSpec) -> None:
+    check_finite("observation", spec.encode(observation, ())[None], step=0)

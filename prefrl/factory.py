@@ -13,12 +13,14 @@ from prefrl.recorder import SegmentRecorder
 from prefrl.run_dir import RunDir
 from prefrl.sb3 import PreferenceVecEnv
 from prefrl.workers import PolicyLink
-from prefrl_agents import SB3Agent
+from prefrl_agents import SB3Agent, build_model
 
-__all__ = ["build_agent", "evaluation_environments"]
+__all__ = ["build_agent", "check_agent", "evaluation_environments"]
 
 
-def build_agent(run: RunDir, config: RunConfig, make_link: Callable[[SegmentRecorder], PolicyLink]) -> SB3Agent:
+def build_agent(
+    run: RunDir, config: RunConfig, make_link: Callable[[SegmentRecorder], PolicyLink]
+) -> SB3Agent:
     """Make the agent, or continue the one saved in the run directory."""
     inner = DummyVecEnv([lambda: make_environment(config.env, Monitor)] * config.env.num_envs)
     inner.seed(config.seed)
@@ -33,6 +35,20 @@ def build_agent(run: RunDir, config: RunConfig, make_link: Callable[[SegmentReco
         evaluation_environments(config),
         run.agent,
     )
+
+
+def check_agent(config: RunConfig) -> None:
+    """Build the agent once and throw it away.
+
+    Raises:
+        ValueError: when a hyperparameter is unknown or out of its range, or the agent cannot act there.
+    """
+    # Some limits are on the product of steps and environments; two tell as well as many.
+    venv = evaluation_environments(config)(min(2, config.env.num_envs))
+    try:
+        build_model(config.agent, venv, config.seed)
+    finally:
+        venv.close()
 
 
 def evaluation_environments(config: RunConfig) -> Callable[[int], VecEnv]:

@@ -10,13 +10,22 @@ import json
 import math
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from prefrl.config import RunConfig, from_json, to_json
 from prefrl.spaces import SpaceSpec
 
-__all__ = ["RunDir", "RunDirError", "latest_version", "publish_version", "read_metrics", "write_json_atomic"]
+__all__ = [
+    "RunDir",
+    "RunDirError",
+    "latest_version",
+    "publish_version",
+    "read_json",
+    "read_metrics",
+    "write_json_atomic",
+]
 
 LATEST = "latest.json"
 DIFFERENCES_NAMED = 3
@@ -63,14 +72,20 @@ class RunDir:
         run = cls(path)
         if run.config_file.exists():
             raise RunDirError(run._taken(config))
+        was_there = run.path.exists()
         try:
-            if run.path.exists() and _holds_files(run.path):
+            if was_there and _holds_files(run.path):
                 raise RunDirError(f"{run.path} is not empty and no run directory; choose another path")
-            for folder in (run.reward, run.agent, run.logs, run.tensorboard):
+            for folder in run._folders():
                 folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
+            run._remove_empty_folders(was_there)
             raise RunDirError(f"{run.path} cannot be made ({error.strerror}); choose another path") from error
-        write_json_atomic(run.config_file, to_json(config))
+        try:
+            write_json_atomic(run.config_file, to_json(config))
+        except RunDirError:
+            run._remove_empty_folders(was_there)
+            raise
         return run
 
     @classmethod
@@ -86,7 +101,7 @@ class RunDir:
 
     def config(self) -> RunConfig:
         """The run's settings; raises RunDirError when config.json cannot be read."""
-        data = _read_json(self.config_file)
+        data = read_json(self.config_file)
         try:
             return from_json(RunConfig, data)
         except (ValueError, TypeError) as error:
@@ -104,7 +119,7 @@ class RunDir:
         Raises:
             RunDirError: when they have not been written, or not by us.
         """
-        data = _read_json(self.spaces)
+        data = read_json(self.spaces)
         try:
             return SpaceSpec.from_json(data["observation"]), SpaceSpec.from_json(data["action"])
         except (KeyError, TypeError, ValueError) as error:
@@ -131,6 +146,14 @@ class RunDir:
             raise RunDirError(
                 f"{self.metrics}: the disk took {written} of {len(line)} bytes; free some space"
             )
+
+    def _folders(self) -> tuple[Path, ...]:
+        return self.reward, self.agent, self.logs, self.tensorboard
+
+    def _remove_empty_folders(self, was_there: bool) -> None:
+        for folder in self._folders() if was_there else (*self._folders(), self.path):
+            with suppress(OSError):
+                folder.rmdir()
 
     def _taken(self, config: RunConfig) -> str:
         there, here = _flat(to_json(self.config())), _flat(to_json(config))
@@ -159,6 +182,8 @@ def write_json_atomic(path: Path, data: Any) -> None:
             file.write(text)
         _replace_durably(temporary, path)
     except OSError as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise RunDirError(f"{path} cannot be written ({error.strerror})") from error
 
 
@@ -202,8 +227,9 @@ def publish_version(folder: Path, version: int, write: Callable[[Path], None], k
     path = folder / f"{version:06d}.safetensors"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for leftover in folder.glob(".[0-9]*-*"):
-            leftover.unlink()
+        for pattern in (".[0-9]*-*", ".*.partial"):
+            for leftover in folder.glob(pattern):
+                leftover.unlink()
         temporary = _temporary(path)
         write(temporary)
         digest = _sha256(temporary)
@@ -248,21 +274,26 @@ def _latest(folder: Path) -> dict[str, Any] | None:
     path = folder / LATEST
     if not path.exists():
         return None
-    latest = _read_json(path)
+    latest = read_json(path, way_out="delete it to publish anew")
     if set(latest) != {"version", "file", "sha256"}:
         raise RunDirError(f"{path} does not name a version, file and sha256; delete it to publish anew")
     return latest
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path, way_out: str = "restore it from a copy") -> dict[str, Any]:
+    """The JSON object in a file.
+
+    Raises:
+        RunDirError: when it cannot be read or holds something else; ``way_out`` ends the message.
+    """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise RunDirError(f"{path} cannot be read ({error.strerror})") from error
     except ValueError as error:
-        raise RunDirError(f"{path} is not JSON ({error}); restore it from a copy") from error
+        raise RunDirError(f"{path} is not JSON ({error}); {way_out}") from error
     if not isinstance(data, dict):
-        raise RunDirError(f"{path} is not a JSON object; restore it from a copy")
+        raise RunDirError(f"{path} is not a JSON object; {way_out}")
     return data
 
 

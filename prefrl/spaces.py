@@ -16,6 +16,9 @@ from gymnasium import spaces
 
 __all__ = ["SpaceSpec"]
 
+_WIDEST_BOUNDS = 1e6
+"""wider ones, such as the largest float, say nothing about the values to expect"""
+
 
 @dataclass(frozen=True)
 class SpaceSpec:
@@ -37,12 +40,15 @@ class SpaceSpec:
     """lowest value of each entry, likewise"""
     parts: tuple[tuple[str, SpaceSpec], ...] = ()
     """the named sub-spaces, for flat"""
+    half_ranges: tuple[float, ...] = ()
+    """half the distance of each entry's bounds, 0 where it has none; for boxes of floats"""
 
     @classmethod
     def of(cls, space: gym.Space[Any]) -> SpaceSpec:
         """Describe ``space``; raises ValueError for kinds without a fixed-size array (Text, Graph, ...)."""
         if isinstance(space, spaces.Box):
-            return cls("box", tuple(space.shape), str(space.dtype))
+            half_ranges = _half_ranges(space) if space.dtype.kind == "f" else ()
+            return cls("box", tuple(space.shape), str(space.dtype), half_ranges=half_ranges)
         if isinstance(space, spaces.Discrete):
             return cls("discrete", (), "int64", (int(space.n),), (int(space.start),))
         if isinstance(space, spaces.MultiDiscrete):
@@ -68,6 +74,15 @@ class SpaceSpec:
     def num_features(self) -> int:
         """Length of one sample as a flat float vector, categories one-hot."""
         return sum(self.categories) if self.categories else int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def feature_scales(self) -> np.ndarray:
+        """How far each feature can be from its middle, shape (F,) float32; 0 where the space does not say."""
+        if self.kind == "flat":
+            return np.concatenate([part.feature_scales for _, part in self.parts])
+        if self.half_ranges:
+            return np.array(self.half_ranges, np.float32)
+        return np.full(self.num_features, 0.0 if self.kind == "box" else 1.0, np.float32)
 
     def encode(self, batch: Any, batch_shape: tuple[int, ...] | None = None) -> np.ndarray:
         """Lay a batch of samples out as the canonical array, shape (*batch_shape, *shape).
@@ -119,4 +134,11 @@ class SpaceSpec:
             tuple(data["categories"]),
             tuple(data["starts"]),
             parts,
+            tuple(data["half_ranges"]),
         )
+
+
+def _half_ranges(space: spaces.Box) -> tuple[float, ...]:
+    """Half the distance of the bounds, entry by entry; 0 for bounds that are none in practice."""
+    width = (space.high.astype(np.float64) - space.low.astype(np.float64)).reshape(-1) / 2
+    return tuple(float(half) if half <= _WIDEST_BOUNDS else 0.0 for half in width)

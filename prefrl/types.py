@@ -61,14 +61,18 @@ class Segment:
         for name in ("observations", "actions", "true_rewards", "terminated", "truncated"):
             array = getattr(self, name)
             if len(array) != steps:
-                raise ValueError(f"segment of {steps} true rewards has {len(array)} {name}; lengths must agree")
+                raise ValueError(
+                    f"segment of {steps} true rewards has {len(array)} {name}; lengths must agree"
+                )
             if array.dtype.kind == "f" and not np.isfinite(array).all():
                 raise ValueError(f"segment has a number in {name} that is not finite (NaN or infinity)")
             if array.dtype.kind not in "fiub":
                 raise ValueError(f"segment has {name} of dtype {array.dtype}; numbers or booleans are needed")
         for name in ("true_rewards", "terminated", "truncated"):
             if getattr(self, name).ndim != 1:
-                raise ValueError(f"segment has {name} of shape {getattr(self, name).shape}; ({steps},) is needed")
+                raise ValueError(
+                    f"segment has {name} of shape {getattr(self, name).shape}; ({steps},) is needed"
+                )
 
     @cached_property
     def id(self) -> str:

@@ -1,5 +1,5 @@
 """Agents for the preference loop."""
 
-from prefrl_agents.sb3_agent import SB3Agent, evaluate, load_model
+from prefrl_agents.sb3_agent import SB3Agent, build_model, evaluate, load_model
 
-__all__ = ["SB3Agent", "evaluate", "load_model"]
+__all__ = ["SB3Agent", "build_model", "evaluate", "load_model"]

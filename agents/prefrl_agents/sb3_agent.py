@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -20,17 +19,18 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
 from prefrl.config import AgentConfig
-from prefrl.run_dir import write_json_atomic
+from prefrl.run_dir import RunDirError, read_json, write_json_atomic
 from prefrl.sb3 import PreferenceVecEnv, RewardLink, install_buffer
 from prefrl.types import Evaluation
 from prefrl_agents.hyperparameters import ALGORITHMS, algorithm_arguments
 from prefrl_agents.replay_file import load_replay, save_replay
 
-__all__ = ["SB3Agent", "evaluate", "load_model"]
+__all__ = ["SB3Agent", "build_model", "evaluate", "load_model"]
 
 _OFF_POLICY_STEPS = 250
 _EVALUATION_SEED = 10_000
 _MOST_EVALUATION_ENVS = 10
+_WAY_OUT = "restore the run from a copy, or start it anew"
 
 
 class SB3Agent:
@@ -63,7 +63,7 @@ class SB3Agent:
         self._make_evaluation_venv = make_evaluation_venv
         saved = _saved(folder)
         self.model: Any = (
-            _build(config, venv, seed) if saved is None else _continue(config, venv, seed, saved)
+            build_model(config, venv, seed) if saved is None else _continue(config, venv, seed, saved)
         )
         # Starting the algorithm's own loop: SB3 has no public way to take its rollouts one at a time.
         self.model.set_logger(Logger(folder=None, output_formats=[]))
@@ -164,21 +164,27 @@ class _Silent(BaseCallback):
         return True
 
 
-def _build(config: AgentConfig, venv: VecEnv, seed: int) -> BaseAlgorithm:
+def build_model(config: AgentConfig, venv: VecEnv, seed: int) -> BaseAlgorithm:
+    """The untrained SB3 model.
+
+    Raises:
+        ValueError: when a hyperparameter is unknown or unfit, or the spaces do not suit the algorithm.
+    """
     arguments = algorithm_arguments(config.algorithm, config.hyperparameters)
     policy = config.policy if config.policy != "auto" else _policy_for(venv.observation_space)
     try:
         return ALGORITHMS[config.algorithm](policy, venv, seed=seed, **arguments)
-    except (AssertionError, TypeError) as error:
-        # SB3 asserts what its users get wrong, such as the kind of the action space.
+    except Exception as error:
+        # SB3 asserts what its users get wrong, and torch and NumPy complain in ways of their own.
         raise ValueError(
-            f"{config.algorithm} cannot be built with {dict(config.hyperparameters)}: {error}"
+            f"{config.algorithm} cannot be built with {policy} and {dict(config.hyperparameters)}: "
+            f"{type(error).__name__}: {error}"
         ) from error
 
 
 def _continue(config: AgentConfig, venv: VecEnv, seed: int, saved: Path) -> BaseAlgorithm:
     device = config.hyperparameters.get("device", "auto")
-    model = ALGORITHMS[config.algorithm].load(saved / "model.zip", env=venv, device=device)
+    model = _load(config.algorithm, saved, env=venv, device=device)
     # Not the run's first random numbers over again: the agent would relive its first episodes.
     model.set_random_seed(seed + model.num_timesteps)
     return model
@@ -197,16 +203,36 @@ def load_model(algorithm: str, folder: Path) -> Any:
 
     Raises:
         FileNotFoundError: when none was saved yet.
+        RunDirError: when what was saved is damaged, or an agent of another algorithm.
     """
     saved = _saved(folder)
     if saved is None:
         raise FileNotFoundError(f"no agent has been saved in {folder} yet; train for longer first")
-    return ALGORITHMS[algorithm].load(saved / "model.zip")
+    return _load(algorithm, saved)
+
+
+def _load(algorithm: str, saved: Path, **arguments: Any) -> BaseAlgorithm:
+    path = saved / "model.zip"
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is missing; {_WAY_OUT}")
+    try:
+        return ALGORITHMS[algorithm].load(path, **arguments)
+    except Exception as error:
+        # A damaged file fails wherever the damage happens to be met.
+        raise RunDirError(
+            f"{path} is damaged or no {algorithm} agent of this run "
+            f"({type(error).__name__}: {error}); {_WAY_OUT}"
+        ) from error
 
 
 def _saved(folder: Path) -> Path | None:
     pointer = folder / "latest.json"
-    return folder / json.loads(pointer.read_text())["folder"] if pointer.exists() else None
+    if not pointer.exists():
+        return None
+    name = read_json(pointer, _WAY_OUT).get("folder")
+    if not isinstance(name, str):
+        raise RunDirError(f"{pointer} does not name a saved agent; {_WAY_OUT}")
+    return folder / name
 
 
 def _policy_for(space: spaces.Space[Any]) -> str:

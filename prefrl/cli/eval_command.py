@@ -32,6 +32,8 @@ def main(words: Sequence[str]) -> int:
     options = parse(Options, words, "prefrl eval", "Act in the ordinary environment; prints the true return.")
     if options.episodes < 1:
         raise ValueError(f"--episodes is {options.episodes}; at least 1 is needed")
+    if options.seed < 0:
+        raise ValueError(f"--seed is {options.seed}; 0 or more is needed")
     run = RunDir.open(options.run)
     # Loaded late, so that wrong words are answered at once.
     from prefrl.factory import evaluation_environments

@@ -14,7 +14,8 @@ import tyro
 
 from prefrl.cli.comparison_source import ComparisonSource, SavedAnswers
 from prefrl.cli.options import parse
-from prefrl.config import RewardConfig
+from prefrl.config import RewardConfig, RunConfig
+from prefrl.config_check import check_config
 from prefrl.run_dir import publish_version
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def main(words: Sequence[str]) -> int:
     epochs = options.reward.initial_epochs if options.epochs is None else options.epochs
     if epochs < 1:
         raise ValueError(f"--epochs is {epochs}; at least 1 is needed")
+    check_config(RunConfig(reward=options.reward, seed=options.seed))
     if options.out.exists() and (not options.out.is_dir() or any(options.out.iterdir())):
         raise ValueError(f"--out is {options.out}, which is there already; choose a new folder")
     specs = source.specs()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import tyro
 
@@ -21,10 +21,13 @@ def parse(cls: type[T], words: Sequence[str], prog: str, description: str, defau
     registry = tyro.constructors.ConstructorRegistry()
     registry.primitive_rule(_json_rule)
     with registry:
-        return tyro.cli(cls, args=list(words), prog=prog, description=description, default=default)
+        parsed = tyro.cli(cls, args=list(words), prog=prog, description=description, default=default)
+    return cast(T, parsed)
 
 
-def _json_rule(info: tyro.constructors.PrimitiveTypeInfo) -> tyro.constructors.PrimitiveConstructorSpec[Any] | None:
+def _json_rule(
+    info: tyro.constructors.PrimitiveTypeInfo,
+) -> tyro.constructors.PrimitiveConstructorSpec[Any] | None:
     """Settings that are plain JSON objects: ``--agent.hyperparameters '{"n_steps": 64}'``."""
     if info.type != JsonDict:
         return None
@@ -38,9 +41,12 @@ def _json_rule(info: tyro.constructors.PrimitiveTypeInfo) -> tyro.constructors.P
 
 
 def _read_object(words: list[str]) -> JsonDict:
-    value = json.loads(words[0])
+    try:
+        value = json.loads(words[0])
+    except ValueError as error:
+        raise ValueError(f"{words[0]} is not JSON ({error}); write '{{\"name\": value}}'") from error
     if not isinstance(value, dict):
-        raise ValueError(f"{words[0]} is not a JSON object")
+        raise ValueError(f"{words[0]} is not a JSON object; write '{{\"name\": value}}'")
     return value
 
 

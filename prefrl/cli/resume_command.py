@@ -11,6 +11,7 @@ import tyro
 
 from prefrl.cli.launch import launch
 from prefrl.cli.options import parse
+from prefrl.config_check import check_config
 from prefrl.environments import check_environment
 from prefrl.run_dir import RunDir
 from prefrl.runtime.result import read_result
@@ -34,6 +35,8 @@ def main(words: Sequence[str]) -> int:
     if result is not None:
         print(json.dumps(asdict(result)))
         return 0
+    config = run.config()
+    check_config(config)
     # A run killed at its very start may lack this; an environment changed since is refused here.
-    run.write_specs(*check_environment(run.config()))
+    run.write_specs(*check_environment(config))
     return launch(run)

@@ -15,10 +15,10 @@ import tyro
 from prefrl.cli.launch import launch
 from prefrl.cli.options import parse
 from prefrl.config import RunConfig
+from prefrl.config_check import check_config
 from prefrl.environments import check_environment
 from prefrl.oracles import TEACHERS
 from prefrl.presets import get_preset
-from prefrl.queries import check_schedule
 from prefrl.run_dir import RunDir
 
 __all__ = ["main"]
@@ -49,8 +49,13 @@ def main(words: Sequence[str]) -> int:
     if options.teacher is not None:
         oracle = dataclasses.replace(config.oracle, teacher=TEACHERS[options.teacher])
         config = dataclasses.replace(config, oracle=oracle)
-    check_schedule(config.labels, config.steps, config.schedule)
+    check_config(config)
     specs = check_environment(config)
+    if name is None or (config.env, config.agent) != (default.env, default.agent):
+        # Loaded late, as it takes seconds: a preset's own agent is known to suit its environment.
+        from prefrl.factory import check_agent
+
+        check_agent(config)
     path = options.run or Path("runs") / f"{name or 'run'}-{config.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
     run = RunDir.create(path, config)
     run.write_specs(*specs)

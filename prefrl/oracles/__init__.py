@@ -3,7 +3,7 @@
 from prefrl.oracles.annotators import AnnotatorReport, annotator_reports, estimate_errors
 from prefrl.oracles.base import Oracle
 from prefrl.oracles.scripted import ScriptedOracle
-from prefrl.oracles.synthetic import TEACHERS, SyntheticOracle
+from prefrl.oracles.synthetic import TEACHERS, SyntheticOracle, check_teacher
 
 __all__ = [
     "TEACHERS",
@@ -12,5 +12,6 @@ __all__ = [
     "ScriptedOracle",
     "SyntheticOracle",
     "annotator_reports",
+    "check_teacher",
     "estimate_errors",
 ]

@@ -29,7 +29,7 @@ from prefrl.config import TeacherConfig
 from prefrl.oracles.base import comparison_of
 from prefrl.types import Comparison, Query, Segment
 
-__all__ = ["TEACHERS", "SyntheticOracle"]
+__all__ = ["TEACHERS", "SyntheticOracle", "check_teacher"]
 
 TEACHERS: dict[str, TeacherConfig] = {
     "oracle": TeacherConfig(),
@@ -56,7 +56,7 @@ class SyntheticOracle:
     """
 
     def __init__(self, teacher: TeacherConfig, seed: int, name: str = "synthetic") -> None:
-        _check(teacher)
+        check_teacher(teacher)
         self.teacher = teacher
         self.seed = seed
         self.name = name
@@ -148,7 +148,8 @@ def _mean_steps(query: Query) -> float:
     return sum(len(segment) for segment in query.segments) / len(query.segments)
 
 
-def _check(teacher: TeacherConfig) -> None:
+def check_teacher(teacher: TeacherConfig) -> None:
+    """Raise ValueError when a setting of the teacher is out of its range."""
     ranges = {
         "beta": (teacher.beta >= 0, "at least 0; infinity is deterministic"),
         "gamma": (0 < teacher.gamma <= 1, "above 0 and at most 1"),

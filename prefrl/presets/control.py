@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from prefrl.config import AgentConfig, EnvConfig, QueryConfig, RewardConfig, RunConfig, RuntimeConfig, ScheduleConfig
+from prefrl.config import (
+    AgentConfig,
+    EnvConfig,
+    QueryConfig,
+    RewardConfig,
+    RunConfig,
+    RuntimeConfig,
+    ScheduleConfig,
+)
 from prefrl.presets.preset import Preset
 
 __all__ = ["CONTROL"]

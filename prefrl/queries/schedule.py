@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from prefrl.config import ScheduleConfig
+from prefrl.config import RunConfig, ScheduleConfig
 
-__all__ = ["LabelSchedule", "check_schedule"]
+__all__ = ["LabelSchedule", "check_schedule", "initial_segments"]
 
 
 @dataclass(frozen=True)
@@ -83,3 +83,10 @@ def check_schedule(labels: int, steps: int, config: ScheduleConfig) -> None:
             "the label budget is 0, so no reward could be learned; ask for at least 1 label, "
             "or start from a saved learned reward without the preference loop"
         )
+
+
+def initial_segments(config: RunConfig) -> int:
+    """Segments to record before the first queries are chosen."""
+    schedule = LabelSchedule(config.labels, config.steps, config.schedule)
+    room = min(config.runtime.pool_segments, config.queries.window_segments)
+    return schedule.initial_segments(config.queries.items, room)

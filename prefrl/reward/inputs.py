@@ -41,6 +41,8 @@ def check_array(spec: SpaceSpec, array: np.ndarray, what: str) -> None:
     lead = array.ndim - len(spec.shape)
     if lead < 0 or array.shape[lead:] != spec.shape:
         raise ValueError(f"{what} of shape {array.shape} do not end in the space's shape {spec.shape}")
+    if array.dtype.kind not in ("iub" if spec.categories else "fiub"):
+        raise ValueError(f"{what} are of dtype {array.dtype} where the space has {spec.dtype}")
     if spec.is_image and array.dtype != np.uint8:
         raise ValueError(f"{what} are {array.dtype} where the space has uint8 images")
     if spec.categories:

@@ -163,23 +163,29 @@ class LearnedReward:
     @classmethod
     def _read(cls, path: Path) -> LearnedReward:
         tensors, header = read_tensors(path, FORMAT)
-        observation_spec = SpaceSpec.from_json(header["observation_spec"])
-        action_spec = SpaceSpec.from_json(header["action_spec"])
-        config = from_json(RewardConfig, header["config"], where=f"{path}: config")
-        network = build_network(observation_spec, action_spec, config, torch.Generator())
-        weights = {
-            name.removeprefix("network."): t for name, t in tensors.items() if name.startswith("network.")
-        }
-        network.load_state_dict(weights)
-        return cls(
-            network,
-            tensors["member_mean"],
-            tensors["member_std"],
-            version=header["version"],
-            observation_spec=observation_spec,
-            action_spec=action_spec,
-            config=config,
-        )
+        try:
+            observation_spec = SpaceSpec.from_json(header["observation_spec"])
+            action_spec = SpaceSpec.from_json(header["action_spec"])
+            config = from_json(RewardConfig, header["config"], where=f"{path}: config")
+            network = build_network(observation_spec, action_spec, config, torch.Generator())
+            weights = {
+                name.removeprefix("network."): t for name, t in tensors.items() if name.startswith("network.")
+            }
+            network.load_state_dict(weights)
+            return cls(
+                network,
+                tensors["member_mean"],
+                tensors["member_std"],
+                version=header["version"],
+                observation_spec=observation_spec,
+                action_spec=action_spec,
+                config=config,
+            )
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            # The header is not covered by the checksum of the tensors.
+            raise RewardFileError(
+                f"{path} does not describe a learned reward ({error}); fit it anew"
+            ) from error
 
     @torch.inference_mode()
     def _raw_rewards(self, observations: np.ndarray, actions: np.ndarray) -> Tensor:

@@ -74,38 +74,43 @@ class EnsembleLinear(nn.Module):
 class MLPEnsemble(RewardNetwork):
     """Leaky-ReLU networks over the features of (observation, action), by default two hidden layers of 64.
 
-    Inputs are standardised by statistics frozen into the module (`set_input_statistics`), clipped to +-10.
+    Inputs are centred and scaled by numbers frozen into the module, then clipped to +-10. A feature's scale is
+    what its space says of its range; only where that says nothing is it the spread of the training data. A spread
+    would blow up what the first, untrained policy hardly varies (the position of a cart that falls at once), and
+    the reward would extrapolate from it steeply and wrongly.
     Source: Christiano et al. 2017, appendix A.1.
     """
 
     input_mean: Tensor
-    input_std: Tensor
+    input_scale: Tensor
     input_steps: Tensor
     """scalar, int64: how many steps the statistics were taken over"""
 
     def __init__(
         self,
-        num_observation_features: int,
-        num_action_features: int,
+        observation_spec: SpaceSpec,
+        action_spec: SpaceSpec,
         config: RewardConfig,
         generator: torch.Generator,
     ) -> None:
         super().__init__(config.members, config.dropout)
         self.use_actions = config.use_actions
-        num_features = num_observation_features + (num_action_features if config.use_actions else 0)
+        specs = (observation_spec, action_spec) if config.use_actions else (observation_spec,)
+        self._known_scale = torch.cat([torch.from_numpy(spec.feature_scales) for spec in specs])
+        num_features = len(self._known_scale)
         widths = (num_features, *config.hidden, 1)
         self.layers = nn.ModuleList(
             EnsembleLinear(config.members, i, o, generator) for i, o in pairwise(widths)
         )
         self.register_buffer("input_mean", torch.zeros(num_features))
-        self.register_buffer("input_std", torch.ones(num_features))
+        self.register_buffer("input_scale", torch.where(self._known_scale > 0, self._known_scale, 1.0))
         self.register_buffer("input_steps", torch.tensor(0))
 
     def forward(
         self, observations: Tensor, actions: Tensor, generator: torch.Generator | None = None
     ) -> Float[Tensor, "E M"]:
         """Predict each member's reward of each step."""
-        x = (self.features(observations, actions) - self.input_mean) / self.input_std
+        x = (self.features(observations, actions) - self.input_mean) / self.input_scale
         x = x.clamp(-INPUT_LIMIT, INPUT_LIMIT).expand(self.num_members, -1, -1)
         for layer in self.layers[:-1]:
             x = self._drop(F.leaky_relu(layer(x), LEAKY_SLOPE), generator)
@@ -117,7 +122,7 @@ class MLPEnsemble(RewardNetwork):
         return torch.cat([flat, actions], dim=1) if self.use_actions else flat
 
     def set_input_statistics(self, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
-        """Freeze mean and standard deviation of the steps in ``batches``; a constant feature gets std 1."""
+        """Freeze the means of the steps in ``batches``, and their spread as the scale where no range is known."""
         count, total, squares = 0, torch.zeros(()), torch.zeros(())
         for observations, actions in batches:
             features = self.features(observations, actions).double()
@@ -128,7 +133,8 @@ class MLPEnsemble(RewardNetwork):
         # Below float32's resolution of the mean, the spread is rounding and would be blown up to the clip.
         is_constant = std <= 1e-6 * mean.abs().clamp(min=1.0)
         self.input_mean.copy_(mean)
-        self.input_std.copy_(torch.where(is_constant, torch.ones_like(std), std))
+        spread = torch.where(is_constant, torch.ones_like(std), std).float()
+        self.input_scale.copy_(torch.where(self._known_scale > 0, self._known_scale, spread))
         self.input_steps.fill_(count)
 
 
@@ -197,7 +203,7 @@ def build_network(
             f"{observation_spec.dtype} of shape {observation_spec.shape}; set network to auto or mlp"
         )
     if config.network == "mlp" or not observation_spec.is_image:
-        return MLPEnsemble(observation_spec.num_features, action_spec.num_features, config, generator)
+        return MLPEnsemble(observation_spec, action_spec, config, generator)
     return ConvEnsemble(channels_first_shape(observation_spec), action_spec.num_features, config, generator)
 
 

@@ -71,7 +71,10 @@ def read_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, An
         )
     if metadata.get("sha256") != _digest(tensors):
         raise RewardFileError(f"{path} is damaged: its tensors do not have the checksum in its header")
-    return tensors, json.loads(metadata["header"])
+    try:
+        return tensors, json.loads(metadata["header"])
+    except (KeyError, ValueError) as error:
+        raise RewardFileError(f"{path} is damaged: its header cannot be read ({error})") from error
 
 
 def _digest(tensors: Mapping[str, Tensor]) -> str:

@@ -20,8 +20,9 @@ import torch
 from filelock import FileLock, Timeout
 
 from prefrl.run_dir import RunDir
+from prefrl.runtime.exit_status import ExitStatus
 from prefrl.runtime.topology import ROLES, AgentFactory, Worker, make_worker
-from prefrl.store import Store
+from prefrl.store import Store, StoreError
 from prefrl.workers import PolicyWorker, Pulse, StopFlag
 
 __all__ = ["main"]
@@ -31,7 +32,7 @@ _LOCK_POLL_S = 0.2
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one worker until it is finished or asked to stop; returns the exit status."""
+    """Run one worker until it is finished or asked to stop; returns an `ExitStatus`."""
     parser = argparse.ArgumentParser(prog="python -m prefrl.runtime.child")
     parser.add_argument("role", choices=ROLES)
     parser.add_argument("run", type=Path)
@@ -53,29 +54,51 @@ def main(arguments: list[str] | None = None) -> int:
             return _work(options.role, run, options.factory, stop, pulse)
         except Exception as error:
             traceback.print_exc()
-            pulse.beat("failed", f"{type(error).__name__}: {error}")
-            return 1
+            is_hopeless = isinstance(error, _CannotBeBuiltError)
+            reason = error.__cause__ if is_hopeless else error
+            pulse.beat("failed", f"{type(reason).__name__}: {reason}")
+            return ExitStatus.HOPELESS if is_hopeless else ExitStatus.FAILED
 
 
-def _work(role: str, run: RunDir, factory: str, stop: StopFlag, pulse: Pulse) -> int:
+class _CannotBeBuiltError(Exception):
+    """The worker cannot be built; the cause says why."""
+
+
+def _work(role: str, run: RunDir, factory: str, stop: StopFlag, pulse: Pulse) -> ExitStatus:
     lock = FileLock(run.lock(role))
+    if not _acquire(lock, role, stop, pulse):
+        return ExitStatus.STOPPED
+    pulse.beat("starting")
+    worker = _build(role, run, factory, stop)
+    _run_worker(worker, stop)
+    if stop.is_set and isinstance(worker, PolicyWorker) and not worker.finished:
+        worker.save()
+    is_finished = worker.finished
+    pulse.beat("finished" if is_finished else "stopped")
+    return ExitStatus.FINISHED if is_finished else ExitStatus.STOPPED
+
+
+def _acquire(lock: FileLock, role: str, stop: StopFlag, pulse: Pulse) -> bool:
+    """Become the only process of this role; False when asked to stop before."""
     while not stop.is_set:
         try:
             lock.acquire(timeout=0)
-            break
+            return True
         except Timeout:
             # A process of an earlier launch may still be on its way out.
             pulse.beat("waiting", f"another process is this run's {role}")
             stop.sleep(_LOCK_POLL_S)
-    else:
-        return 0
-    pulse.beat("starting")
-    worker = make_worker(role, run, _load(factory), stop)
-    _run_worker(worker, stop)
-    if stop.is_set and isinstance(worker, PolicyWorker) and not worker.finished:
-        worker.save()
-    pulse.beat("finished" if worker.finished else "stopped")
-    return 0
+    return False
+
+
+def _build(role: str, run: RunDir, factory: str, stop: StopFlag) -> Worker:
+    try:
+        return make_worker(role, run, _load(factory), stop)
+    except StoreError:
+        # Another process may have held the store for too long.
+        raise
+    except (ValueError, TypeError, AttributeError, ImportError) as error:
+        raise _CannotBeBuiltError(f"the {role} worker cannot be built") from error
 
 
 def _run_worker(worker: Worker, stop: StopFlag) -> None:
@@ -90,7 +113,7 @@ def _load(reference: str) -> AgentFactory:
 
 
 def _stop_with_parent(stop: StopFlag) -> None:
-    """The launcher holds the other end of standard input; it closes when the launcher ends, however it ends."""
+    """The launcher holds the other end of standard input; it closes when the launcher ends, in any way."""
     while os.read(sys.stdin.fileno(), 1):
         pass
     stop.set()

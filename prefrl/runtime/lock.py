@@ -26,5 +26,7 @@ def exclusive_launch(run: RunDir) -> Iterator[None]:
         raise RunDirError(
             f"{run.path} is already being run by another launcher; see `prefrl status {run.path}`"
         ) from None
-    with lock:
+    try:
         yield
+    finally:
+        lock.release()

@@ -12,6 +12,7 @@ from types import TracebackType
 
 from prefrl.run_dir import RunDir
 from prefrl.runtime.clock import WallClock
+from prefrl.runtime.exit_status import ExitStatus
 from prefrl.runtime.lock import exclusive_launch
 from prefrl.runtime.result import Result, write_result
 from prefrl.store import Store
@@ -26,7 +27,7 @@ _HEALTHY_S = 30.0
 
 
 class RunFailedError(RuntimeError):
-    """A worker kept failing."""
+    """A worker cannot be built, or kept failing."""
 
 
 def threads_by_role(cores: int) -> dict[str, int]:
@@ -47,10 +48,11 @@ class _Child:
     restart_s: float | None = None
     """when to start it again, on the monotonic clock; None while it runs"""
 
-    def back_off(self) -> None:
-        """Plan the restart: at once after a long healthy life, later after each quick failure."""
+    def back_off(self, got_further: bool) -> None:
+        """Plan the restart: at once after a long life that got the run further, else later and later."""
         now_s = time.monotonic()
-        self.failures = 0 if now_s - self.started_s > _HEALTHY_S else self.failures + 1
+        was_healthy = got_further and now_s - self.started_s > _HEALTHY_S
+        self.failures = 0 if was_healthy else self.failures + 1
         self.restart_s = now_s + _FIRST_BACK_OFF_S * 2 ** max(self.failures - 1, 0)
 
 
@@ -67,6 +69,7 @@ class ProcessLauncher:
         self._run, self._factory, self._on_tick = run, factory, on_tick
         self._config = run.config()
         self._children: dict[str, _Child] = {}
+        self._furthest_step = 0.0
         self._is_stopping = False
 
     def stop(self) -> None:
@@ -77,7 +80,8 @@ class ProcessLauncher:
         """Run until all three have finished; None when stopped before.
 
         Raises:
-            RunFailedError: when a worker failed more often in a row than ``runtime.max_restarts``.
+            RunFailedError: when a worker cannot be built, or failed more often in a row than
+                ``runtime.max_restarts``.
             RunDirError: when another launcher holds the run.
         """
         with exclusive_launch(self._run), WallClock(self._run) as clock, self:
@@ -111,19 +115,36 @@ class ProcessLauncher:
                     self._children[role] = self._start(role, child.failures)
                 continue
             status = child.process.poll()
-            if status == 0:
+            if status is not None:
+                _let_go(child.process)
+            if status == ExitStatus.FINISHED:
                 del self._children[role]
             elif status is not None:
-                child.back_off()
-                if child.failures > self._config.runtime.max_restarts:
+                child.back_off(self._got_further())
+                if status == ExitStatus.HOPELESS or child.failures > self._config.runtime.max_restarts:
                     raise RunFailedError(self._why(child))
+
+    def _got_further(self) -> bool:
+        """Whether the policy has been further than at the last failure of any worker.
+
+        A worker that always dies at the same point, however long it takes to get there, must not go on
+        for ever.
+        """
+        with Store.open(self._run.store) as store:
+            step = store.counters().get("policy_step", 0.0)
+        got_further, self._furthest_step = step > self._furthest_step, max(step, self._furthest_step)
+        return got_further
 
     def _why(self, child: _Child) -> str:
         with Store.open(self._run.store) as store:
-            said = next((w.detail for w in store.workers() if w.name == child.role and w.state == "failed"), "")
+            said = next(
+                (w.detail for w in store.workers() if w.name == child.role and w.state == "failed"), ""
+            )
+        status = child.process.returncode
+        count = "once" if child.failures == 1 else f"{child.failures} times in a row"
+        what = "cannot be started" if status == ExitStatus.HOPELESS else f"failed {count}"
         return (
-            f"the {child.role} process failed {child.failures} times in a row"
-            f"{f' ({said})' if said else f' (exit status {child.process.returncode})'}; "
+            f"the {child.role} process {what} ({said or f'exit status {status}'}); "
             f"its log is {self._run.log(child.role)}; once mended, `prefrl resume {self._run.path}` goes on"
         )
 
@@ -144,3 +165,10 @@ class ProcessLauncher:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+            _let_go(process)
+
+
+def _let_go(process: subprocess.Popen[bytes]) -> None:
+    """Close our end of an ended process's standard input."""
+    if process.stdin is not None:
+        process.stdin.close()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 
-from prefrl.run_dir import RunDir, write_json_atomic
+from prefrl.run_dir import RunDir, RunDirError, read_json, write_json_atomic
 from prefrl.store import Store
 from prefrl.types import Evaluation
 
@@ -38,7 +37,7 @@ class Result:
 def write_result(run: RunDir) -> Result:
     """Gather the result from the run directory and write ``result.json``."""
     config = run.config()
-    evaluation = Evaluation(**json.loads(run.evaluation.read_text()))
+    evaluation = Evaluation(**read_json(run.evaluation))
     with Store.open(run.store) as store:
         counters, counts = store.counters(), store.counts()
     steps, wall_s = int(counters["policy_step"]), counters.get("wall_s", 0.0)
@@ -62,5 +61,15 @@ def write_result(run: RunDir) -> Result:
 
 
 def read_result(run: RunDir) -> Result | None:
-    """The result of a finished run; None before."""
-    return Result(**json.loads(run.result.read_text())) if run.result.exists() else None
+    """The result of a finished run; None before.
+
+    Raises:
+        RunDirError: when ``result.json`` is damaged.
+    """
+    if not run.result.exists():
+        return None
+    way_out = f"delete it, and `prefrl resume {run.path}` writes it anew"
+    try:
+        return Result(**read_json(run.result, way_out))
+    except TypeError as error:
+        raise RunDirError(f"{run.result} is no result of a run ({error}); {way_out}") from error

@@ -26,7 +26,9 @@ class SerialLauncher:
         on_tick: called between rollouts and while the policy waits, to show progress.
     """
 
-    def __init__(self, run: RunDir, build_agent: AgentFactory, on_tick: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, run: RunDir, build_agent: AgentFactory, on_tick: Callable[[], None] = lambda: None
+    ) -> None:
         self._run, self._build_agent, self._on_tick = run, build_agent, on_tick
         self.stop = StopFlag()
         """set it to end after the current rollout"""

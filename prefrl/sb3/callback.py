@@ -13,8 +13,8 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv
 
 from prefrl.config import OracleConfig, RunConfig
+from prefrl.config_check import check_config
 from prefrl.oracles import Oracle, SyntheticOracle
-from prefrl.queries import check_schedule
 from prefrl.reward import LearnedReward
 from prefrl.run_dir import RunDir
 from prefrl.sb3.install import install_buffer, preference_venv
@@ -51,8 +51,8 @@ class PreferenceCallback(BaseCallback):
         config: everything else: reward, queries, schedule, teacher, seed.
 
     Raises:
-        ValueError: when the oracle is none of these; from ``learn``, when the agent's environment was not
-            wrapped, or the run directory holds a run with other settings.
+        ValueError: when the oracle is none of these; from ``learn``, when a setting is out of its range, the
+            agent's environment was not wrapped, or the run directory holds a run with other settings.
     """
 
     def __init__(
@@ -112,7 +112,6 @@ class PreferenceCallback(BaseCallback):
         env = dataclasses.replace(
             self._config.env, id=venv.recorder.env_id, kwargs={}, num_envs=venv.num_envs, endless=False
         )
-        check_schedule(self._config.labels, steps, self._config.schedule)
         path = self._run_path or Path("runs") / time.strftime("callback-%Y%m%d-%H%M%S")
         self.run, config = _create_or_continue(path, dataclasses.replace(self._config, env=env, steps=steps))
         specs = venv.observation_spec, venv.action_spec
@@ -179,5 +178,6 @@ def _create_or_continue(path: str | Path, config: RunConfig) -> tuple[RunDir, Ru
         if run.config() == settled:
             return run, settled
         config = settled
+    check_config(config)
     # Where another run is, this names what differs.
     return RunDir.create(path, config), config

@@ -5,21 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from prefrl.config import RunConfig
-from prefrl.queries import LabelSchedule, draw_candidates, select, swap_repeat
+from prefrl.queries import draw_candidates, select, swap_repeat
 from prefrl.reward import LearnedReward, is_validation_segment
 from prefrl.store import Store
 from prefrl.types import Query, Segment
 
-__all__ = ["choose_queries", "initial_segments"]
+__all__ = ["choose_queries"]
 
 _MOST_PIXELS_A_SIDE = 12
-
-
-def initial_segments(config: RunConfig) -> int:
-    """Segments to record before the first queries are chosen."""
-    schedule = LabelSchedule(config.labels, config.steps, config.schedule)
-    room = min(config.runtime.pool_segments, config.queries.window_segments)
-    return schedule.initial_segments(config.queries.items, room)
 
 
 def choose_queries(
@@ -74,7 +67,7 @@ def _repeats(store: Store, count: int, policy_step: int, rng: np.random.Generato
     if count == 0:
         return []
     answered = store.answered_queries()
-    picked = rng.choice(answered, size=min(count, len(answered)), replace=False) if answered else []
+    picked = rng.permutation(answered)[:count]
     return [swap_repeat(store.query(int(query_id)), rng, policy_step) for query_id in picked]
 
 

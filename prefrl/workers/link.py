@@ -8,12 +8,11 @@ from collections.abc import Callable
 import numpy as np
 
 from prefrl.config import RunConfig
-from prefrl.queries import LabelSchedule
+from prefrl.queries import LabelSchedule, initial_segments
 from prefrl.recorder import SegmentRecorder
 from prefrl.reward import LearnedReward
 from prefrl.run_dir import RunDir, latest_version
 from prefrl.store import Episode, Store
-from prefrl.workers.choosing import initial_segments
 from prefrl.workers.pulse import Pulse, StopFlag
 
 __all__ = ["PolicyLink"]
@@ -67,6 +66,10 @@ class PolicyLink:
     def version(self) -> int:
         """Version of the learned reward in force; 0 before the first."""
         return 0 if self.reward is None else self.reward.version
+
+    def go_on_from(self, policy_step: int) -> None:
+        """Count steps from here: a saved agent goes on."""
+        self.recorder.policy_step = self._metrics_step = self._synced_step = policy_step
 
     def predict(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray | None:
         """Learned reward of steps (..., *obs), (..., *act), both encoded; None before the first version."""
@@ -134,12 +137,14 @@ class PolicyLink:
         now_s = time.monotonic()
         if now_s - self._metrics_s < _METRICS_EVERY_S and self.policy_step < self._config.steps:
             return
+        # A policy that went back to its saved agent may be behind the step its reward was made at.
+        reward_step = int(self._store.counters().get("reward_step", 0))
         record: dict[str, float | int | str] = {
             "source": "policy",
             "policy_step": self.policy_step,
             "steps_per_s": (self.policy_step - self._metrics_step) / max(now_s - self._metrics_s, 1e-9),
             "reward_version": self.recorder.reward_version,
-            "reward_staleness_steps": self.policy_step - int(self._store.counters().get("reward_step", 0)),
+            "reward_staleness_steps": max(0, self.policy_step - reward_step),
         }
         episodes = self._store.recent_episodes(20)
         if episodes:

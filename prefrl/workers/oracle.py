@@ -6,11 +6,11 @@ import numpy as np
 
 from prefrl.config import RunConfig
 from prefrl.oracles import Oracle, SyntheticOracle
-from prefrl.queries import LabelSchedule
+from prefrl.queries import LabelSchedule, initial_segments
 from prefrl.reward import LearnedReward
 from prefrl.run_dir import RunDir, latest_version
 from prefrl.store import Counts, Store
-from prefrl.workers.choosing import choose_queries, initial_segments
+from prefrl.workers.choosing import choose_queries
 from prefrl.workers.pulse import Pulse
 
 __all__ = ["OracleWorker", "answers_are_over"]
@@ -58,7 +58,9 @@ class OracleWorker:
         policy_step = int(self._store.counters().get("policy_step", 0))
         count = self._queries_missing(counts, policy_step)
         if count == 0:
-            self._pulse.beat("waiting", f"{counts.labels} labels given, {self._schedule.due(policy_step)} due")
+            self._pulse.beat(
+                "waiting", f"{counts.labels} labels given, {self._schedule.due(policy_step)} due"
+            )
             return False
         # Only the first queries come from the untrained policy alone, so only they wait for enough of its segments.
         needed = initial_segments(self._config)
@@ -69,7 +71,9 @@ class OracleWorker:
         self._refresh()
         # Seeded by how many were asked before, a restarted worker chooses as the lost one would have.
         rng = np.random.default_rng([self._config.seed, counts.queries])
-        self._store.add_queries(choose_queries(self._store, self._reward, self._config, count, policy_step, rng))
+        self._store.add_queries(
+            choose_queries(self._store, self._reward, self._config, count, policy_step, rng)
+        )
         return True
 
     def _queries_missing(self, counts: Counts, policy_step: int) -> int:
@@ -88,7 +92,9 @@ class OracleWorker:
             return False
         if isinstance(self._oracle, SyntheticOracle):
             episodes = self._store.recent_episodes(10)
-            self._oracle.observe_episodes([(episode.true_return, episode.length_steps) for episode in episodes])
+            self._oracle.observe_episodes(
+                [(episode.true_return, episode.length_steps) for episode in episodes]
+            )
         answered = False
         while (query := self._store.lease(self._oracle.name, self._config.runtime.lease_s)) is not None:
             self._pulse.beat("answering", f"query {query.id}")

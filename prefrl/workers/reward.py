@@ -19,6 +19,8 @@ from prefrl.workers.pulse import Pulse
 __all__ = ["RewardWorker"]
 
 _CORRELATION_SEGMENTS = 20
+_PAGE_COMPARISONS = 64
+"""loaded at once: image segments are large until the trainer has packed them"""
 
 
 class RewardWorker:
@@ -50,20 +52,33 @@ class RewardWorker:
 
     def step(self) -> bool:
         """Learn from the new comparisons, if any; returns whether it did."""
+        # Before the counts: labels counted too early are learned next, those never counted stall the run.
+        last_comparison = self._store.last_comparison_id()
         counts = self._store.counts()
         waits_for_first = self._reward is None and counts.labels + counts.cant_tell < self._schedule.initial
         if waits_for_first or counts.labels == 0 or self._is_up_to_date():
             self._pulse.beat("waiting", f"version {self._version}, {counts.labels} labels")
             return False
-        last_comparison = self._store.last_comparison_id()
-        new = self._store.labelled(after=self._seen_comparison)
-        self._seen_comparison = last_comparison
-        self._trainer.update(new)
-        record = self._check_fresh(new)
+        record = self._take_in(last_comparison)
         report = self._fit()
         self._publish(report)
         self._announce(report, record, counts.labels, last_comparison)
         return True
+
+    def _take_in(self, last_comparison: int) -> dict[str, float | None]:
+        """Give the trainer the comparisons up to this one; returns how the reward in force foretold them."""
+        learned = int(self._store.counters().get("reward_comparison", 0))
+        right, pairs = 0.0, 0
+        while self._seen_comparison < last_comparison:
+            page = self._store.labelled(after=self._seen_comparison, limit=_PAGE_COMPARISONS)
+            page = [label for label in page if (label.comparison.id or 0) <= last_comparison]
+            self._seen_comparison = (page[-1].comparison.id or 0) if page else last_comparison
+            self._trainer.update(page)
+            # A restarted worker is given all again, what its reward was trained on included.
+            fresh = [label for label in page if (label.comparison.id or 0) > learned]
+            share, count = self._check_fresh(fresh)
+            right, pairs = right + share * count, pairs + count
+        return {"accuracy_fresh": right / pairs, "pairs_fresh": pairs} if pairs else {}
 
     @property
     def _version(self) -> int:
@@ -80,9 +95,11 @@ class RewardWorker:
         )
 
     def _publish(self, report: FitReport) -> None:
-        self._reward = self._trainer.snapshot(self._version + 1)
-        publish_version(self._run.reward, self._reward.version, self._reward.save)
+        reward = self._trainer.snapshot(self._version + 1)
+        # The state goes first: a worker killed in between must not find a version whose training is lost.
         self._trainer.save_state(self._run.trainer_state)
+        publish_version(self._run.reward, reward.version, reward.save)
+        self._reward = reward
 
     def _announce(
         self, report: FitReport, record: dict[str, float | None], labels: int, last_comparison: int
@@ -111,11 +128,11 @@ class RewardWorker:
         known = {name: value for name, value in record.items() if value is not None}
         self._run.append_metrics({"source": "reward", **known})
 
-    def _check_fresh(self, new: Sequence[LabelledQuery]) -> dict[str, float | None]:
-        """Check the version in force on comparisons it was not trained on; a hacked one fails them."""
+    def _check_fresh(self, new: Sequence[LabelledQuery]) -> tuple[float, int]:
+        """Share right and number of pairs in comparisons that are new to the version in force."""
         answered = [label for label in new if label.comparison.ranks is not None]
         if self._reward is None or not answered:
-            return {}
+            return 0.0, 0
         predicted = self._reward.preference_probabilities([label.query for label in answered]).mean(axis=0)
         shares = [
             accuracy(scores[None, : len(label.query.segments)], np.array([label.comparison.ranks]))
@@ -123,7 +140,7 @@ class RewardWorker:
         ]
         pairs = sum(count for _, count in shares)
         right = sum(share * count for share, count in shares if count)
-        return {"accuracy_fresh": right / pairs, "pairs_fresh": pairs} if pairs else {}
+        return (right / pairs, pairs) if pairs else (0.0, 0)
 
     def _correlation(self) -> float | None:
         """Correlation of predicted and true reward a step, on the newest segments; for people to look at."""
@@ -132,5 +149,7 @@ class RewardWorker:
             return None
         segments = self._store.segments([entry.id for entry in entries])
         predicted = [self._reward.predict(segment.observations, segment.actions) for segment in segments]
-        value = pearson(np.concatenate(predicted), np.concatenate([segment.true_rewards for segment in segments]))
+        value = pearson(
+            np.concatenate(predicted), np.concatenate([segment.true_rewards for segment in segments])
+        )
         return value if np.isfinite(value) else None

@@ -3,8 +3,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from gymnasium import spaces
 from torch import Tensor, nn
 
 from prefrl.config import RewardConfig
@@ -13,6 +15,10 @@ from prefrl.spaces import SpaceSpec
 
 VECTOR = SpaceSpec("box", (3,), "float32")
 ACTIONS = SpaceSpec("discrete", (), "int64", (2,), (0,))
+
+
+def unbounded(size: int) -> SpaceSpec:
+    return SpaceSpec.of(spaces.Box(-np.inf, np.inf, (size,)))
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -71,7 +77,7 @@ def plain_cnn(ensemble: ConvEnsemble, member: int) -> tuple[nn.Sequential, nn.Se
 
 @pytest.mark.parametrize("member", [0, 2])
 def test_mlp_member_is_a_plain_network_forward_and_backward(member: int) -> None:
-    ensemble = MLPEnsemble(3, 2, RewardConfig(hidden=(8, 5)), seeded())
+    ensemble = MLPEnsemble(unbounded(3), unbounded(2), RewardConfig(hidden=(8, 5)), seeded())
     observations, actions = vectors()
     plain = plain_mlp(ensemble, member)
     expected = plain(torch.cat([observations, actions], dim=1))[:, 0]
@@ -181,14 +187,24 @@ def test_dropout_is_its_own_for_each_member_and_drawn_from_the_generator(
 
 
 def test_inputs_are_standardised_and_clipped() -> None:
-    network = MLPEnsemble(3, 2, RewardConfig(use_actions=False), seeded())
+    network = MLPEnsemble(unbounded(3), unbounded(2), RewardConfig(use_actions=False), seeded())
     data = torch.tensor([[1.0, 100.0, 5.0], [3.0, 300.0, 5.0]])
     network.set_input_statistics([(data[:1], torch.zeros(1, 2)), (data[1:], torch.zeros(1, 2))])
     assert network.input_mean.tolist() == [2.0, 200.0, 5.0]
-    assert network.input_std.tolist() == [1.0, 100.0, 1.0]
+    assert network.input_scale.tolist() == [1.0, 100.0, 1.0]
     assert int(network.input_steps) == 2
     far, further = torch.tensor([[2.0, 200.0, 1e3]]), torch.tensor([[2.0, 200.0, 1e6]])
     assert torch.equal(network(far, torch.zeros(1, 2)), network(further, torch.zeros(1, 2)))
+
+
+def test_ranges_that_the_space_knows_are_the_scale() -> None:
+    box = spaces.Box(np.array([-2.0, -np.inf], np.float32), np.array([6.0, np.inf], np.float32))
+    spec = SpaceSpec.of(spaces.Dict({"box": box, "choice": spaces.Discrete(2)}))
+    network = MLPEnsemble(spec, unbounded(1), RewardConfig(use_actions=False), seeded())
+    # The first feature hardly varies here, yet is not blown up: its range is known to be 8 wide.
+    data = torch.tensor([[0.0, 100.0, 1.0, 0.0], [0.1, 300.0, 1.0, 0.0]])
+    network.set_input_statistics([(data, torch.zeros(2, 1))])
+    assert network.input_scale.tolist() == [4.0, 100.0, 1.0, 1.0]
 
 
 def test_squared_weights_leave_biases_out() -> None:

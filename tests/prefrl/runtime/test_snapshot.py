@@ -132,7 +132,7 @@ def test_a_run_with_a_result_is_finished(run: RunDir) -> None:
 @pytest.mark.parametrize("window", [3, 500])
 @pytest.mark.parametrize("items", [2, 4])
 def test_first_segments_are_those_the_oracle_waits_for(tmp_path: Path, items: int, window: int) -> None:
-    from prefrl.workers.choosing import initial_segments
+    from prefrl.queries import initial_segments
 
     config = dataclasses.replace(
         CONFIG,
