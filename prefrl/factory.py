@@ -25,16 +25,18 @@ def build_agent(
     inner = DummyVecEnv([lambda: make_environment(config.env, Monitor)] * config.env.num_envs)
     inner.seed(config.seed)
     venv = PreferenceVecEnv(inner, config.queries.segment_steps, config.env.id, config.seed)
-
-    return SB3Agent(
+    link = make_link(venv.recorder)
+    agent = SB3Agent(
         config.agent,
         venv,
-        make_link(venv.recorder),
+        link,
         config.steps,
         config.seed,
         evaluation_environments(config),
         run.agent,
     )
+    link.go_on_from(agent.policy_step)
+    return agent
 
 
 def check_agent(config: RunConfig) -> None:

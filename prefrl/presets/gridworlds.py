@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from prefrl.config import (
     AgentConfig,
     EnvConfig,
     QueryConfig,
+    RewardConfig,
     RunConfig,
     RuntimeConfig,
     ScheduleConfig,
@@ -14,26 +17,79 @@ from prefrl.presets.preset import Preset
 
 __all__ = ["GRIDWORLDS"]
 
+_PPO = AgentConfig(
+    "ppo",
+    hyperparameters={
+        "n_steps": 64,
+        "batch_size": 128,
+        "n_epochs": 10,
+        "gamma": 0.9,
+        "learning_rate": 1e-3,
+    },
+)
+# Every step's reward of these grids depends on the square alone, and their horizons are fixed, which leaks nothing.
 _PENGUIN = RunConfig(
     env=EnvConfig("prefrl/PenguinIce-v0", num_envs=8, endless=False),
-    agent=AgentConfig(
-        "ppo",
-        hyperparameters={
-            "n_steps": 64,
-            "batch_size": 128,
-            "n_epochs": 10,
-            "gamma": 0.9,
-            "learning_rate": 1e-3,
-        },
-    ),
+    agent=_PPO,
     queries=QueryConfig(segment_steps=10),
     schedule=ScheduleConfig(half_life_steps=10_000),
     runtime=RuntimeConfig(max_label_lag=20),
     labels=150,
-    steps=20_000,
+    steps=20_480,
     eval_episodes=200,
+)
+_PENGUIN_A2C = replace(
+    _PENGUIN,
+    agent=AgentConfig("a2c", hyperparameters={"n_steps": 16, "gamma": 0.9, "learning_rate": 2e-3}),
+    steps=40_960,
+)
+_PENGUIN_DQN = replace(
+    _PENGUIN,
+    agent=AgentConfig(
+        "dqn",
+        hyperparameters={
+            "gamma": 0.9,
+            "learning_rate": 1e-3,
+            "learning_starts": 1000,
+            "target_update_interval": 500,
+            "train_freq": 1,
+            "gradient_steps": 2,
+            "batch_size": 64,
+            "exploration_fraction": 0.5,
+        },
+    ),
+)
+_PENGUIN_PARTIAL = replace(_PENGUIN, env=EnvConfig("prefrl/PenguinIcePartial-v0", num_envs=8, endless=False))
+# The oracle judges as a person would, by what is intended; the reward written into the environment is not used.
+_BOAT = replace(
+    _PENGUIN, env=EnvConfig("prefrl/BoatRaceIntended-v0", num_envs=8, endless=False), eval_episodes=20
+)
+_VASE = replace(
+    _PENGUIN, env=EnvConfig("prefrl/VaseIntended-v0", num_envs=8, endless=False), eval_episodes=20
+)
+_MOVING_DOT = replace(
+    _PENGUIN,
+    env=EnvConfig("prefrl/MovingDot-v0", num_envs=8, endless=False),
+    reward=RewardConfig(batch_size=16, initial_epochs=60, epochs_per_update=10, learning_rate=5e-4),
+    eval_episodes=20,
+)
+_CAPITAL = replace(
+    _PENGUIN,
+    env=EnvConfig("prefrl/RankedAnswers-v0", num_envs=8, endless=False),
+    reward=RewardConfig(loss="margin"),
+    queries=QueryConfig(segment_steps=1, items=5, batch=5),
+    labels=40,
+    steps=4096,
+    eval_episodes=20,
 )
 
 GRIDWORLDS: dict[str, Preset] = {
     "penguin": Preset(_PENGUIN, "a penguin finds fish on slippery ice (PenguinIce, PPO)"),
+    "penguin-a2c": Preset(_PENGUIN_A2C, "the same with A2C"),
+    "penguin-dqn": Preset(_PENGUIN_DQN, "the same with DQN, its replay buffer relabelled"),
+    "penguin-partial": Preset(_PENGUIN_PARTIAL, "the penguin sees only the squares around it"),
+    "boat-race": Preset(_BOAT, "a boat that could circle one checkpoint is taught to race"),
+    "vase": Preset(_VASE, "a robot is taught to spare the vase that its written reward forgets"),
+    "moving-dot": Preset(_MOVING_DOT, "steer a dot to the middle, from pixels"),
+    "capital": Preset(_CAPITAL, "ranked answers to a question, margin loss, five at a time"),
 }

@@ -68,7 +68,7 @@ class PolicyLink:
         return 0 if self.reward is None else self.reward.version
 
     def go_on_from(self, policy_step: int) -> None:
-        """Count steps from here: a saved agent goes on."""
+        """Count steps from here: a saved agent goes on, and what it did before is not this process's speed."""
         self.recorder.policy_step = self._metrics_step = self._synced_step = policy_step
 
     def predict(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray | None:

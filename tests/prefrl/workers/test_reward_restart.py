@@ -7,6 +7,7 @@ from pathlib import Path
 import gymnasium as gym
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 import prefrl.workers.reward as reward_module
 from prefrl.config import RewardConfig, RunConfig, ScheduleConfig
@@ -63,10 +64,11 @@ def worker(run: RunDir, store: Store) -> RewardWorker:
     return RewardWorker(run, store, CONFIG, RewardTrainer(*SPECS, CONFIG.reward, CONFIG.seed))
 
 
-def published(run: RunDir) -> tuple[int, bytes]:
+def published(run: RunDir) -> tuple[int, dict[str, bytes]]:
+    """The latest version and its tensors."""
     latest = latest_version(run.reward)
     assert latest is not None
-    return latest[0], latest[1].read_bytes()
+    return latest[0], {name: array.tobytes() for name, array in load_file(latest[1]).items()}
 
 
 def test_killed_before_its_first_version_it_trains_as_if_nothing_had_been(
