@@ -62,10 +62,21 @@ _PENGUIN_DQN = replace(
 _PENGUIN_PARTIAL = replace(_PENGUIN, env=EnvConfig("prefrl/PenguinIcePartial-v0", num_envs=8, endless=False))
 # The oracle judges as a person would, by what is intended; the reward written into the environment is not used.
 _BOAT = replace(
-    _PENGUIN, env=EnvConfig("prefrl/BoatRaceIntended-v0", num_envs=8, endless=False), eval_episodes=20
+    _PENGUIN,
+    env=EnvConfig("prefrl/BoatRaceIntended-v0", num_envs=8, endless=False),
+    # Progress depends on square and action together, 64 numbers to learn: more labels, on shorter segments.
+    queries=QueryConfig(segment_steps=5),
+    labels=400,
+    eval_episodes=20,
 )
 _VASE = replace(
-    _PENGUIN, env=EnvConfig("prefrl/VaseIntended-v0", num_envs=8, endless=False), eval_episodes=20
+    _PENGUIN,
+    env=EnvConfig("prefrl/VaseIntended-v0", num_envs=8, endless=False),
+    # Both ways around the vase matter only once the robot delivers: labels as late as early, on recent segments.
+    queries=QueryConfig(segment_steps=10, window_segments=200),
+    schedule=ScheduleConfig(kind="constant"),
+    labels=300,
+    eval_episodes=20,
 )
 _MOVING_DOT = replace(
     _PENGUIN,
