@@ -39,18 +39,20 @@ _CARTPOLE = RunConfig(
     agent=AgentConfig(
         "ppo",
         hyperparameters={
-            "n_steps": 128,
+            "n_steps": 32,
             "batch_size": 256,
-            "n_epochs": 10,
+            "n_epochs": 20,
             "gamma": 0.98,
             "gae_lambda": 0.8,
             "learning_rate": "lin_1e-3",
             "clip_range": "lin_0.2",
         },
     ),
-    queries=QueryConfig(segment_steps=25),
-    reward=RewardConfig(),
-    schedule=ScheduleConfig(half_life_steps=20_000),
+    # A fall shows in what is observed before it, whatever the action.
+    reward=RewardConfig(hidden=(32, 32), members=5, use_actions=False, l2=1e-2),
+    # Falls grow rare, so clips are longer than elsewhere, and recent: how the agent falls changes as it learns.
+    queries=QueryConfig(segment_steps=50, window_segments=100),
+    schedule=ScheduleConfig(kind="constant", initial_share=0.1, ends_at=0.5),
     runtime=RuntimeConfig(max_label_lag=20),
 )
 
