@@ -48,10 +48,11 @@ _CARTPOLE = RunConfig(
             "clip_range": "lin_0.2",
         },
     ),
-    # A fall shows in what is observed before it, whatever the action.
-    reward=RewardConfig(hidden=(32, 32), members=5, use_actions=False, l2=1e-2),
+    # A fall shows in what is observed before it, whatever the action. It has to cost more than all the small
+    # differences between two falls; Bradley-Terry is content with a few nats, a wide margin is not.
+    reward=RewardConfig(hidden=(32, 32), members=5, use_actions=False, loss="margin", margin=10.0),
     # Falls grow rare, so clips are longer than elsewhere, and recent: how the agent falls changes as it learns.
-    queries=QueryConfig(segment_steps=50, window_segments=100),
+    queries=QueryConfig(segment_steps=100, window_segments=60),
     schedule=ScheduleConfig(kind="constant", initial_share=0.1, ends_at=0.5),
     runtime=RuntimeConfig(max_label_lag=20),
 )
