@@ -44,7 +44,7 @@ class PreferenceCallback(BaseCallback):
 
     Args:
         oracle: "synthetic" (judges by the true reward, which the agent never sees), "human" (people answer
-            from another terminal, with ``prefrl label RUN``), or an `Oracle` of your own; by default as
+            through `prefrl.Store`: lease, add_comparisons), or an `Oracle` of your own; by default as
             ``config`` says.
         labels: comparisons to ask for; by default as ``config`` says.
         run: the run directory, made where there is none; by default a new ``runs/callback-DATE``.
@@ -126,7 +126,7 @@ class PreferenceCallback(BaseCallback):
         if oracle is None and config.oracle.kind == "synthetic":
             oracle = SyntheticOracle(config.oracle.teacher, config.seed)
         if oracle is None:
-            print(f"waiting for people's answers: prefrl label {self.run.path}", file=sys.stderr)
+            print(f"waiting for answers through prefrl.Store: {self.run.store}", file=sys.stderr)
         others = helpers_in_process(self.run, store, config, *specs, oracle)
         return PolicyLink(self.run, store, config, venv.recorder, others)
 
