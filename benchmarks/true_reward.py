@@ -1,4 +1,5 @@
-"""The agent of a preset trained on the true reward: what learning from preferences is measured against.
+"""The agent of a preset trained on a reward that is written down: what learning from preferences is measured
+against.
 
 ``python -m benchmarks.true_reward pendulum --steps 50000 --seed 0`` prints, as its last line, a result
 with the keys of ``prefrl train``'s.
@@ -9,7 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from functools import partial
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,71 +18,78 @@ if TYPE_CHECKING:
 
     from prefrl.config import RunConfig
 
-__all__ = ["build", "evaluate", "train"]
+__all__ = ["build", "in_environment", "train"]
 
 
 def build(config: RunConfig, seed: int) -> BaseAlgorithm:
     """The preset's algorithm and hyperparameters on its ordinary environment."""
-    from stable_baselines3.common.env_util import make_vec_env
+    from prefrl.factory import evaluation_environments
+    from prefrl_agents import build_model
 
-    from prefrl.environments import make_ordinary_environment
-    from prefrl_agents.hyperparameters import ALGORITHMS, algorithm_arguments
-
-    env = make_vec_env(partial(make_ordinary_environment, config.env), config.env.num_envs, seed=seed)
-    policy = "MlpPolicy" if config.agent.policy == "auto" else config.agent.policy
-    arguments = algorithm_arguments(config.agent.algorithm, config.agent.hyperparameters)
-    return ALGORITHMS[config.agent.algorithm](policy, env, seed=seed, device="cpu", **arguments)
+    return build_model(config.agent, evaluation_environments(config)(config.env.num_envs), seed)
 
 
-def evaluate(agent: BaseAlgorithm, config: RunConfig, seed: int, episodes: int) -> list[float]:
-    """True returns of deterministic episodes on the ordinary environment."""
-    import numpy as np
-    from stable_baselines3.common.env_util import make_vec_env
-    from stable_baselines3.common.evaluation import evaluate_policy
-
-    from prefrl.environments import make_ordinary_environment
-
-    env = make_vec_env(partial(make_ordinary_environment, config.env), 1, seed=10_000 + seed)
-    returns, _ = evaluate_policy(
-        agent, env, n_eval_episodes=episodes, deterministic=True, return_episode_rewards=True
-    )
-    return [float(each) for each in np.atleast_1d(returns)]
+def in_environment(config: RunConfig, env_id: str) -> RunConfig:
+    """The same settings in another environment, such as one that pays another reward."""
+    return replace(config, env=replace(config.env, id=env_id))
 
 
-def train(config: RunConfig, steps: int, seed: int, episodes: int = 20) -> dict[str, Any]:
-    """Train, evaluate and return the result; ``wall_s`` covers the training alone."""
-    import numpy as np
+def train(
+    config: RunConfig, steps: int, seed: int, episodes: int = 20, written: str | None = None
+) -> dict[str, Any]:
+    """Train, evaluate as ``prefrl train`` does, and return the result; ``wall_s`` covers the training alone.
 
-    agent = build(config, seed)
+    Args:
+        config: a preset's.
+        steps: to train for, in whole rollouts.
+        seed: of agent and environments.
+        episodes: to evaluate on, acting deterministically.
+        written: id of the environment to train in, where it pays another reward than the preset's; the
+            result then also has ``written_return_mean``, the return there.
+    """
+    from prefrl.factory import evaluation_environments
+    from prefrl_agents import evaluate
+
+    trained_in = config if written is None else in_environment(config, written)
+    agent = build(trained_in, seed)
     started = time.perf_counter()
     agent.learn(steps)
     wall_s = time.perf_counter() - started
-    returns = evaluate(agent, config, seed, episodes)
-    return {
+    evaluation = evaluate(agent, evaluation_environments(config), episodes, seed)
+    result = {
         "env_id": config.env.id,
         "seed": seed,
         "steps": agent.num_timesteps,
         "labels": 0,
-        "true_return_mean": float(np.mean(returns)),
-        "true_return_std": float(np.std(returns)),
-        "episodes": len(returns),
+        "true_return_mean": evaluation.mean,
+        "true_return_std": evaluation.std,
+        "episodes": len(evaluation.true_returns),
         "wall_s": wall_s,
         "steps_per_s": agent.num_timesteps / wall_s,
         "reward_accuracy_validation": None,
         "reward_version": None,
+        "optimal_return": evaluation.optimal_return,
     }
+    if written is not None:
+        there = evaluate(agent, evaluation_environments(trained_in), episodes, seed)
+        result["written_return_mean"] = there.mean
+    return result
 
 
 def main() -> None:
     from prefrl.presets import get_preset
 
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0])
     parser.add_argument("preset")
     parser.add_argument("--steps", type=int, default=50_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--episodes", type=int, default=20, help="evaluation episodes")
+    parser.add_argument(
+        "--written", metavar="ENV_ID", help="train in this environment instead, on its reward"
+    )
     args = parser.parse_args()
-    print(json.dumps(train(get_preset(args.preset).config, args.steps, args.seed, args.episodes)))
+    config = get_preset(args.preset).config
+    print(json.dumps(train(config, args.steps, args.seed, args.episodes, args.written)))
 
 
 if __name__ == "__main__":

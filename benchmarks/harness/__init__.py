@@ -13,7 +13,7 @@ from .columns import (
     seeds_column,
     table,
 )
-from .environment import ROOT, WORK
+from .environment import ONE_THREAD, ROOT, WORK
 from .jobs import Job, Output, last_json_line
 from .plots import Panel, plot, plot_curves
 from .records import Record, by_job, read_records, reportable
@@ -22,6 +22,7 @@ from .statistics import bootstrap_interval, interquartile_mean
 from .virtualenv import ensure_venv
 
 __all__ = [
+    "ONE_THREAD",
     "ROOT",
     "WORK",
     "Column",

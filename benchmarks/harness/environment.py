@@ -10,12 +10,14 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-__all__ = ["ROOT", "WORK", "git_commit", "machine", "portable", "versions"]
+__all__ = ["ONE_THREAD", "ROOT", "WORK", "git_commit", "machine", "portable", "versions"]
 
 ROOT = Path(__file__).resolve().parents[2]
 """the project's root, from which every command runs"""
 WORK = ROOT / "benchmarks" / ".work"
 """virtual environments, run directories and other things not worth keeping"""
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+"""environment variables for jobs whose processes are to compute on one thread each"""
 
 _PACKAGES = ("torch", "gymnasium", "stable_baselines3", "numpy", "prefrl")
 # An absolute path of at least two parts; what may not stand before it keeps URLs and relative paths whole.

@@ -23,6 +23,7 @@ __all__ = ["Panel", "common_curve", "plot", "plot_curves"]
 # Okabe and Ito's palette, told apart with every common colour vision deficiency.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _CURVE_POINTS = 100
+_HEADROOM = 1.08
 
 
 @dataclass(frozen=True)
@@ -31,19 +32,31 @@ class Panel:
 
     metric: str
     label: str
+    mark: tuple[str, str] | None = None
+    """metric and name of a dashed line, such as the task's exact optimum"""
 
 
-def plot(records: Sequence[Record], panels: Sequence[Panel], path: Path) -> None:
-    """Write a figure with a column a task and a row a panel: IQM, its 95% interval, each seed as a dot."""
+def plot(
+    records: Sequence[Record], panels: Sequence[Panel], path: Path, most_columns: int | None = None
+) -> None:
+    """Write a figure with a column a task and a row a panel: IQM, its 95% interval, each seed as a dot.
+
+    Tasks beyond ``most_columns`` go into further rows.
+    """
     good = [record for record in records if record.ok]
     tasks = _names(record.task for record in good)
     colours = _colours(good)
-    figure, grid = _grid(len(panels), len(tasks))
-    for panel, row in zip(panels, grid, strict=True):
-        for task, axes in zip(tasks, row, strict=True):
-            _draw_methods(axes, [record for record in good if record.task == task], panel.metric, colours)
-            axes.set_title(task)
+    columns = min(len(tasks), most_columns or len(tasks))
+    lines = [tasks[first : first + columns] for first in range(0, len(tasks), columns)]
+    rows = [(line, panel) for line in lines for panel in panels]
+    figure, grid = _grid(len(rows), columns)
+    for (line, panel), row in zip(rows, grid, strict=True):
+        for task, axes in zip(line, row, strict=False):
+            _draw_methods(axes, [record for record in good if record.task == task], panel, colours)
+            axes.set_title(task, pad=12)
         row[0].set_ylabel(panel.label)
+        for axes in row[len(line) :]:
+            axes.set_visible(False)
     _save(figure, path)
 
 
@@ -81,7 +94,8 @@ def common_curve(
     return points, np.stack([np.interp(points, xs, ys) for xs, ys in curves])
 
 
-def _draw_methods(axes: Axes, records: Sequence[Record], metric: str, colours: dict[str, str]) -> None:
+def _draw_methods(axes: Axes, records: Sequence[Record], panel: Panel, colours: dict[str, str]) -> None:
+    metric = panel.metric
     groups = [group for group in by_job(records).values() if len(values(group, metric))]
     for place, group in enumerate(groups):
         scores, colour = values(group, metric), colours[group[0].method]
@@ -91,8 +105,19 @@ def _draw_methods(axes: Axes, records: Sequence[Record], metric: str, colours: d
         axes.scatter(place + _spread(len(scores)), scores, color=colour, edgecolor="white", s=26, zorder=3)
     axes.set_xticks(range(len(groups)), [_wrapped(group[0].method) for group in groups])
     axes.set_xlim(-0.6, len(groups) - 0.4)
+    if panel.mark is not None:
+        _draw_mark(axes, values(records, panel.mark[0]), panel.mark[1])
     if len(groups) and values(records, metric).min() >= 0:
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, _HEADROOM * axes.dataLim.y1 or 1)
+
+
+def _draw_mark(axes: Axes, heights: NDArray[np.float64], name: str) -> None:
+    for height in np.unique(heights):
+        axes.axhline(height, color="#555555", linewidth=1, linestyle="--", zorder=1)
+        end = (axes.get_xlim()[1], height)
+        axes.annotate(
+            name, end, (0, 2), "data", "offset points", ha="right", va="bottom", color="#555555", fontsize=8
+        )
 
 
 def _draw_curve(axes: Axes, group: Sequence[Record], x: str, y: str, colour: str) -> None:

@@ -26,6 +26,17 @@ COMMANDS = {
 }
 
 
+_EXTRAS = {
+    "ale_py": "atari",
+    "cv2": "atari",
+    "matplotlib": "plots",
+    "mujoco": "mujoco",
+    "PIL": "human",
+    "pygame": "human",
+}
+"""which extra brings a module that not every installation has"""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 0 done, 1 failed, 2 wrong words, 130 interrupted.
 
@@ -62,10 +73,26 @@ def _run(words: list[str]) -> int:
         return 130
     except BrokenPipeError:
         raise
-    except (ValueError, OSError, RuntimeError) as error:
+    except (ImportError, ValueError, OSError, RuntimeError) as error:
+        extra = _missing_extra(error)
+        if isinstance(error, ImportError) and extra is None:
+            raise
         # What is wrong with the input or the machine says so itself; its traceback would only hide it.
-        print(f"prefrl {command}: {error}", file=sys.stderr)
+        way_out = "" if extra is None else f'; install it with: pip install "prefrl[{extra}]"'
+        print(f"prefrl {command}: {error}{way_out}", file=sys.stderr)
         return 1
+
+
+def _missing_extra(error: BaseException) -> str | None:
+    """The extra whose module was missing, where that is what caused ``error``, and its message says no way out."""
+    if "pip install" in str(error):
+        return None
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ImportError) and cause.name is not None:
+            return _EXTRAS.get(cause.name.partition(".")[0])
+        cause = cause.__cause__
+    return None
 
 
 def _help() -> str:

@@ -13,7 +13,7 @@ from prefrl.cli.launch import launch
 from prefrl.cli.options import parse
 from prefrl.config_check import check_config
 from prefrl.environments import check_environment
-from prefrl.run_dir import RunDir
+from prefrl.run_dir import RunDir, RunDirError
 from prefrl.runtime.result import read_result
 
 __all__ = ["main"]
@@ -37,6 +37,21 @@ def main(words: Sequence[str]) -> int:
         return 0
     config = run.config()
     check_config(config)
+    _check_store(run)
     # A run killed at its very start may lack this; an environment changed since is refused here.
     run.write_specs(*check_environment(config))
     return launch(run)
+
+
+def _check_store(run: RunDir) -> None:
+    """Raise RunDirError when the store of a run that had begun is gone; with an empty one it would begin anew."""
+    if run.store.is_dir() or (run.store.exists() and run.store.stat().st_size):
+        return
+    left = [path for path in (run.metrics, run.evaluation) if path.exists()]
+    left += [path for folder in (run.reward, run.agent, run.logs) for path in sorted(folder.glob("*"))]
+    if left:
+        found = "is empty" if run.store.exists() else "does not exist"
+        raise RunDirError(
+            f"{run.store} {found}, though the run had begun ({left[0]} is there): its segments and comparisons "
+            "were in it; restore it from a copy, or start a new run and `prefrl import` an export into that"
+        )

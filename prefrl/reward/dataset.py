@@ -140,11 +140,13 @@ class ComparisonDataset:
             )
 
     def _rebuild(self, new: Mapping[str, Segment]) -> None:
-        answered = [key for key, answer in self._answers.items() if answer.comparison.ranks is not None]
-        answered.sort(key=lambda key: self._answers[key].position)
-        for key in answered[: -self._config.last_labels]:
-            del self._answers[key]
-        kept = [self._answers[key] for key in answered[-self._config.last_labels :]]
+        answered = [answer for answer in self._answers.values() if answer.comparison.ranks is not None]
+        answered.sort(key=lambda answer: answer.position)
+        kept = answered[-self._config.last_labels :]
+        if len(answered) > len(kept):
+            # "Can't tell" as well: what it would hold off is too old to come back.
+            oldest = kept[0].position
+            self._answers = {key: held for key, held in self._answers.items() if held.position >= oldest}
         self.segments.replace(list(dict.fromkeys(id for answer in kept for id in answer.segment_ids)), new)
         held_out = validation_segments(
             (answer.segment_ids for answer in kept), self._config.validation_fraction

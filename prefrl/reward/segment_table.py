@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from prefrl.frames import pack_frames
-from prefrl.reward.inputs import channel_axis, check_array, feature_tensor
+from prefrl.reward.inputs import channel_axis, channels_first_shape, check_array, feature_tensor
 from prefrl.spaces import SpaceSpec
 from prefrl.types import Segment
 
@@ -18,57 +18,96 @@ __all__ = ["FeatureStore", "FrameStore", "SegmentTable"]
 SEGMENTS_PER_BATCH = 32
 
 
-class FeatureStore:
-    """Feature vectors: all steps of all segments in one tensor, so that a minibatch is one indexing."""
+class StepTable:
+    """Rows of any numbers of steps, all in one tensor, so that a minibatch is one indexing."""
 
-    def __init__(self, spec: SpaceSpec) -> None:
-        self._spec = spec
-        self._steps = torch.empty(0, spec.num_features)
-        self._pieces: dict[str, Tensor] = {}
+    def __init__(self, num_columns: int, dtype: torch.dtype) -> None:
+        self._steps = torch.empty(0, num_columns, dtype=dtype)
+        self.pieces: dict[str, Tensor] = {}
+        """the steps (T, C) of each row by its key, views in the order of the rows"""
         self.lengths = torch.empty(0, dtype=torch.int64)
         """steps of each row"""
         self._starts = self.lengths
 
-    def replace(self, keys: Sequence[str], new: Mapping[str, np.ndarray]) -> None:
-        """Hold exactly these keys as rows in this order; ``new`` has the arrays (T, *shape) not held yet."""
-        held = self._pieces
-        pieces = [held[key] if key in held else feature_tensor(self._spec, new[key]) for key in keys]
+    def replace(self, keys: Sequence[str], new: Mapping[str, Tensor]) -> None:
+        """Hold exactly these keys as rows in this order; ``new`` has the steps (T, C) of those not held yet."""
+        pieces = [self.pieces[key] if key in self.pieces else new[key] for key in keys]
         self._steps = torch.cat([self._steps[:0], *pieces])
-        self._pieces = dict(zip(keys, self._steps.split([len(piece) for piece in pieces]), strict=True))
+        self.pieces = dict(zip(keys, self._steps.split([len(piece) for piece in pieces]), strict=True))
         self.lengths = torch.tensor([len(piece) for piece in pieces], dtype=torch.int64)
         self._starts = self.lengths.cumsum(0) - self.lengths
 
     def gather(self, rows: Tensor, steps: Tensor) -> Tensor:
-        """Features (R, T, F) of ``steps`` (R, T) of ``rows`` (R,)."""
+        """The ``steps`` (R, T) of ``rows`` (R,), shape (R, T, C)."""
         return self._steps[self._starts[rows][:, None] + steps]
 
 
-class FrameStore:
-    """Stacked images as single frames: 28 frames, not 100, for 25 steps of a stack of 4."""
+class FeatureStore:
+    """Feature vectors, float32."""
 
     def __init__(self, spec: SpaceSpec) -> None:
+        self._spec = spec
+        self._features = StepTable(spec.num_features, torch.float32)
+
+    @property
+    def lengths(self) -> Tensor:
+        """Steps of each row."""
+        return self._features.lengths
+
+    def replace(self, keys: Sequence[str], new: Mapping[str, np.ndarray]) -> None:
+        """Hold exactly these keys as rows in this order; ``new`` has the arrays (T, *shape) not held yet."""
+        lacking = [key for key in keys if key not in self._features.pieces]
+        self._features.replace(keys, {key: feature_tensor(self._spec, new[key]) for key in lacking})
+
+    def gather(self, rows: Tensor, steps: Tensor) -> Tensor:
+        """Features (R, T, F) of ``steps`` (R, T) of ``rows`` (R,)."""
+        return self._features.gather(rows, steps)
+
+
+class FrameStore:
+    """Stacked images as single frames: 28 frames, not 100, for 25 steps of a stack of 4.
+
+    The frames lie in one tensor whose places are used again. Segments that came and went as blocks of their own,
+    between a fit's large temporary tensors, would leave the heap in holes too small for the next of those, and it
+    would grow although no more is held.
+    """
+
+    def __init__(self, spec: SpaceSpec) -> None:
+        num_channels, height, width = channels_first_shape(spec)
         self._channel_axis = channel_axis(spec.shape)
-        self._packed: dict[str, tuple[Tensor, Tensor]] = {}
-        self._rows: list[tuple[Tensor, Tensor]] = []
+        self._frames = torch.empty(0, height, width, dtype=torch.uint8)
+        self._free = torch.empty(0, dtype=torch.int64)
+        """places in the frames, those used latest first: what was never used takes no memory"""
+        self._stacks = StepTable(num_channels, torch.int64)
+        """the places of each step's frames"""
 
     def replace(self, keys: Sequence[str], new: Mapping[str, np.ndarray]) -> None:
         """Hold exactly these keys as rows in this order; ``new`` has the images (T, *shape) not held yet."""
-        held = self._packed
-        self._packed = {key: held[key] if key in held else self._pack(new[key]) for key in keys}
-        self._rows = list(self._packed.values())
+        held, wanted = self._stacks.pieces, set(keys)
+        dropped = [places.unique() for key, places in held.items() if key not in wanted]
+        self._free = torch.cat([*dropped, self._free])
+        self._stacks.replace(keys, {key: self._take_in(new[key]) for key in keys if key not in held})
 
     def gather(self, rows: Tensor, steps: Tensor) -> Tensor:
         """Images (R, T, C, H, W), uint8, of ``steps`` (R, T) of ``rows`` (R,)."""
-        packed = [self._rows[row] for row in rows.tolist()]
-        starts = np.cumsum([0, *(len(frames) for frames, _ in packed)]).tolist()
-        index = torch.stack(
-            [at[step] + start for (_, at), step, start in zip(packed, steps, starts, strict=False)]
-        )
-        return torch.cat([frames for frames, _ in packed])[index]
+        return self._frames[self._stacks.gather(rows, steps)]
 
-    def _pack(self, images: np.ndarray) -> tuple[Tensor, Tensor]:
+    def _take_in(self, images: np.ndarray) -> Tensor:
+        """Places (T, C) that the frames of these images have from now on."""
         frames, index = pack_frames(images, channel_axis=1 + self._channel_axis)
-        return torch.from_numpy(frames), torch.from_numpy(index).long()
+        if len(self._free) < len(frames):
+            self._grow(len(frames))
+        places, self._free = self._free[: len(frames)], self._free[len(frames) :]
+        self._frames[places] = torch.from_numpy(frames)
+        return places[torch.from_numpy(index).long()]
+
+    def _grow(self, least: int) -> None:
+        """Make twice the places, and at least so many more."""
+        count = len(self._frames)
+        grown = torch.empty(count + max(count, least), *self._frames.shape[1:], dtype=torch.uint8)
+        grown[:count] = self._frames
+        self._frames = grown
+        self._free = torch.cat([self._free, torch.arange(count, len(grown))])
 
 
 class SegmentTable:

@@ -102,7 +102,7 @@ class RewardTrainer:
             epochs: passes.
             annotator_error: probability of a wrong answer by annotator, noise 2e in the loss; those not named
                 have ``config.label_noise``.
-            on_epoch: called after each epoch with the number of epochs done.
+            on_epoch: called after each epoch with the number of epochs done; what it raises ends the fit there.
         """
         noise_of = {name: min(1.0, 2 * error) for name, error in (annotator_error or {}).items()}
         losses, done, diverged = None, 0, False

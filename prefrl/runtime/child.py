@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     with Store.open(run.store) as store:
         pulse = Pulse(store, options.role)
         try:
-            return _work(options.role, run, options.factory, stop, pulse)
+            return _work(options.role, run, store, options.factory, stop, pulse)
         except Exception as error:
             traceback.print_exc()
             is_hopeless = isinstance(error, _CannotBeBuiltError)
@@ -64,12 +64,12 @@ class _CannotBeBuiltError(Exception):
     """The worker cannot be built; the cause says why."""
 
 
-def _work(role: str, run: RunDir, factory: str, stop: StopFlag, pulse: Pulse) -> ExitStatus:
+def _work(role: str, run: RunDir, store: Store, factory: str, stop: StopFlag, pulse: Pulse) -> ExitStatus:
     lock = FileLock(run.lock(role))
     if not _acquire(lock, role, stop, pulse):
         return ExitStatus.STOPPED
     pulse.beat("starting")
-    worker = _build(role, run, factory, stop)
+    worker = _build(role, run, store, factory, stop)
     _run_worker(worker, stop)
     if stop.is_set and isinstance(worker, PolicyWorker) and not worker.finished:
         worker.save()
@@ -91,9 +91,9 @@ def _acquire(lock: FileLock, role: str, stop: StopFlag, pulse: Pulse) -> bool:
     return False
 
 
-def _build(role: str, run: RunDir, factory: str, stop: StopFlag) -> Worker:
+def _build(role: str, run: RunDir, store: Store, factory: str, stop: StopFlag) -> Worker:
     try:
-        return make_worker(role, run, _load(factory), stop)
+        return make_worker(role, run, store, _load(factory), stop)
     except StoreError:
         # Another process may have held the store for too long.
         raise

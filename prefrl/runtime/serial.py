@@ -36,8 +36,12 @@ class SerialLauncher:
     def launch(self) -> Result | None:
         """Run until finished; None when stopped before."""
         torch.set_num_threads(1)
-        with exclusive_launch(self._run), WallClock(self._run) as clock:
-            worker = make_serial(self._run, self._build_agent, self.stop, self._on_tick)
+        with (
+            exclusive_launch(self._run),
+            WallClock(self._run) as clock,
+            Store.open(self._run.store) as store,
+        ):
+            worker = make_serial(self._run, store, self._build_agent, self.stop, self._on_tick)
             try:
                 while not worker.finished and not self.stop.is_set:
                     worker.step()
@@ -45,14 +49,13 @@ class SerialLauncher:
                     self._on_tick()
                 if not worker.finished:
                     worker.save()
-                    _say_stopped(self._run)
+                    _say_stopped(store)
                     return None
             finally:
                 worker.close()
         return write_result(self._run)
 
 
-def _say_stopped(run: RunDir) -> None:
-    with Store.open(run.store) as store:
-        for role in ROLES:
-            Pulse(store, role).beat("stopped")
+def _say_stopped(store: Store) -> None:
+    for role in ROLES:
+        Pulse(store, role).beat("stopped")

@@ -53,23 +53,27 @@ class Worker(Protocol):
         """Do the next thing; returns whether there was one."""
 
 
-def make_worker(role: str, run: RunDir, build_agent: AgentFactory, stop: StopFlag) -> Worker:
+def make_worker(role: str, run: RunDir, store: Store, build_agent: AgentFactory, stop: StopFlag) -> Worker:
     """Build one of the three workers for a process of its own."""
-    config, store = run.config(), Store.open(run.store)
+    config = run.config()
     if role == "policy":
         return _policy(run, store, config, build_agent, stop, None)
     if role == "oracle":
         return OracleWorker(run, store, config, make_oracle(config))
     specs = run.specs()
-    return RewardWorker(run, store, config, RewardTrainer(*specs, config.reward, config.seed))
+    return RewardWorker(run, store, config, RewardTrainer(*specs, config.reward, config.seed), stop)
 
 
 def make_serial(
-    run: RunDir, build_agent: AgentFactory, stop: StopFlag, on_sync: Callable[[], None] = lambda: None
+    run: RunDir,
+    store: Store,
+    build_agent: AgentFactory,
+    stop: StopFlag,
+    on_sync: Callable[[], None] = lambda: None,
 ) -> PolicyWorker:
     """Build all three for one process: oracle and reward, then ``on_sync``, run whenever the policy syncs."""
-    config, store = run.config(), Store.open(run.store)
-    helpers = helpers_in_process(run, store, config, *run.specs(), make_oracle(config))
+    config = run.config()
+    helpers = helpers_in_process(run, store, config, *run.specs(), make_oracle(config), stop)
 
     def others() -> None:
         helpers()

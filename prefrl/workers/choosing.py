@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 
 from prefrl.config import RunConfig
 from prefrl.queries import draw_candidates, select, swap_repeat
 from prefrl.reward import LearnedReward, is_validation_segment
-from prefrl.store import Store
+from prefrl.store import Store, StoreError
 from prefrl.types import Query, Segment
 
-__all__ = ["choose_queries"]
+__all__ = ["add_chosen", "choose_queries"]
 
 _MOST_PIXELS_A_SIDE = 12
+_ALL = sys.maxsize
 
 
 def choose_queries(
@@ -43,13 +46,12 @@ def choose_queries(
     count -= len(repeats)
     if count == 0:
         return repeats
-    pool = store.pool(settings.window_segments)
-    # Pairs come from one side of the validation split, so that no label is lost to it.
-    sides = np.array([is_validation_segment(entry.id, config.reward.validation_fraction) for entry in pool])
-    candidates = draw_candidates(len(pool), count * settings.candidates, settings.items, rng, sides)
-    used, compact = np.unique(candidates, return_inverse=True)
-    segments = store.segments([pool[index].id for index in used])
-    compact = compact.reshape(candidates.shape)
+    try:
+        segments, compact = _draw(store, config, count, rng)
+    except StoreError:
+        # One of them was dropped while they were read. This once the policy has to wait until they are.
+        with store.transaction():
+            segments, compact = _draw(store, config, count, rng)
     sampler = settings.sampler if reward is not None or settings.sampler == "k_center" else "uniform"
     member_returns = features = None
     if sampler == "k_center":
@@ -61,6 +63,29 @@ def choose_queries(
         Query(tuple(segments[item] for item in compact[index]), sampler, float(score), policy_step)
         for index, score in zip(chosen, scores, strict=True)
     ]
+
+
+def add_chosen(store: Store, queries: list[Query]) -> None:
+    """Ask the queries; segments that were dropped from the pool while they were chosen are stored again."""
+    with store.transaction():
+        kept = {entry.id for entry in store.pool(_ALL)}
+        dropped = [segment for query in queries for segment in query.segments if segment.id not in kept]
+        store.add_segments(dropped, keep_unqueried=_ALL)
+        store.add_queries(queries)
+
+
+def _draw(
+    store: Store, config: RunConfig, count: int, rng: np.random.Generator
+) -> tuple[list[Segment], np.ndarray]:
+    """Candidates for ``count`` queries: their segments, and which of these (candidates, K) each compares."""
+    settings = config.queries
+    pool = store.pool(settings.window_segments)
+    # Pairs come from one side of the validation split, so that no label is lost to it.
+    sides = np.array([is_validation_segment(entry.id, config.reward.validation_fraction) for entry in pool])
+    candidates = draw_candidates(len(pool), count * settings.candidates, settings.items, rng, sides)
+    used, compact = np.unique(candidates, return_inverse=True)
+    segments = store.segments([pool[index].id for index in used])
+    return segments, compact.reshape(candidates.shape)
 
 
 def _repeats(store: Store, count: int, policy_step: int, rng: np.random.Generator) -> list[Query]:

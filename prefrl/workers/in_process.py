@@ -11,6 +11,7 @@ from prefrl.run_dir import RunDir
 from prefrl.spaces import SpaceSpec
 from prefrl.store import Store
 from prefrl.workers.oracle import OracleWorker
+from prefrl.workers.pulse import StopFlag
 from prefrl.workers.reward import RewardWorker
 
 __all__ = ["helpers_in_process"]
@@ -23,6 +24,7 @@ def helpers_in_process(
     observation_spec: SpaceSpec,
     action_spec: SpaceSpec,
     oracle: Oracle | None,
+    stop: StopFlag | None = None,
 ) -> Callable[[], None]:
     """Make oracle and reward workers; calling the result steps them in turn until neither has anything to do.
 
@@ -30,7 +32,7 @@ def helpers_in_process(
     """
     oracle_worker = OracleWorker(run, store, config, oracle)
     trainer = RewardTrainer(observation_spec, action_spec, config.reward, config.seed)
-    reward_worker = RewardWorker(run, store, config, trainer)
+    reward_worker = RewardWorker(run, store, config, trainer, stop)
 
     def run_until_idle() -> None:
         # Both are stepped in every round: new labels wait for the reward, new versions for nobody.

@@ -135,7 +135,10 @@ class PolicyLink:
 
     def _log(self) -> None:
         now_s = time.monotonic()
-        if now_s - self._metrics_s < _METRICS_EVERY_S and self.policy_step < self._config.steps:
+        # The agent syncs several times at its last step; the first of them is recorded, however soon it comes.
+        is_last = self._metrics_step < self._config.steps <= self.policy_step
+        is_due = now_s - self._metrics_s >= _METRICS_EVERY_S and self.policy_step != self._metrics_step
+        if not (is_due or is_last):
             return
         # A policy that went back to its saved agent may be behind the step its reward was made at.
         reward_step = int(self._store.counters().get("reward_step", 0))

@@ -10,7 +10,7 @@ from prefrl.queries import LabelSchedule, initial_segments
 from prefrl.reward import LearnedReward
 from prefrl.run_dir import RunDir, latest_version
 from prefrl.store import Counts, Store
-from prefrl.workers.choosing import choose_queries
+from prefrl.workers.choosing import add_chosen, choose_queries
 from prefrl.workers.pulse import Pulse
 
 __all__ = ["OracleWorker", "answers_are_over"]
@@ -71,9 +71,8 @@ class OracleWorker:
         self._refresh()
         # Seeded by how many were asked before, a restarted worker chooses as the lost one would have.
         rng = np.random.default_rng([self._config.seed, counts.queries])
-        self._store.add_queries(
-            choose_queries(self._store, self._reward, self._config, count, policy_step, rng)
-        )
+        queries = choose_queries(self._store, self._reward, self._config, count, policy_step, rng)
+        add_chosen(self._store, queries)
         return True
 
     def _queries_missing(self, counts: Counts, policy_step: int) -> int:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from prefrl.config import RunConfig
+from prefrl.oracles import Answer, estimate_errors
 from prefrl.queries import LabelSchedule
 from prefrl.reward import FitReport, LearnedReward, RewardTrainer
 from prefrl.reward.metrics import accuracy, pearson
@@ -14,13 +15,17 @@ from prefrl.run_dir import RunDir, latest_version, publish_version
 from prefrl.store import Store
 from prefrl.types import LabelledQuery
 from prefrl.workers.oracle import answers_are_over
-from prefrl.workers.pulse import Pulse
+from prefrl.workers.pulse import Pulse, StopFlag
 
 __all__ = ["RewardWorker"]
 
 _CORRELATION_SEGMENTS = 20
 _PAGE_COMPARISONS = 64
 """loaded at once: image segments are large until the trainer has packed them"""
+
+
+class _StopAskedError(Exception):
+    """Leaves a half-trained trainer behind, which must not be used: the next worker starts from the saved state."""
 
 
 class RewardWorker:
@@ -31,13 +36,25 @@ class RewardWorker:
         store: its open store.
         config: its settings.
         trainer: fits the ensemble; freshly made, it is brought up to date from the run directory.
+        stop: ends a fit between two epochs. It is done again, from the start, by the worker that goes on.
     """
 
-    def __init__(self, run: RunDir, store: Store, config: RunConfig, trainer: RewardTrainer) -> None:
+    def __init__(
+        self,
+        run: RunDir,
+        store: Store,
+        config: RunConfig,
+        trainer: RewardTrainer,
+        stop: StopFlag | None = None,
+    ) -> None:
         self._run, self._store, self._config, self._trainer = run, store, config, trainer
+        self._stop = stop or StopFlag()
         self._schedule = LabelSchedule(config.labels, config.steps, config.schedule)
         self._pulse = Pulse(store, "reward")
         self._seen_comparison = 0
+        self._answers: dict[tuple[int, str], Answer] = {}
+        """the answer that counts by query and annotator, oldest first"""
+        self._has_repeats = False
         self._reward: LearnedReward | None = None
         latest = latest_version(run.reward)
         if latest is not None:
@@ -51,7 +68,7 @@ class RewardWorker:
         return answers_are_over(self._store, self._config) and self._is_up_to_date()
 
     def step(self) -> bool:
-        """Learn from the new comparisons, if any; returns whether it did."""
+        """Learn from the new comparisons, if any; returns whether it did, and False when stopped in between."""
         # Before the counts: labels counted too early are learned next, those never counted stall the run.
         last_comparison = self._store.last_comparison_id()
         counts = self._store.counts()
@@ -59,26 +76,56 @@ class RewardWorker:
         if waits_for_first or counts.labels == 0 or self._is_up_to_date():
             self._pulse.beat("waiting", f"version {self._version}, {counts.labels} labels")
             return False
-        record = self._take_in(last_comparison)
-        report = self._fit()
-        self._publish(report)
-        self._announce(report, record, counts.labels, last_comparison)
+        try:
+            self._learn(counts.labels, last_comparison)
+        except _StopAskedError:
+            return False
         return True
+
+    def _learn(self, labels: int, last_comparison: int) -> None:
+        self._check_stop()
+        record = self._take_in(last_comparison)
+        errors = self._estimate_errors()
+        report = self._fit(errors)
+        self._publish(report)
+        record |= {f"annotator_error/{name}": error for name, error in errors.items()}
+        self._announce(report, record, labels, last_comparison)
+
+    def _check_stop(self) -> None:
+        if self._stop.is_set:
+            raise _StopAskedError
 
     def _take_in(self, last_comparison: int) -> dict[str, float | None]:
         """Give the trainer the comparisons up to this one; returns how the reward in force foretold them."""
         learned = int(self._store.counters().get("reward_comparison", 0))
         right, pairs = 0.0, 0
         while self._seen_comparison < last_comparison:
+            self._check_stop()
             page = self._store.labelled(after=self._seen_comparison, limit=_PAGE_COMPARISONS)
             page = [label for label in page if (label.comparison.id or 0) <= last_comparison]
             self._seen_comparison = (page[-1].comparison.id or 0) if page else last_comparison
             self._trainer.update(page)
+            self._note(page)
             # A restarted worker is given all again, what its reward was trained on included.
             fresh = [label for label in page if (label.comparison.id or 0) > learned]
             share, count = self._check_fresh(fresh)
             right, pairs = right + share * count, pairs + count
         return {"accuracy_fresh": right / pairs, "pairs_fresh": pairs} if pairs else {}
+
+    def _note(self, page: Sequence[LabelledQuery]) -> None:
+        for label in page:
+            key = (label.comparison.query_id, label.comparison.annotator)
+            # To the end, where a restarted worker, which is not given what was superseded, has it too.
+            self._answers.pop(key, None)
+            self._answers[key] = Answer.of(label)
+            self._has_repeats |= label.query.repeat_of is not None
+
+    def _estimate_errors(self) -> dict[str, float]:
+        # Where no query was repeated on purpose the configured noise holds: the few pairs that chance asks twice
+        # must not set it aside. Beyond that it is what an annotator is assumed to err before there is evidence.
+        if not self._has_repeats:
+            return {}
+        return estimate_errors(list(self._answers.values()), self._config.reward.label_noise / 2)
 
     @property
     def _version(self) -> int:
@@ -87,12 +134,16 @@ class RewardWorker:
     def _is_up_to_date(self) -> bool:
         return self._store.counters().get("reward_comparison", 0) >= self._store.last_comparison_id()
 
-    def _fit(self) -> FitReport:
+    def _fit(self, errors: Mapping[str, float]) -> FitReport:
         settings = self._config.reward
         epochs = settings.initial_epochs if self._reward is None else settings.epochs_per_update
-        return self._trainer.fit(
-            epochs, on_epoch=lambda epoch: self._pulse.beat("fitting", f"epoch {epoch} of {epochs}")
-        )
+
+        def on_epoch(done: int) -> None:
+            self._pulse.beat("fitting", f"epoch {done} of {epochs}")
+            if done < epochs:
+                self._check_stop()
+
+        return self._trainer.fit(epochs, errors, on_epoch)
 
     def _publish(self, report: FitReport) -> None:
         reward = self._trainer.snapshot(self._version + 1)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from prefrl.oracles import annotator_reports, estimate_errors
+from prefrl.oracles import Answer, annotator_reports, estimate_errors
 from prefrl.oracles.annotators import wilson_interval
 from prefrl.queries import swap_repeat
 from prefrl.types import Comparison, LabelledQuery, Provenance, Query, Segment
@@ -23,8 +23,8 @@ def pair(number: int, rng: np.random.Generator) -> Query:
     return Query(tuple(segment(value, number) for value in returns), id=number)
 
 
-def labelled(query: Query, ranks: Ranks, annotator: str = "ann") -> LabelledQuery:
-    return LabelledQuery(query, Comparison(query.id or 0, ranks, annotator))
+def answer_to(query: Query, ranks: Ranks, annotator: str = "ann") -> Answer:
+    return Answer.of(LabelledQuery(query, Comparison(query.id or 0, ranks, annotator)))
 
 
 def with_repeats(count: int, repeats: int, rng: np.random.Generator) -> list[Query]:
@@ -35,13 +35,13 @@ def with_repeats(count: int, repeats: int, rng: np.random.Generator) -> list[Que
 
 def answers_of(
     error: float | None, queries: list[Query], annotator: str, rng: np.random.Generator
-) -> list[LabelledQuery]:
+) -> list[Answer]:
     """Answers flipped with probability ``error``; None always takes the segment shown first."""
     answers = []
     for query in queries:
         is_first_better = query.segments[0].true_return > query.segments[1].true_return
         takes_first = error is None or is_first_better != (rng.random() < error)
-        answers.append(labelled(query, (1, 2) if takes_first else (2, 1), annotator))
+        answers.append(answer_to(query, (1, 2) if takes_first else (2, 1), annotator))
     return answers
 
 
@@ -77,14 +77,14 @@ def test_a_report_by_hand() -> None:
     rng = np.random.default_rng(0)
     queries = [pair(number, rng) for number in range(5)]
     first: list[Ranks] = [(1, 2), (2, 1), (1, 1), None, (1, 2)]
-    answers = [labelled(query, ranks) for query, ranks in zip(queries, first, strict=True)]
+    answers = [answer_to(query, ranks) for query, ranks in zip(queries, first, strict=True)]
     swapped = [swap_repeat(query, rng, policy_step=0) for query in queries]
     answers += [
-        labelled(swapped[0], (2, 1)),  # agrees
-        labelled(swapped[1], (2, 1)),  # contradicts
-        labelled(swapped[2], (1, 2)),  # after a tie: no evidence
-        labelled(swapped[3], (1, 2)),  # after a can't tell: no evidence
-        labelled(swapped[4], (1, 1)),  # a tie: no evidence
+        answer_to(swapped[0], (2, 1)),  # agrees
+        answer_to(swapped[1], (2, 1)),  # contradicts
+        answer_to(swapped[2], (1, 2)),  # after a tie: no evidence
+        answer_to(swapped[3], (1, 2)),  # after a can't tell: no evidence
+        answer_to(swapped[4], (1, 1)),  # a tie: no evidence
     ]
     report = annotator_reports(answers)["ann"]
     assert (report.answers, report.repeats, report.agreements) == (10, 2, 1)
@@ -103,16 +103,17 @@ def test_one_who_always_takes_the_first_is_reported_as_chance_and_biased() -> No
     assert report.error > 0.45
 
 
-def test_people_who_never_met_a_question_twice_keep_the_prior() -> None:
+def test_people_who_never_met_a_question_twice_are_not_estimated() -> None:
     rng = np.random.default_rng(0)
     queries = [pair(number, rng) for number in range(3)]
     answers = [
-        labelled(queries[0], (1, 2), "a"),
-        labelled(queries[1], (1, 2), "b"),
-        labelled(queries[2], None, "c"),
+        answer_to(queries[0], (1, 2), "a"),
+        answer_to(queries[1], (1, 2), "b"),
+        answer_to(queries[2], None, "c"),
     ]
-    assert estimate_errors(answers) == {"a": 0.05, "b": 0.05, "c": 0.05}
+    assert estimate_errors(answers) == {}
     report = annotator_reports(answers)["c"]
+    assert report.error == 0.05
     assert (report.side_bias, report.side_bias_interval, report.repeats) == (0.5, (0, 1), 0)
     assert estimate_errors([]) == {}
 
@@ -121,8 +122,8 @@ def test_answers_are_matched_by_segment_whichever_side_it_was_on() -> None:
     rng = np.random.default_rng(0)
     original = pair(1, rng)
     swapped = Query(original.segments[::-1], id=2)
-    agreeing = [labelled(original, (1, 2), "a"), labelled(swapped, (2, 1), "b")]
-    contradicting = [labelled(original, (1, 2), "a"), labelled(swapped, (1, 2), "b")]
+    agreeing = [answer_to(original, (1, 2), "a"), answer_to(swapped, (2, 1), "b")]
+    contradicting = [answer_to(original, (1, 2), "a"), answer_to(swapped, (1, 2), "b")]
     assert max(estimate_errors(agreeing).values()) < 0.05 < min(estimate_errors(contradicting).values())
 
 
@@ -131,10 +132,27 @@ def test_a_ranking_counts_as_its_pairs() -> None:
     order = (2, 0, 1)
     shuffled = Query(tuple(original.segments[index] for index in order), id=2, repeat_of=1)
     # 3 > 1 = 2, then 3 > 1 > 2: two strict pairs of the first are repeated, both agree.
-    answers = [labelled(original, (2, 2, 1)), labelled(shuffled, (1, 2, 3))]
+    answers = [answer_to(original, (2, 2, 1)), answer_to(shuffled, (1, 2, 3))]
     report = annotator_reports(answers)["ann"]
     assert (report.answers, report.repeats, report.agreements) == (2, 2, 2)
     assert report.side_bias == pytest.approx(3 / 5)
+
+
+def test_a_few_repeats_shift_the_assumed_error_and_many_outweigh_it() -> None:
+    rng = np.random.default_rng(0)
+    for assumed in (0.0, 0.05, 0.3):
+        few = answers_of(0.0, with_repeats(10, 1, rng), "ann", rng)
+        # Two agreeing answers beside five of the prior; that both are wrong is next to impossible.
+        assert estimate_errors(few, assumed)["ann"] == pytest.approx(assumed * 5 / 7, abs=0.03)
+        many = answers_of(0.2, with_repeats(400, 400, rng), "ann", rng)
+        assert estimate_errors(many, assumed)["ann"] == pytest.approx(0.2, abs=0.05)
+
+
+def test_whoever_shares_no_question_is_left_out_beside_those_who_do() -> None:
+    rng = np.random.default_rng(0)
+    answers = answers_of(0.0, with_repeats(5, 5, rng), "a", rng)
+    answers.append(answer_to(pair(9, rng), (1, 2), "b"))
+    assert list(estimate_errors(answers)) == ["a"]
 
 
 def test_wilson_interval_by_hand() -> None:

@@ -47,6 +47,15 @@ def test_many_repeats_give_the_error_that_solves_the_rate_of_disagreement() -> N
 def test_without_evidence_the_error_is_the_prior() -> None:
     assert dawid_skene(np.array([[1], [0], [-1]]))[1].tolist() == [0.05]
     assert fit_errors(repeats(0, 0)).tolist() == [0.05]
+    assert fit_errors(repeats(0, 0), prior_error=0.3).tolist() == [0.3]
+
+
+@pytest.mark.parametrize(("agreeing", "disagreeing", "error"), [(0, 1, 1 / 7), (0, 10, 10 / 25), (20, 0, 0)])
+def test_a_prior_of_no_error_gives_way_to_contradictions(
+    agreeing: int, disagreeing: int, error: float
+) -> None:
+    # One of the two answers to each contradicted question is wrong, beside five right votes of the prior.
+    assert fit_errors(repeats(agreeing, disagreeing), prior_error=0)[0] == pytest.approx(error, abs=1e-5)
 
 
 def test_posterior_of_known_errors_by_hand() -> None:

@@ -84,6 +84,20 @@ def test_only_the_newest_labels_and_their_segments_are_kept(
     assert len(dataset.segments) == 4
 
 
+def test_what_is_remembered_is_bounded_however_many_labels_come(
+    make_segment: MakeSegment, make_label: MakeLabel, vector_specs: Specs
+) -> None:
+    config = RewardConfig(validation_fraction=0.0, last_labels=4)
+    dataset = ComparisonDataset(*vector_specs, config, seed=0)
+    for query in range(30):
+        segments = make_segment(2 * query), make_segment(2 * query + 1)
+        ranks = None if query % 3 == 0 else (1, 1 + query)
+        dataset.update([make_label(query, *segments, ranks=ranks, comparison_id=query + 1)])
+        assert len(dataset._answers) <= 7, "four answers, and what could not be told around them"
+    assert answers(dataset) == [[1, 1 + query] for query in (25, 26, 28, 29)]
+    assert len(dataset.segments) == 8
+
+
 def test_no_comparisons_make_no_minibatch(
     make_segment: MakeSegment, make_label: MakeLabel, vector_specs: Specs
 ) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from prefrl.reward.segment_table import FrameStore, SegmentTable
 from prefrl.spaces import SpaceSpec
@@ -23,6 +25,10 @@ def held(table: SegmentTable, *segments: Segment) -> list[str]:
 def stacked(rng: np.random.Generator, steps: int, size: int, stack: int) -> np.ndarray:
     frames = rng.integers(0, 256, (steps + stack - 1, size, size), dtype=np.uint8)
     return np.stack([np.moveaxis(frames[t : t + stack], 0, -1) for t in range(steps)])
+
+
+def prefixes(order: list[int]) -> st.SearchStrategy[list[int]]:
+    return st.integers(0, len(order)).map(lambda count: order[:count])
 
 
 def test_rows_are_the_segments(make_segment: MakeSegment, vector_specs: Specs) -> None:
@@ -62,6 +68,11 @@ def test_shorter_segments_are_padded_and_marked(make_segment: MakeSegment, vecto
     np.testing.assert_array_equal(steps, np.concatenate([short.observations, long.observations]))
 
 
+def places_in_use(store: FrameStore) -> int:
+    assert len(set(store._free.tolist())) == len(store._free), "a place must not be given away twice"
+    return len(store._frames) - len(store._free)
+
+
 @pytest.mark.parametrize("channels_first", [False, True])
 def test_image_stacks_are_kept_as_single_frames(make_segment: MakeSegment, channels_first: bool) -> None:
     images = stacked(np.random.default_rng(0), steps=25, size=8, stack=4)
@@ -72,11 +83,43 @@ def test_image_stacks_are_kept_as_single_frames(make_segment: MakeSegment, chann
         table, make_segment(0, 25, observations=images), make_segment(1, 25, observations=images[::-1].copy())
     )
     assert isinstance(table._observations, FrameStore)
-    assert [len(frames) for frames, _ in table._observations._rows] == [28, 28]
+    assert places_in_use(table._observations) == 2 * 28
     observations, _, _ = table.gather(torch.tensor([1, 0]))
     expected = images if channels_first else np.moveaxis(images, -1, 1)
     np.testing.assert_array_equal(observations[1], expected)
     np.testing.assert_array_equal(observations[0], expected[::-1])
+
+
+@settings(max_examples=30)
+@given(
+    steps=st.lists(st.integers(1, 6), min_size=8, max_size=8),
+    held_in_turn=st.lists(st.permutations(range(8)).flatmap(prefixes), max_size=8),
+)
+def test_images_survive_any_coming_and_going(steps: list[int], held_in_turn: list[list[int]]) -> None:
+    rng = np.random.default_rng(0)
+    images = [stacked(rng, count, size=3, stack=2) for count in steps]
+    store = FrameStore(SpaceSpec("box", (3, 3, 2), "uint8"))
+    before: list[int] = []
+    for held in held_in_turn:
+        store.replace([str(i) for i in held], {str(i): images[i] for i in held if i not in before})
+        for row, i in enumerate(held):
+            found = store.gather(torch.tensor([row]), torch.arange(steps[i])[None])[0]
+            np.testing.assert_array_equal(found, np.moveaxis(images[i], -1, 1))
+        assert places_in_use(store) == sum(steps[i] + 1 for i in held)
+        before = held
+
+
+def test_frames_take_the_places_of_those_dropped() -> None:
+    rng = np.random.default_rng(0)
+    store = FrameStore(SpaceSpec("box", (8, 8, 4), "uint8"))
+    window = [str(number) for number in range(6)]
+    store.replace(window, {key: stacked(rng, 25, 8, 4) for key in window})
+    place = store._frames.data_ptr()
+    for newest in range(6, 40):
+        window = [*window[1:], str(newest)]
+        store.replace(window, {str(newest): stacked(rng, 25, 8, 4)})
+        assert int(store._stacks.gather(torch.tensor([5]), torch.arange(25)[None]).max()) < 6 * 28
+    assert store._frames.data_ptr() == place
 
 
 def test_segments_of_other_spaces_are_refused(make_segment: MakeSegment, vector_specs: Specs) -> None:

@@ -200,10 +200,11 @@ def test_through_the_agent_of_a_run(
     env = CanaryEnv(name == "dqn")
     run.write_specs(SpaceSpec.of(env.observation_space), SpaceSpec.of(env.action_space))
     Store.open(run.store, create=True).close()
-    worker = make_serial(run, build_agent, StopFlag())
-    agent: Any = worker._agent
-    while agent.policy_step < config.steps:
-        worker.step()
+    with Store.open(run.store) as store:
+        worker = make_serial(run, store, build_agent, StopFlag())
+        agent: Any = worker._agent
+        while agent.policy_step < config.steps:
+            worker.step()
     look_at_buffers(watch, agent.model)
     assert watch.caught == []
     assert watch.looks > 200

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -16,7 +17,7 @@ from prefrl.run_dir import RunDir, latest_version, read_metrics
 from prefrl.spaces import SpaceSpec
 from prefrl.store import Store
 from prefrl.types import Comparison, Provenance, Query, Segment
-from prefrl.workers import RewardWorker
+from prefrl.workers import RewardWorker, StopFlag
 
 SPECS = SpaceSpec.of(gym.spaces.Box(-1, 1, (2,), np.float32)), SpaceSpec.of(gym.spaces.Discrete(2))
 CONFIG = RunConfig(
@@ -60,8 +61,8 @@ def segment(seed: int) -> Segment:
     return Segment(observations, rng.integers(0, 2, 5), observations[:, 0], flags, flags, provenance)
 
 
-def worker(run: RunDir, store: Store) -> RewardWorker:
-    return RewardWorker(run, store, CONFIG, RewardTrainer(*SPECS, CONFIG.reward, CONFIG.seed))
+def worker(run: RunDir, store: Store, stop: StopFlag | None = None) -> RewardWorker:
+    return RewardWorker(run, store, CONFIG, RewardTrainer(*SPECS, CONFIG.reward, CONFIG.seed), stop)
 
 
 def published(run: RunDir) -> tuple[int, dict[str, bytes]]:
@@ -125,3 +126,47 @@ def test_after_a_restart_only_new_comparisons_count_as_fresh_however_many_pages(
         assert store.counters()["reward_labels"] == 20
     records, _ = read_metrics(run.metrics)
     assert [record.get("pairs_fresh") for record in records] == [None, 8]
+
+
+def stopping(after_epochs: int, stop: StopFlag, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Asks for a stop after so many epochs; returns the epochs trained."""
+    train = RewardTrainer._train_epoch
+    done: list[int] = []
+
+    def spy(self: RewardTrainer, *arguments: Any) -> Any:
+        done.append(len(done) + 1)
+        if len(done) == after_epochs:
+            stop.set()
+        return train(self, *arguments)
+
+    monkeypatch.setattr(RewardTrainer, "_train_epoch", spy)
+    return done
+
+
+def test_stopped_between_epochs_it_publishes_nothing_and_the_next_trains_as_if_nothing_had_been(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undisturbed, store = make_run(tmp_path / "a", 12)
+    with store:
+        worker(undisturbed, store).step()
+        label(store, 3)
+        worker(undisturbed, store).step()
+    run, store = make_run(tmp_path / "b", 12)
+    with store:
+        for version in (0, 1):
+            stop = StopFlag()
+            with monkeypatch.context() as patched:
+                # The second fit has a single epoch: a stop during it comes too late to save any time.
+                epochs = stopping(1, stop, patched)
+                stopped = worker(run, store, stop)
+                assert stopped.step() == (version == 1)
+                assert epochs == [1]
+                assert not stopped.step()
+            assert run.trainer_state.exists() == (version == 1)
+            if version == 0:
+                assert latest_version(run.reward) is None
+                assert not stopped.finished
+                assert "reward_comparison" not in store.counters()
+                worker(run, store).step()
+                label(store, 3)
+    assert published(run) == published(undisturbed)

@@ -1,0 +1,129 @@
+"""The suite on small environments: exact optima, the commands it would run and the report it writes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import gridworlds
+from benchmarks.gridworlds import intended_return_of_written_optimum, optimal_return
+from benchmarks.harness import Record
+from benchmarks.true_reward import train
+from prefrl.config import AgentConfig, EnvConfig, RunConfig
+from prefrl_envs.boat_race import BoatRace
+from prefrl_envs.moving_dot import MovingDot
+from prefrl_envs.penguin_ice import PenguinIce
+from prefrl_envs.vase import START, Vase
+
+
+class TestOptima:
+    def test_by_what_is_intended(self) -> None:
+        assert optimal_return(BoatRace(horizon_steps=48)) == 48.0
+        assert optimal_return(BoatRace(horizon_steps=48)) == BoatRace().optimal_return(intended=True)
+
+    def test_without_tables(self) -> None:
+        env = MovingDot()
+        assert optimal_return(env) == env.optimal_return()
+
+    def test_farming_a_checkpoint_leads_nowhere(self) -> None:
+        # At best, of the ways that pay 24: from 4 corners 2 squares ahead to a checkpoint, from the 4 squares
+        # before one 1 ahead, from the 4 behind one 1 back, and for these 8 the idle last step 1 ahead. To and
+        # fro in between. So (8 + 4 + 4 - 4 + 4) / 16, and the other way round at worst.
+        assert intended_return_of_written_optimum(BoatRace(horizon_steps=48)) == (-1.0, 1.0)
+
+    def test_delivering_breaks_a_vase_each_time(self) -> None:
+        env = Vase(horizon_steps=45)
+        env.start = np.eye(len(env.start))[START]
+        # 5 steps a delivery, so 9 in 45 steps with none to spare: each pays 1 - 4 * 0.05 and breaks one vase.
+        assert env.optimal_return() == pytest.approx(9 * 0.8)
+        low, high = intended_return_of_written_optimum(env)
+        assert low == pytest.approx(9 * (0.8 - 2.0))
+        assert high == pytest.approx(low)
+
+    def test_nothing_is_hacked_where_the_written_reward_is_meant(self) -> None:
+        env = PenguinIce()
+        assert intended_return_of_written_optimum(env) == pytest.approx((env.optimal_return(),) * 2)
+
+
+class TestJobs:
+    def test_both_methods_of_a_task_run_one_after_the_other(self) -> None:
+        names = [job.name for job in gridworlds.jobs(3, quick=False)]
+        assert names[:2] == ["penguin/prefrl", "penguin/written-reward"]
+        assert names[-2:] == ["vase/prefrl", "vase/written-reward"]
+        assert len(names) == 16
+
+    def test_commands(self) -> None:
+        commands = {job.name: job.shown_command for job in gridworlds.jobs(3, quick=False)}
+        assert commands["boat-race/prefrl"] == (
+            "python -m prefrl.cli train boat-race --launcher serial --labels 400 --steps 20480 "
+            "--eval-episodes 200 --seed 3 --run benchmarks/.work/runs/gridworlds/boat-race-3"
+        )
+        assert commands["boat-race/written-reward"] == (
+            "python -m benchmarks.true_reward boat-race --written prefrl/BoatRace-v0 --steps 20480 --seed 3 "
+            "--episodes 200"
+        )
+        assert "--written" not in commands["penguin/written-reward"]
+
+    def test_what_a_job_printed_is_completed_by_the_exact_optima(self) -> None:
+        job = next(job for job in gridworlds.jobs(0, quick=True) if job.name == "boat-race/written-reward")
+        metrics = job.parse(json.dumps({"true_return_mean": 0.5, "optimal_return": None})).metrics
+        assert metrics["true_return_mean"] == 0.5
+        assert (metrics["optimal_return"], metrics["written_optimal_return"]) == (48.0, 24.0)
+
+
+def finished(job: str, seed: int, score: float, **metrics: object) -> Record:
+    known = {"true_return_mean": score, "labels": 400, "steps": 20_480, "episodes": 200, **metrics}
+    return Record(
+        suite="gridworlds",
+        job=job,
+        seed=seed,
+        command="",
+        env={},
+        config={},
+        config_hash="",
+        ok=True,
+        metrics=known,
+        curve=(),
+        error=None,
+        wall_s=1.0,
+        started="2026-01-02T03:04:05+00:00",
+        versions={},
+        machine={"cpu": "abacus", "cores": 2, "memory_gib": 1.0},
+        git_commit=None,
+    )
+
+
+def test_report(tmp_path: Path) -> None:
+    boat = {
+        "optimal_return": 48.0,
+        "written_optimal_return": 24.0,
+        "intended_return_of_written_optimum": [-1.0, 1.0],
+    }
+    records = [
+        *[finished("boat-race/prefrl", seed, 47.0, written_return_mean=12.0, **boat) for seed in range(3)],
+        *[finished("boat-race/written-reward", s, 0.5, written_return_mean=24.0, **boat) for s in range(3)],
+        *[finished("capital/prefrl", seed, 10.0, optimal_return=10.0) for seed in range(3)],
+    ]
+    gridworlds.report(records, tmp_path)
+    text = (tmp_path / "gridworlds.md").read_text()
+    assert "| boat-race | prefrl | 3 | 400 | 20,480 | 47 | 47 to 47 | 47 | 47 | 48 | 12 |" in text
+    assert "| capital | prefrl | 3 | 400 | 20,480 | 10 | 10 to 10 | 10 | 10 | 10 | - |" in text
+    assert (
+        "- boat-race: the best policy by the written reward gets 24 of it, and a true return of -1 to 1.\n"
+        in text
+    )
+    assert (tmp_path / "gridworlds.png").stat().st_size > 0
+
+
+def test_an_agent_is_trained_on_the_written_reward_and_evaluated_on_both() -> None:
+    agent = AgentConfig("ppo", hyperparameters={"n_steps": 8, "batch_size": 16, "n_epochs": 1})
+    preset = RunConfig(EnvConfig("prefrl/VaseIntended-v0", num_envs=2, endless=False), agent)
+    result = train(preset, steps=16, seed=0, episodes=3, written="prefrl/Vase-v0")
+    assert result["env_id"] == "prefrl/VaseIntended-v0"
+    # The same three episodes by both rewards, which differ by 2 for each step on the vase.
+    broken = 3 * (result["written_return_mean"] - result["true_return_mean"]) / 2
+    assert broken == pytest.approx(round(broken))
+    assert broken >= 0

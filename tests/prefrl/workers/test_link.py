@@ -1,0 +1,39 @@
+"""What the policy records of itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import prefrl.workers.link as link_module
+from prefrl.config import RunConfig, RuntimeConfig
+from prefrl.recorder import SegmentRecorder
+from prefrl.run_dir import RunDir, read_metrics
+from prefrl.spaces import SpaceSpec
+from prefrl.store import Store
+from prefrl.workers import PolicyLink
+
+CONFIG = RunConfig(labels=100, steps=100, runtime=RuntimeConfig())
+
+
+def steps_recorded(run: RunDir) -> list[int]:
+    return [record["policy_step"] for record in read_metrics(run.metrics)[0]]
+
+
+@pytest.mark.parametrize("every_s", [0.0, 1e9])
+def test_the_last_step_is_recorded_once_however_often_the_agent_syncs(
+    tmp_path: Path, specs: tuple[SpaceSpec, SpaceSpec], monkeypatch: pytest.MonkeyPatch, every_s: float
+) -> None:
+    monkeypatch.setattr(link_module, "_METRICS_EVERY_S", every_s)
+    run = RunDir.create(tmp_path / "run", CONFIG)
+    recorder = SegmentRecorder(*specs, 10, 5, "Test-v0", seed=0)
+    zeros, never = np.zeros((10, 2), np.float32), np.zeros(10, bool)
+    with Store.open(run.store, create=True) as store:
+        link = PolicyLink(run, store, CONFIG, recorder)
+        for _ in range(10):
+            recorder.record(zeros, never.astype(int), zeros[:, 0], never, never)
+            link.sync()
+            link.sync()
+    assert steps_recorded(run) == ([100] if every_s else list(range(10, 110, 10)))
