@@ -29,6 +29,8 @@ __all__ = ["SB3Agent", "build_model", "evaluate", "load_model"]
 
 _OFF_POLICY_STEPS = 250
 _EVALUATION_SEED = 10_000
+_SEEDS_APART = 1_000
+"""between two runs' evaluations: environments are seeded one after the other, and must not share their luck"""
 _MOST_EVALUATION_ENVS = 10
 _WAY_OUT = "restore the run from a copy, or start it anew"
 
@@ -150,7 +152,7 @@ def evaluate(model: Any, make_venv: Callable[[int], VecEnv], episodes: int, seed
     """
     venv = make_venv(min(episodes, _MOST_EVALUATION_ENVS))
     try:
-        venv.seed(_EVALUATION_SEED + seed)
+        venv.seed(_EVALUATION_SEED + _SEEDS_APART * seed)
         returns, _ = evaluate_policy(model, venv, episodes, deterministic=True, return_episode_rewards=True)
         optimum = venv.env_method("optimal_return")[0] if venv.has_attr("optimal_return") else None
     finally:

@@ -20,6 +20,14 @@ class IntendedReward(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         RecordConstructorArgs.__init__(self)
         gym.Wrapper.__init__(self, env)
 
+    def has_wrapper_attr(self, name: str) -> bool:
+        """Whether the wrapped environment has it: `optimal_return` is known here only where it is there."""
+        return self.env.has_wrapper_attr(name) if name == "optimal_return" else super().has_wrapper_attr(name)
+
+    def optimal_return(self) -> float:
+        """The best mean return of an episode, by the intended reward."""
+        return float(self.env.get_wrapper_attr("optimal_return")(intended=True))
+
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Step; raises ValueError when the environment names no intended reward."""
         observation, reward, terminated, truncated, info = self.env.step(action)

@@ -195,7 +195,7 @@ class RewardTrainer:
         return {**described, "config": to_json(self._config)}
 
     def _new_optimizer(self) -> torch.optim.Adam:
-        return torch.optim.Adam(self._network.parameters(), lr=self._config.learning_rate)
+        return torch.optim.Adam(self._network.parameters(), lr=self._config.learning_rate, fused=True)
 
     def _standardise_inputs(self) -> None:
         network, steps = self._network, self._dataset.segments.num_steps

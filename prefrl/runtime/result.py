@@ -26,7 +26,10 @@ class Result:
     episodes: int
     wall_s: float
     """seconds from launch to the agent's last step, start of processes included, evaluation not"""
+    training_s: float
+    """of these, seconds from the agent's first step to its last, waits for labels included"""
     steps_per_s: float
+    """steps in each of the ``training_s``"""
     reward_accuracy_validation: float | None
     """share of held-out comparisons that the last learned reward gets right; None when none was held out"""
     reward_version: int
@@ -40,7 +43,7 @@ def write_result(run: RunDir) -> Result:
     evaluation = Evaluation(**read_json(run.evaluation))
     with Store.open(run.store) as store:
         counters, counts = store.counters(), store.counts()
-    steps, wall_s = int(counters["policy_step"]), counters.get("wall_s", 0.0)
+    steps, training_s = int(counters["policy_step"]), counters.get("training_s", 0.0)
     accuracy = counters.get("reward_accuracy_validation", -1.0)
     result = Result(
         env_id=config.env.id,
@@ -50,8 +53,9 @@ def write_result(run: RunDir) -> Result:
         true_return_mean=evaluation.mean,
         true_return_std=evaluation.std,
         episodes=len(evaluation.true_returns),
-        wall_s=round(wall_s, 3),
-        steps_per_s=round(steps / wall_s, 1) if wall_s else 0.0,
+        wall_s=round(counters.get("wall_s", 0.0), 3),
+        training_s=round(training_s, 3),
+        steps_per_s=round(steps / training_s, 1) if training_s else 0.0,
         reward_accuracy_validation=accuracy if accuracy >= 0 else None,
         reward_version=int(counters.get("reward_version", 0)),
         optimal_return=evaluation.optimal_return,

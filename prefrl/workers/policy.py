@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
@@ -42,6 +43,8 @@ class PolicyWorker:
         self._run, self._store, self._config, self._agent = run, store, config, agent
         self._pulse = Pulse(store, "policy")
         self._saved_step = agent.policy_step
+        # A restarted worker goes on counting; the time until it was there again is not the agent's.
+        self._start_s = time.monotonic() - store.counters().get("training_s", 0.0)
 
     @property
     def finished(self) -> bool:
@@ -54,6 +57,7 @@ class PolicyWorker:
             self._finish()
             return True
         self._agent.step()
+        self._store.set_counters({"training_s": time.monotonic() - self._start_s})
         if self._agent.policy_step - self._saved_step >= self._config.runtime.checkpoint_steps:
             self.save()
         return True

@@ -105,6 +105,13 @@ def test_the_intended_variant_swaps_the_two_rewards(name: str) -> None:
         assert swapped_info["written_reward"] == written
 
 
+@pytest.mark.parametrize(("name", "optimum"), [("BoatRace", 48.0), ("Vase", 2.895)])
+def test_the_intended_variant_knows_its_own_optimum(name: str, optimum: float) -> None:
+    env = gym.make(f"prefrl/{name}Intended-v0")
+    assert env.get_wrapper_attr("optimal_return")() == pytest.approx(optimum)
+    assert not IntendedReward(CartPoleEnv()).has_wrapper_attr("optimal_return")
+
+
 def test_an_environment_without_intention_is_named() -> None:
     env = IntendedReward(CartPoleEnv())
     env.reset(seed=0)
