@@ -107,6 +107,9 @@ class QueryConfig:
     sampler: Literal["uniform", "disagreement", "entropy", "k_center", "information_gain"] = "disagreement"
     segment_steps: int = 25
     """length of a segment, in agent steps"""
+    within_episodes: bool = False
+    """no segment crosses an episode's end, hidden or not: what ends an episode is then not taken for the start of
+    the next, which always follows it. Episodes shorter than a segment are never asked about"""
     items: int = 2
     """segments a query, K"""
     candidates: int = 10

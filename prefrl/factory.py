@@ -24,7 +24,8 @@ def build_agent(
     """Make the agent, or continue the one saved in the run directory."""
     inner = DummyVecEnv([lambda: make_environment(config.env, Monitor)] * config.env.num_envs)
     inner.seed(config.seed)
-    venv = PreferenceVecEnv(inner, config.queries.segment_steps, config.env.id, config.seed)
+    queries = config.queries
+    venv = PreferenceVecEnv(inner, queries.segment_steps, config.env.id, config.seed, queries.within_episodes)
     link = make_link(venv.recorder)
     agent = SB3Agent(
         config.agent,

@@ -33,8 +33,11 @@ def check_finite(what: str, array: np.ndarray, step: int) -> None:
 class SegmentRecorder:
     """Cuts every environment's stream of steps into segments of equal length, end to end.
 
-    Episode ends do not cut: a segment may cross one (Christiano et al. 2017, section 2.2.1 hides them). Each
-    environment starts at an offset of its own, so that segments are not all aligned with resets.
+    By default episode ends do not cut: a segment may cross one (Christiano et al. 2017, section 2.2.1 hides them).
+    Each environment starts at an offset of its own, so that segments are not all aligned with resets.
+
+    Within episodes, the last segment of an episode is the last steps of it, and may overlap the one before; an
+    episode shorter than a segment gives none.
 
     Args:
         observation_spec: layout of the observations.
@@ -43,6 +46,7 @@ class SegmentRecorder:
         segment_steps: length of a segment, T.
         env_id: for the segments' provenance.
         seed: likewise; also draws the offsets.
+        within_episodes: whether no segment crosses an episode's end.
     """
 
     def __init__(
@@ -53,6 +57,7 @@ class SegmentRecorder:
         segment_steps: int,
         env_id: str,
         seed: int,
+        within_episodes: bool = False,
     ) -> None:
         if segment_steps < 1:
             raise ValueError(f"segment_steps is {segment_steps}; a segment has at least 1 step")
@@ -64,8 +69,12 @@ class SegmentRecorder:
         self._truncated = np.zeros(shape, bool)
         self._segment_steps = segment_steps
         self.env_id, self._seed = env_id, seed
+        self._within_episodes = within_episodes
+        self._row = 0
+        """where the next step goes: the arrays hold the latest steps of all environments, in turn"""
         # Negative: steps to let pass before the first segment begins.
-        self._position = -(np.random.default_rng(seed).permutation(num_envs) * segment_steps // num_envs)
+        self._since_cut = -(np.random.default_rng(seed).permutation(num_envs) * segment_steps // num_envs)
+        self._episode_steps = np.zeros(num_envs, dtype=int)
         self._finished: list[Segment] = []
         self._episodes: list[tuple[int, float, int]] = []
         self.policy_step = 0
@@ -100,23 +109,29 @@ class SegmentRecorder:
         ):
             check_finite(what, array, self.policy_step)
         self.policy_step += len(true_rewards)
-        recording = np.flatnonzero(self._position >= 0)
-        position = self._position[recording]
-        self._observations[position, recording] = observations[recording]
-        self._actions[position, recording] = actions[recording]
-        self._true_rewards[position, recording] = true_rewards[recording]
-        self._terminated[position, recording] = terminated[recording]
-        self._truncated[position, recording] = truncated[recording]
-        self._position += 1
-        for env in np.flatnonzero(self._position == self._segment_steps):
+        row = self._row
+        self._observations[row], self._actions[row], self._true_rewards[row] = (
+            observations,
+            actions,
+            true_rewards,
+        )
+        self._terminated[row], self._truncated[row] = terminated, truncated
+        self._row = (row + 1) % self._segment_steps
+        self._since_cut += 1
+        self._episode_steps += 1
+        is_due = self._since_cut >= self._segment_steps
+        has_ended = terminated | truncated
+        if self._within_episodes:
+            is_due = (is_due | has_ended) & (self._episode_steps >= self._segment_steps)
+        for env in np.flatnonzero(is_due):
             self._finished.append(self._cut(int(env)))
-            self._position[env] = 0
+            self._since_cut[env] = 0
+        self._end_episodes(has_ended)
 
     def interrupt(self) -> None:
         """Note that all environments were reset from outside: the episodes under way were truncated there."""
-        begun = np.flatnonzero(self._position > 0)
-        last = self._position[begun] - 1
-        self._truncated[last, begun] |= ~self._terminated[last, begun]
+        self._truncated[self._row - 1] |= ~self._terminated[self._row - 1]
+        self._end_episodes(np.ones_like(self._terminated[0]))
 
     def episode(self, true_return: float, length_steps: int) -> None:
         """Note the end of an episode, for evaluation and for teachers that know how well the policy does."""
@@ -132,12 +147,19 @@ class SegmentRecorder:
         finished, self._finished = self._finished, []
         return finished
 
+    def _end_episodes(self, has_ended: np.ndarray) -> None:
+        self._episode_steps[has_ended] = 0
+        if self._within_episodes:
+            self._since_cut[has_ended] = 0
+
     def _cut(self, env: int) -> Segment:
+        """The latest steps of an environment, oldest first."""
+        rows = np.arange(self._row, self._row + self._segment_steps) % self._segment_steps
         return Segment(
-            self._observations[:, env].copy(),
-            self._actions[:, env].copy(),
-            self._true_rewards[:, env].copy(),
-            self._terminated[:, env].copy(),
-            self._truncated[:, env].copy(),
+            self._observations[rows, env],
+            self._actions[rows, env],
+            self._true_rewards[rows, env],
+            self._terminated[rows, env],
+            self._truncated[rows, env],
             Provenance(self.env_id, self._seed, self.policy_step, self.reward_version),
         )

@@ -97,7 +97,7 @@ class PreferenceCallback(BaseCallback):
             ValueError: when ``venv`` is no VecEnv, is wrapped already, or holds a VecNormalize.
         """
         queries, seed = self._config.queries, self._config.seed
-        return PreferenceVecEnv(venv, queries.segment_steps, _env_id(venv), seed)
+        return PreferenceVecEnv(venv, queries.segment_steps, _env_id(venv), seed, queries.within_episodes)
 
     def _on_training_start(self) -> None:
         venv = preference_venv(self.model)

@@ -84,16 +84,18 @@ class PreferenceVecEnv(HiddenRewardVecEnv):
         segment_steps: length of the segments to cut.
         env_id: for the segments' provenance.
         seed: likewise.
+        within_episodes: whether no segment crosses an episode's end.
 
     Raises:
         ValueError: when ``venv`` cannot be wrapped.
     """
 
-    def __init__(self, venv: VecEnv, segment_steps: int, env_id: str, seed: int) -> None:
+    def __init__(
+        self, venv: VecEnv, segment_steps: int, env_id: str, seed: int, within_episodes: bool = False
+    ) -> None:
         super().__init__(venv)
-        self.recorder = SegmentRecorder(
-            self.observation_spec, self.action_spec, self.num_envs, segment_steps, env_id, seed
-        )
+        specs = self.observation_spec, self.action_spec
+        self.recorder = SegmentRecorder(*specs, self.num_envs, segment_steps, env_id, seed, within_episodes)
         self._live_reward: StepReward | None = None
         self._rollout: list[tuple[np.ndarray, np.ndarray]] | None = None
         self._in_training = False

@@ -80,8 +80,13 @@ class PolicyLink:
         return predicted
 
     def sync(self) -> None:
-        """Upload what was recorded, let the others work, take the newest reward, wait where the run demands it."""
+        """Upload what was recorded, let the others work, take the newest reward, wait where the run demands it.
+
+        Raises:
+            ValueError: when the steps are used up and too few segments were recorded to ask about any.
+        """
         self._upload()
+        self._check_segments()
         while True:
             if self._others is not None:
                 self._others()
@@ -109,6 +114,18 @@ class PolicyLink:
             self._store.add_episodes(episodes)
         due = self._schedule.due(self.policy_step)
         self._store.set_counters({"policy_step": self.policy_step, "due_labels": due})
+
+    def _check_segments(self) -> None:
+        """Without the first segments nothing is ever asked, and a run without labels would wait for ever."""
+        if self.reward is not None or self.policy_step < self._config.steps:
+            return
+        recorded, needed = self._store.counts().segments, initial_segments(self._config)
+        if recorded < needed:
+            raise ValueError(
+                f"{recorded} segments of {self._config.queries.segment_steps} steps were recorded in "
+                f"{self.policy_step:,} steps, the first queries need {needed}; take shorter segments with "
+                "queries.segment_steps, or let them cross the ends of episodes with queries.within_episodes false"
+            )
 
     def _refresh(self) -> None:
         latest = latest_version(self._run.reward, newer_than=self.version)

@@ -13,8 +13,10 @@ BOX = SpaceSpec.of(spaces.Box(-np.inf, np.inf, (2,), np.float32))
 DISCRETE = SpaceSpec.of(spaces.Discrete(100))
 
 
-def recorder(num_envs: int = 1, segment_steps: int = 3, seed: int = 0) -> SegmentRecorder:
-    return SegmentRecorder(BOX, DISCRETE, num_envs, segment_steps, "Test-v0", seed)
+def recorder(
+    num_envs: int = 1, segment_steps: int = 3, seed: int = 0, within_episodes: bool = False
+) -> SegmentRecorder:
+    return SegmentRecorder(BOX, DISCRETE, num_envs, segment_steps, "Test-v0", seed, within_episodes)
 
 
 def record(target: SegmentRecorder, step: int, num_envs: int = 1, terminated: bool = False) -> None:
@@ -129,3 +131,46 @@ def test_whole_numbers_and_bytes_are_always_finite() -> None:
 def test_a_segment_without_steps_is_refused() -> None:
     with pytest.raises(ValueError, match="segment_steps is 0"):
         recorder(segment_steps=0)
+
+
+def test_within_episodes_the_last_segment_ends_with_the_episode() -> None:
+    target = recorder(within_episodes=True)
+    for step in range(12):
+        # Episodes of 5, 2 and 4 steps, and one under way.
+        record(target, step, terminated=step in (4, 6, 10))
+    times = [segment.observations[:, 0].tolist() for segment in target.take()]
+    assert times == [[0, 1, 2], [2, 3, 4], [7, 8, 9], [8, 9, 10]]
+
+
+@given(
+    segment_steps=st.integers(1, 6),
+    ends=st.lists(st.booleans(), max_size=60),
+    interrupts=st.sets(st.integers(0, 59)),
+)
+def test_within_episodes_no_segment_crosses_an_end(
+    segment_steps: int, ends: list[bool], interrupts: set[int]
+) -> None:
+    target = recorder(segment_steps=segment_steps, within_episodes=True)
+    lengths = [0]
+    for step, has_ended in enumerate(ends):
+        record(target, step, terminated=has_ended)
+        lengths[-1] += 1
+        if step in interrupts:
+            target.interrupt()
+        if has_ended or step in interrupts:
+            lengths.append(0)
+    taken = target.take()
+    last_steps = {int(step) for step in np.cumsum(lengths[:-1]) - 1}
+    for segment in taken:
+        times = segment.observations[:, 0].astype(int)
+        assert (np.diff(times) == 1).all()
+        assert not set(times[:-1].tolist()) & last_steps
+    ended = {int(segment.observations[-1, 0]) for segment in taken if segment.terminated[-1]}
+    long_enough = {
+        int(last)
+        for last, length in zip(np.cumsum(lengths[:-1]) - 1, lengths, strict=False)
+        if length >= segment_steps
+    }
+    assert ended == {last for last in long_enough if ends[last]}, (
+        "every end of a long enough episode is shown"
+    )
