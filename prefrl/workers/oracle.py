@@ -94,12 +94,21 @@ class OracleWorker:
             self._oracle.observe_episodes(
                 [(episode.true_return, episode.length_steps) for episode in episodes]
             )
-        answered = False
-        while (query := self._store.lease(self._oracle.name, self._config.runtime.lease_s)) is not None:
-            self._pulse.beat("answering", f"query {query.id}")
-            self._store.add_comparisons([self._oracle.answer(query)])
-            answered = True
-        return answered
+        answered = 0
+        while (count := self._answer_batch(self._oracle)) > 0:
+            answered += count
+        return answered > 0
+
+    def _answer_batch(self, oracle: Oracle) -> int:
+        """Answer a batch of open queries, so that they come together: the reward is fitted to them once."""
+        with self._store.transaction():
+            for count in range(self._config.queries.batch):
+                query = self._store.lease(oracle.name, self._config.runtime.lease_s)
+                if query is None:
+                    return count
+                self._pulse.beat("answering", f"query {query.id}")
+                self._store.add_comparisons([oracle.answer(query)])
+        return self._config.queries.batch
 
     def _refresh(self) -> None:
         latest = latest_version(self._run.reward, newer_than=self._reward.version if self._reward else 0)
