@@ -51,12 +51,12 @@ _CARTPOLE = RunConfig(
         "ppo",
         # A rate that does not fall: what ends a long episode is learned late.
         hyperparameters={
-            "n_steps": 64,
+            "n_steps": 128,
             "batch_size": 256,
-            "n_epochs": 20,
+            "n_epochs": 10,
             "gamma": 0.99,
             "gae_lambda": 0.95,
-            "learning_rate": 5e-4,
+            "learning_rate": 1e-3,
         },
     ),
     # A fall shows in what is observed before it, whatever the action. It has to cost more than all the small
@@ -67,7 +67,7 @@ _CARTPOLE = RunConfig(
     # changes as it learns.
     queries=QueryConfig(segment_steps=25, within_episodes=True, candidates=100, window_segments=240),
     schedule=ScheduleConfig(kind="constant", initial_share=0.1, ends_at=0.8),
-    runtime=RuntimeConfig(max_label_lag=20),
+    runtime=RuntimeConfig(max_label_lag=10),
 )
 
 _PENDULUM_SAC = RunConfig(

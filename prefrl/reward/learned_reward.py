@@ -12,7 +12,7 @@ from torch import Tensor
 
 from prefrl.config import RewardConfig, from_json, to_json
 from prefrl.reward.inputs import check_array, feature_tensor, observation_tensor
-from prefrl.reward.losses import preference_probability
+from prefrl.reward.losses import preference_probability, preference_scale
 from prefrl.reward.networks import RewardNetwork, build_network
 from prefrl.reward.tensor_files import RewardFileError, read_tensors, write_tensors
 from prefrl.run_dir import RunDirError, latest_version
@@ -94,6 +94,10 @@ class LearnedReward:
             [self._batch_returns(batch) for batch in self._segment_batches(segments)], axis=1
         )
 
+    def segment_logits(self, segments: Sequence[Segment]) -> np.ndarray:
+        """The same as log-odds: their softmax over a query's segments is each member's preference."""
+        return self.segment_returns(segments) * np.float32(preference_scale(self.config))
+
     def preference_probabilities(self, queries: Sequence[Query]) -> np.ndarray:
         """Probability of each segment to be the preferred one of its query, by each member.
 
@@ -103,11 +107,11 @@ class LearnedReward:
         # Queries of one pool share segments, which are evaluated once; identity spares hashing their content.
         segments = {id(segment): segment for query in queries for segment in query.segments}
         column = {key: number for number, key in enumerate(segments)}
-        returns = self.segment_returns(list(segments.values()))
+        logits = self.segment_logits(list(segments.values()))
         items = max((len(query.segments) for query in queries), default=0)
-        by_query = np.full((len(returns), len(queries), items), -np.inf, dtype=np.float32)
+        by_query = np.full((len(logits), len(queries), items), -np.inf, dtype=np.float32)
         for number, query in enumerate(queries):
-            by_query[:, number, : len(query.segments)] = returns[:, [column[id(s)] for s in query.segments]]
+            by_query[:, number, : len(query.segments)] = logits[:, [column[id(s)] for s in query.segments]]
         return preference_probability(torch.from_numpy(by_query)).numpy()
 
     def disagreement(self, queries: Sequence[Query]) -> np.ndarray:

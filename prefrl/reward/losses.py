@@ -26,12 +26,15 @@ __all__ = [
     "preference_cross_entropy",
     "preference_loss",
     "preference_probability",
+    "preference_scale",
     "segment_returns",
 ]
 
 PreferenceLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(returns (E, B, K), ranks (B, K), noise (B,)) -> loss (E, B)"""
 
+MARGIN_NATS = 4.0
+"""log-odds that a difference of one margin stands for: 98%"""
 MAX_RANKED_ITEMS = 12
 """of `plackett_luce_loss`, whose cost doubles with every item"""
 
@@ -44,6 +47,14 @@ def preference_loss(config: RewardConfig) -> PreferenceLoss:
         "margin": partial(margin_loss, margin=config.margin),
     }
     return losses[config.loss]
+
+
+def preference_scale(config: RewardConfig) -> float:
+    """Log-odds a unit of predicted return: 1, but for the margin loss, whose scale is its margin.
+
+    Read as log-odds, returns at a margin of 10 would make a certainty of what the loss takes for a tie.
+    """
+    return MARGIN_NATS / config.margin if config.loss == "margin" else 1.0
 
 
 def segment_returns(

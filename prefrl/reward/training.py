@@ -14,7 +14,12 @@ from torch import Tensor
 from prefrl.config import RewardConfig, to_json
 from prefrl.reward.dataset import ComparisonDataset, Minibatch
 from prefrl.reward.learned_reward import LearnedReward
-from prefrl.reward.losses import preference_loss, preference_probability, segment_returns
+from prefrl.reward.losses import (
+    preference_loss,
+    preference_probability,
+    preference_scale,
+    segment_returns,
+)
 from prefrl.reward.metrics import accuracy
 from prefrl.reward.networks import MLPEnsemble, build_network
 from prefrl.reward.tensor_files import RewardFileError, read_tensors, write_tensors
@@ -251,7 +256,8 @@ class RewardTrainer:
         right, pairs = 0.0, 0
         for batch in self._dataset.minibatches(validation=validation, noise_of={}):
             # The members' scales differ, so their votes are probabilities, not returns.
-            scores = preference_probability(self._returns(batch)).mean(dim=0)
+            logits = self._returns(batch) * preference_scale(self._config)
+            scores = preference_probability(logits).mean(dim=0)
             share, count = accuracy(scores.numpy(), batch.ranks.numpy())
             right, pairs = right + (share * count if count else 0.0), pairs + count
         return (right / pairs if pairs else None), pairs

@@ -57,7 +57,7 @@ def choose_queries(
     if sampler == "k_center":
         features = _features(segments)[compact].reshape(len(compact), -1)
     elif reward is not None:
-        member_returns = reward.segment_returns(segments)[:, compact]
+        member_returns = reward.segment_logits(segments)[:, compact]
     chosen, scores = select(sampler, count, compact, member_returns=member_returns, features=features)
     return repeats + [
         Query(tuple(segments[item] for item in compact[index]), sampler, float(score), policy_step)

@@ -19,6 +19,7 @@ from prefrl.reward.losses import (
     preference_cross_entropy,
     preference_loss,
     preference_probability,
+    preference_scale,
     segment_returns,
 )
 
@@ -221,3 +222,11 @@ def test_losses_do_not_depend_on_a_constant_added_to_all_returns(shift: float, r
         torch.testing.assert_close(
             shifted, loss(values, ranked(1, 2, 2), torch.tensor([0.1])), atol=1e-3, rtol=1e-3
         )
+
+
+def test_a_margin_counts_as_near_certainty_whatever_its_size() -> None:
+    assert preference_scale(RewardConfig()) == 1.0
+    for margin in (0.5, 10.0):
+        scale = preference_scale(RewardConfig(loss="margin", margin=margin))
+        returns = torch.tensor([[[margin, 0.0]]]) * scale
+        assert preference_probability(returns)[0, 0, 0].item() == pytest.approx(1 / (1 + math.exp(-4)))
