@@ -70,7 +70,7 @@ def disagreement(member_returns: np.ndarray) -> np.ndarray:
     first-choice probabilities averaged over the items, which is the same number at K = 2.
 
     Args:
-        member_returns: shape (E, C, K), each member's predicted segment returns.
+        member_returns: shape (E, C, K), each member's predicted segment returns, as log-odds.
 
     Returns:
         shape (C,), in [0, 0.5].
@@ -144,7 +144,7 @@ def select(
     Args:
         sampler: one of `SAMPLERS`.
         candidates: shape (C, K) int, from `draw_candidates`.
-        member_returns: shape (E, C, K), for the samplers that score; "uniform" needs none.
+        member_returns: shape (E, C, K), as log-odds, for the samplers that score; "uniform" needs none.
         features: shape (C, F), for "k_center": the observations of a query, side by side.
         existing: shape (M, F), for "k_center": features of queries asked before.
 

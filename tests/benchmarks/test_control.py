@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -53,30 +54,15 @@ class TestJobs:
         assert hashes[0] != [job.config_hash for job in control.jobs(0, quick=True)]
 
 
-def finished(job: str, seed: int, score: float, steps_per_s: float) -> Record:
-    return Record(
-        suite="control",
-        job=job,
-        seed=seed,
-        command="",
-        env={},
-        config={"labels": 200, "steps": 50_000},
-        config_hash="",
-        ok=True,
-        metrics={"true_return_mean": score, "steps_per_s": steps_per_s, "steps": 50_000},
-        curve=(),
-        error=None,
-        wall_s=1.0,
-        started="2026-01-02T03:04:05+00:00",
-        versions={},
-        machine={"cpu": "abacus", "cores": 2, "memory_gib": 1.0},
-        git_commit=None,
-    )
-
-
-def test_report(tmp_path: Path) -> None:
+def test_report(tmp_path: Path, finished: Callable[..., Record]) -> None:
     records = [
-        finished(job, seed, score - seed, speed)
+        finished(
+            "control",
+            job,
+            seed,
+            {"true_return_mean": score - seed, "steps_per_s": speed, "steps": 50_000},
+            config={"labels": 200, "steps": 50_000},
+        )
         for job, score, speed in (("pendulum/prefrl", -150, 3000), ("pendulum/imitation", -400, 750))
         for seed in range(4)
     ]

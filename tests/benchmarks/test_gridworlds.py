@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -74,38 +75,22 @@ class TestJobs:
         assert (metrics["optimal_return"], metrics["written_optimal_return"]) == (48.0, 24.0)
 
 
-def finished(job: str, seed: int, score: float, **metrics: object) -> Record:
-    known = {"true_return_mean": score, "labels": 400, "steps": 20_480, "episodes": 200, **metrics}
-    return Record(
-        suite="gridworlds",
-        job=job,
-        seed=seed,
-        command="",
-        env={},
-        config={},
-        config_hash="",
-        ok=True,
-        metrics=known,
-        curve=(),
-        error=None,
-        wall_s=1.0,
-        started="2026-01-02T03:04:05+00:00",
-        versions={},
-        machine={"cpu": "abacus", "cores": 2, "memory_gib": 1.0},
-        git_commit=None,
-    )
-
-
-def test_report(tmp_path: Path) -> None:
+def test_report(tmp_path: Path, finished: Callable[..., Record]) -> None:
     boat = {
         "optimal_return": 48.0,
         "written_optimal_return": 24.0,
         "intended_return_of_written_optimum": [-1.0, 1.0],
     }
+    known = {"labels": 400, "steps": 20_480, "episodes": 200}
+    jobs = {
+        "boat-race/prefrl": {"true_return_mean": 47.0, "written_return_mean": 12.0, **boat},
+        "boat-race/written-reward": {"true_return_mean": 0.5, "written_return_mean": 24.0, **boat},
+        "capital/prefrl": {"true_return_mean": 10.0, "optimal_return": 10.0},
+    }
     records = [
-        *[finished("boat-race/prefrl", seed, 47.0, written_return_mean=12.0, **boat) for seed in range(3)],
-        *[finished("boat-race/written-reward", s, 0.5, written_return_mean=24.0, **boat) for s in range(3)],
-        *[finished("capital/prefrl", seed, 10.0, optimal_return=10.0) for seed in range(3)],
+        finished("gridworlds", job, seed, known | metrics)
+        for job, metrics in jobs.items()
+        for seed in range(3)
     ]
     gridworlds.report(records, tmp_path)
     text = (tmp_path / "gridworlds.md").read_text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import relabelling
@@ -37,36 +38,20 @@ class TestTrainingCurve:
         assert training_curve([Episode(200, -1.0, 200)], newest=2) == []
 
 
-def finished(method: str, seed: int, score: float) -> Record:
-    return Record(
-        suite="relabelling",
-        job=f"pendulum-sac/{method}",
-        seed=seed,
-        command="",
-        env={},
-        config={},
-        config_hash="",
-        ok=True,
-        metrics={
-            "true_return_mean": score,
-            "labels": 150,
-            "steps": 15_000,
-            "episodes": 20,
-            "reward_accuracy_validation": 0.9,
-        },
-        curve=[{"steps": 1000, "true_return": -1000.0}, {"steps": 15_000, "true_return": score}],
-        error=None,
-        wall_s=1.0,
-        started="2026-01-02T03:04:05+00:00",
-        versions={},
-        machine={"cpu": "abacus", "cores": 2, "memory_gib": 1.0},
-        git_commit=None,
-    )
-
-
-def test_report(tmp_path: Path) -> None:
+def test_report(tmp_path: Path, finished: Callable[..., Record]) -> None:
     scores = {"relabelled": -150.0, "not-relabelled": -300.0}
-    records = [finished(method, seed, score) for method, score in scores.items() for seed in range(2)]
+    known = {"labels": 150, "steps": 15_000, "episodes": 20, "reward_accuracy_validation": 0.9}
+    records = [
+        finished(
+            "relabelling",
+            f"pendulum-sac/{method}",
+            seed,
+            known | {"true_return_mean": score},
+            curve=[{"steps": 1000, "true_return": -1000.0}, {"steps": 15_000, "true_return": score}],
+        )
+        for method, score in scores.items()
+        for seed in range(2)
+    ]
     relabelling.report(records, tmp_path)
     text = (tmp_path / "relabelling.md").read_text()
     assert "150 synthetic labels, 15,000 steps" in text
