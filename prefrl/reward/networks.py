@@ -43,10 +43,17 @@ class RewardNetwork(nn.Module):
         self.num_members = num_members
         self.dropout = dropout
 
-    def squared_weights(self) -> Float[Tensor, " E"]:
-        """Sum of squares of each member's weights, biases and batch norm left out: its L2 penalty."""
-        weights = [p for name, p in self.named_parameters() if name.endswith("weight") and p.ndim > 1]
-        return torch.stack([w.view(self.num_members, -1).square().sum(dim=1) for w in weights]).sum(dim=0)
+    @torch.no_grad()
+    def add_l2_gradient(self, l2: Float[Tensor, " E"]) -> None:
+        """Add the gradient of each member's L2 penalty, ``l2`` times the sum of its squared weights.
+
+        Biases and batch norm are left out. By hand, because small networks take autograd longer to differentiate
+        the penalty than to differentiate the loss.
+        """
+        for name, parameter in self.named_parameters():
+            if parameter.grad is not None and name.endswith("weight") and parameter.ndim > 1:
+                gradient, weight = (t.view(self.num_members, -1) for t in (parameter.grad, parameter))
+                gradient.addcmul_(weight, 2 * l2[:, None])
 
     def _drop(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
         if not self.training or self.dropout == 0.0:

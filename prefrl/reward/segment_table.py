@@ -27,7 +27,8 @@ class StepTable:
         """the steps (T, C) of each row by its key, views in the order of the rows"""
         self.lengths = torch.empty(0, dtype=torch.int64)
         """steps of each row"""
-        self._starts = self.lengths
+        self._places = torch.empty(0, 0, dtype=torch.int64)
+        """where the steps of each row are, (R, T) for the longest; shorter rows repeat their last"""
 
     def replace(self, keys: Sequence[str], new: Mapping[str, Tensor]) -> None:
         """Hold exactly these keys as rows in this order; ``new`` has the steps (T, C) of those not held yet."""
@@ -35,11 +36,13 @@ class StepTable:
         self._steps = torch.cat([self._steps[:0], *pieces])
         self.pieces = dict(zip(keys, self._steps.split([len(piece) for piece in pieces]), strict=True))
         self.lengths = torch.tensor([len(piece) for piece in pieces], dtype=torch.int64)
-        self._starts = self.lengths.cumsum(0) - self.lengths
+        starts, last = self.lengths.cumsum(0) - self.lengths, self.lengths - 1
+        steps = torch.arange(int(self.lengths.max()) if pieces else 0)
+        self._places = starts[:, None] + torch.minimum(steps, last[:, None])
 
-    def gather(self, rows: Tensor, steps: Tensor) -> Tensor:
-        """The ``steps`` (R, T) of ``rows`` (R,), shape (R, T, C)."""
-        return self._steps[self._starts[rows][:, None] + steps]
+    def gather(self, rows: Tensor, num_steps: int) -> Tensor:
+        """The first ``num_steps`` (T) of ``rows`` (R,), shape (R, T, C); shorter rows repeat their last."""
+        return self._steps[self._places[rows, :num_steps]]
 
 
 class FeatureStore:
@@ -59,9 +62,9 @@ class FeatureStore:
         lacking = [key for key in keys if key not in self._features.pieces]
         self._features.replace(keys, {key: feature_tensor(self._spec, new[key]) for key in lacking})
 
-    def gather(self, rows: Tensor, steps: Tensor) -> Tensor:
-        """Features (R, T, F) of ``steps`` (R, T) of ``rows`` (R,)."""
-        return self._features.gather(rows, steps)
+    def gather(self, rows: Tensor, num_steps: int) -> Tensor:
+        """Features (R, T, F) of the first ``num_steps`` (T) of ``rows`` (R,)."""
+        return self._features.gather(rows, num_steps)
 
 
 class FrameStore:
@@ -88,9 +91,9 @@ class FrameStore:
         self._free = torch.cat([*dropped, self._free])
         self._stacks.replace(keys, {key: self._take_in(new[key]) for key in keys if key not in held})
 
-    def gather(self, rows: Tensor, steps: Tensor) -> Tensor:
-        """Images (R, T, C, H, W), uint8, of ``steps`` (R, T) of ``rows`` (R,)."""
-        return self._frames[self._stacks.gather(rows, steps)]
+    def gather(self, rows: Tensor, num_steps: int) -> Tensor:
+        """Images (R, T, C, H, W), uint8, of the first ``num_steps`` (T) of ``rows`` (R,)."""
+        return self._frames[self._stacks.gather(rows, num_steps)]
 
     def _take_in(self, images: np.ndarray) -> Tensor:
         """Places (T, C) that the frames of these images have from now on."""
@@ -159,11 +162,9 @@ class SegmentTable:
         """
         lengths = self._actions.lengths[rows]
         longest = int(lengths.max())
-        steps = torch.minimum(torch.arange(longest), lengths[:, None] - 1)
-        valid = (
-            None if bool((lengths == longest).all()) else (torch.arange(longest) < lengths[:, None]).float()
-        )
-        return self._observations.gather(rows, steps), self._actions.gather(rows, steps), valid
+        is_padded = int(lengths.min()) < longest
+        valid = (torch.arange(longest) < lengths[:, None]).float() if is_padded else None
+        return self._observations.gather(rows, longest), self._actions.gather(rows, longest), valid
 
     def step_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """All steps of the segments once, as observations (M, *obs) and actions (M, A)."""

@@ -214,9 +214,9 @@ class RewardTrainer:
         for batch in batches:
             loss = self._loss(self._returns(batch), batch.ranks, batch.noise)
             # Divided by the number of queries, not by the sum of the weights: Poisson weights have mean 1.
-            objective = (batch.weights * loss).mean(dim=1) + self._l2 * self._network.squared_weights()
             self._optimizer.zero_grad()
-            objective.sum().backward()
+            (batch.weights * loss).mean(dim=1).sum().backward()
+            self._network.add_l2_gradient(self._l2)
             self._optimizer.step()
             sums.add(loss.detach(), batch.weights)
         if not self._config.bootstrap:

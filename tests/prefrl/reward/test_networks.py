@@ -207,15 +207,20 @@ def test_ranges_that_the_space_knows_are_the_scale() -> None:
     assert network.input_scale.tolist() == [4.0, 100.0, 1.0, 1.0]
 
 
-def test_squared_weights_leave_biases_out() -> None:
-    network = build_network(image_spec(36, 36, 1), ACTIONS, RewardConfig(batch_norm=True), seeded())
-    assert isinstance(network, ConvEnsemble)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.fill_(7.0)
-        network.out.weight[1] = 0.0
-    layers = [*network.convolutions, network.hidden, network.out]
-    whole = sum(
-        layer.weight[0].numel() if layer.weight.ndim == 3 else layer.weight.numel() // 3 for layer in layers
-    )
-    assert network.squared_weights().tolist() == [49.0 * whole, 49.0 * (whole - 64), 49.0 * whole]
+@pytest.mark.parametrize("spec", [image_spec(36, 36, 1), unbounded(3)], ids=["conv", "mlp"])
+def test_the_l2_gradient_is_that_of_squared_weights_without_biases(spec: SpaceSpec) -> None:
+    network = build_network(spec, ACTIONS, RewardConfig(batch_norm=True), seeded())
+    l2 = torch.tensor([0.5, 0.0, 2.0])
+    weights = {name: p for name, p in network.named_parameters() if name.endswith("weight") and p.ndim > 1}
+    penalty = sum((l2 * w.view(3, -1).square().sum(dim=1)).sum() for w in weights.values())
+    expected = torch.autograd.grad(torch.as_tensor(penalty), list(weights.values()))
+    for parameter in network.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    network.add_l2_gradient(l2)
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None
+        if name not in weights:
+            assert (parameter.grad == 1).all(), f"{name} must not be penalised"
+    for weight, gradient in zip(weights.values(), expected, strict=True):
+        assert weight.grad is not None
+        torch.testing.assert_close(weight.grad, 1 + gradient)
