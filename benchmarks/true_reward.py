@@ -22,11 +22,19 @@ __all__ = ["build", "in_environment", "train"]
 
 
 def build(config: RunConfig, seed: int) -> BaseAlgorithm:
-    """The preset's algorithm and hyperparameters on its ordinary environment."""
+    """The preset's algorithm and hyperparameters on its ordinary environment.
+
+    Rewards are divided by the running standard deviation of their returns: the hyperparameters are for a learned
+    reward, which has a standard deviation of 1, and fit no reward of another size.
+    """
+    from stable_baselines3.common.vec_env import VecNormalize
+
     from prefrl.factory import evaluation_environments
     from prefrl_agents import build_model
 
-    return build_model(config.agent, evaluation_environments(config)(config.env.num_envs), seed)
+    environments = evaluation_environments(config)(config.env.num_envs)
+    gamma = config.agent.hyperparameters.get("gamma", 0.99)
+    return build_model(config.agent, VecNormalize(environments, norm_obs=False, gamma=gamma), seed)
 
 
 def in_environment(config: RunConfig, env_id: str) -> RunConfig:

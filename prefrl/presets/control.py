@@ -21,12 +21,13 @@ _PENDULUM = RunConfig(
     agent=AgentConfig(
         "ppo",
         # The RL Zoo's, with small networks, larger batches and larger steps that shrink: as good on the true reward,
-        # and in half the time. Rollouts of whole segments, so that the first queries need no step more.
+        # and in half the time. It looks further ahead than the Zoo's .9, which swings up by detours, now and then
+        # never. Rollouts of whole segments, so that the first queries need no step more.
         hyperparameters={
             "n_steps": 75,
             "batch_size": 375,
             "n_epochs": 6,
-            "gamma": 0.9,
+            "gamma": 0.95,
             "gae_lambda": 0.95,
             "learning_rate": "lin_5e-3",
             "use_sde": True,
@@ -42,7 +43,8 @@ _PENDULUM = RunConfig(
     queries=QueryConfig(segment_steps=25, candidates=30, batch=20),
     # What the agent is to do has to be clear long before its last step.
     schedule=ScheduleConfig(half_life_steps=5_000, initial_share=0.5, ends_at=0.7),
-    runtime=RuntimeConfig(max_label_lag=20),
+    # More than a batch, or the agent would wait for every fit.
+    runtime=RuntimeConfig(max_label_lag=30),
 )
 
 _CARTPOLE = RunConfig(
