@@ -37,7 +37,7 @@ _PENDULUM = RunConfig(
     ),
     # A small network: two hundred labels are few, and the reward is a smooth function of three numbers.
     reward=RewardConfig(
-        hidden=(32, 32), label_noise=0.02, batch_size=16, initial_epochs=60, epochs_per_update=15
+        hidden=(32, 32), label_noise=0.02, batch_size=20, initial_epochs=40, epochs_per_update=15
     ),
     # Near the end most clips look alike, so many pairs are looked through for those that tell something.
     queries=QueryConfig(segment_steps=25, candidates=30, batch=20),
