@@ -51,24 +51,27 @@ _CARTPOLE = RunConfig(
     env=EnvConfig("CartPole-v1", num_envs=8, endless=True, termination_penalty=10.0),
     agent=AgentConfig(
         "ppo",
-        # A rate that does not fall: what ends a long episode is learned late.
+        # Many small steps: what ends a long episode only shows, and is only learned, once the agent is good.
         hyperparameters={
             "n_steps": 128,
-            "batch_size": 256,
+            "batch_size": 128,
             "n_epochs": 10,
             "gamma": 0.99,
             "gae_lambda": 0.95,
-            "learning_rate": 1e-3,
+            "learning_rate": "lin_2e-3",
         },
     ),
     # A fall shows in what is observed before it, whatever the action. It has to cost more than all the small
-    # differences between two falls; Bradley-Terry is content with a few nats, a wide margin is not.
-    reward=RewardConfig(hidden=(32, 32), members=5, use_actions=False, loss="margin", margin=10.0),
+    # differences between two falls; Bradley-Terry is content with a few nats, a wide margin is not. Most answers are
+    # ties, by which the adaptive L2 would set a weight that leaves no slope for the few falls.
+    reward=RewardConfig(
+        hidden=(32, 32), members=5, use_actions=False, loss="margin", margin=10.0, l2=2e-3, adaptive_l2=False
+    ),
     # Every fall is followed by a cart at rest in the middle, which must not take the blame. Most pairs have no fall
     # at all and tell little, so many are looked through for those that do, and recent ones: how the agent falls
     # changes as it learns.
     queries=QueryConfig(segment_steps=25, within_episodes=True, candidates=100, window_segments=240),
-    schedule=ScheduleConfig(kind="constant", initial_share=0.1, ends_at=0.8),
+    schedule=ScheduleConfig(kind="constant", initial_share=0.25, ends_at=0.8),
     runtime=RuntimeConfig(max_label_lag=10),
 )
 
