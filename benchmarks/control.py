@@ -107,6 +107,7 @@ def _true_reward(task: str, seed: int, size: Size) -> Job:
         command=[
             *(sys.executable, "-m", "benchmarks.true_reward", task),
             *("--steps", str(size.steps), "--seed", str(seed), "--episodes", str(EPISODES)),
+            "--normalize",
         ],
         config={"steps": size.steps, "env": preset["env"], "agent": preset["agent"]},
         env=ONE_THREAD,

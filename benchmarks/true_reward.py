@@ -21,11 +21,14 @@ if TYPE_CHECKING:
 __all__ = ["build", "in_environment", "train"]
 
 
-def build(config: RunConfig, seed: int) -> BaseAlgorithm:
+def build(config: RunConfig, seed: int, *, normalize: bool = False) -> BaseAlgorithm:
     """The preset's algorithm and hyperparameters on its ordinary environment.
 
-    Rewards are divided by the running standard deviation of their returns: the hyperparameters are for a learned
-    reward, which has a standard deviation of 1, and fit no reward of another size.
+    Args:
+        config: a preset's.
+        seed: of agent and environments.
+        normalize: divide rewards by the running standard deviation of their returns. Hyperparameters for a
+            learned reward, which has a standard deviation of 1, fit no reward of quite another size.
     """
     from stable_baselines3.common.vec_env import VecNormalize
 
@@ -33,8 +36,10 @@ def build(config: RunConfig, seed: int) -> BaseAlgorithm:
     from prefrl_agents import build_model
 
     environments = evaluation_environments(config)(config.env.num_envs)
-    gamma = config.agent.hyperparameters.get("gamma", 0.99)
-    return build_model(config.agent, VecNormalize(environments, norm_obs=False, gamma=gamma), seed)
+    if normalize:
+        gamma = config.agent.hyperparameters.get("gamma", 0.99)
+        environments = VecNormalize(environments, norm_obs=False, gamma=gamma)
+    return build_model(config.agent, environments, seed)
 
 
 def in_environment(config: RunConfig, env_id: str) -> RunConfig:
@@ -43,7 +48,13 @@ def in_environment(config: RunConfig, env_id: str) -> RunConfig:
 
 
 def train(
-    config: RunConfig, steps: int, seed: int, episodes: int = 20, written: str | None = None
+    config: RunConfig,
+    steps: int,
+    seed: int,
+    episodes: int = 20,
+    written: str | None = None,
+    *,
+    normalize: bool = False,
 ) -> dict[str, Any]:
     """Train, evaluate as ``prefrl train`` does, and return the result; ``wall_s`` covers the training alone.
 
@@ -54,12 +65,13 @@ def train(
         episodes: to evaluate on, acting deterministically.
         written: id of the environment to train in, where it pays another reward than the preset's; the
             result then also has ``written_return_mean``, the return there.
+        normalize: see `build`.
     """
     from prefrl.factory import evaluation_environments
     from prefrl_agents import evaluate
 
     trained_in = config if written is None else in_environment(config, written)
-    agent = build(trained_in, seed)
+    agent = build(trained_in, seed, normalize=normalize)
     started = time.perf_counter()
     agent.learn(steps)
     wall_s = time.perf_counter() - started
@@ -95,9 +107,13 @@ def main() -> None:
     parser.add_argument(
         "--written", metavar="ENV_ID", help="train in this environment instead, on its reward"
     )
+    parser.add_argument(
+        "--normalize", action="store_true", help="divide rewards by the running spread of their returns"
+    )
     args = parser.parse_args()
     config = get_preset(args.preset).config
-    print(json.dumps(train(config, args.steps, args.seed, args.episodes, args.written)))
+    result = train(config, args.steps, args.seed, args.episodes, args.written, normalize=args.normalize)
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":
