@@ -64,6 +64,8 @@ _PENGUIN_PARTIAL = replace(_PENGUIN, env=EnvConfig("prefrl/PenguinIcePartial-v0"
 _BOAT = replace(
     _PENGUIN,
     env=EnvConfig("prefrl/BoatRaceIntended-v0", num_envs=8, endless=False),
+    # Else it would be sure of going to and fro at a corner before the reward knows better, and never try again.
+    agent=replace(_PPO, hyperparameters={**_PPO.hyperparameters, "ent_coef": 0.1}),
     # Progress depends on square and action together, 64 numbers to learn: more labels, on shorter segments.
     queries=QueryConfig(segment_steps=5),
     labels=400,
