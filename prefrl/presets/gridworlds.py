@@ -25,6 +25,8 @@ _PPO = AgentConfig(
         "n_epochs": 10,
         "gamma": 0.9,
         "learning_rate": 1e-3,
+        # A policy that is sure of itself before the reward is right never tries again.
+        "ent_coef": 0.03,
     },
 )
 # Every step's reward of these grids depends on the square alone, and their horizons are fixed, which leaks nothing.
@@ -64,7 +66,7 @@ _PENGUIN_PARTIAL = replace(_PENGUIN, env=EnvConfig("prefrl/PenguinIcePartial-v0"
 _BOAT = replace(
     _PENGUIN,
     env=EnvConfig("prefrl/BoatRaceIntended-v0", num_envs=8, endless=False),
-    # Else it would be sure of going to and fro at a corner before the reward knows better, and never try again.
+    # More than elsewhere, or it goes to and fro at a corner for good.
     agent=replace(_PPO, hyperparameters={**_PPO.hyperparameters, "ent_coef": 0.1}),
     # Progress depends on square and action together, 64 numbers to learn: more labels, on shorter segments.
     queries=QueryConfig(segment_steps=5),
