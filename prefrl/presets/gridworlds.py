@@ -76,6 +76,8 @@ _BOAT = replace(
 _VASE = replace(
     _PENGUIN,
     env=EnvConfig("prefrl/VaseIntended-v0", num_envs=8, endless=False),
+    # Nothing to go to and fro for; the bonus would leave it undecided beside the vase.
+    agent=replace(_PPO, hyperparameters={**_PPO.hyperparameters, "ent_coef": 0.0}),
     # Both ways around the vase matter only once the robot delivers: labels as late as early, on recent segments.
     queries=QueryConfig(segment_steps=10, window_segments=200),
     schedule=ScheduleConfig(kind="constant"),
