@@ -109,7 +109,7 @@ def _true_reward(task: str, seed: int, size: Size) -> Job:
             *("--steps", str(size.steps), "--seed", str(seed), "--episodes", str(EPISODES)),
             "--normalize",
         ],
-        config={"steps": size.steps, "env": preset["env"], "agent": preset["agent"]},
+        config={"steps": size.steps, "env": preset["env"], "agent": preset["agent"], "normalize": True},
         env=ONE_THREAD,
     )
 

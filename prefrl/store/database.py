@@ -196,20 +196,27 @@ class Store:
 
         An annotator that holds one already gets it again, renewed. A lapsed lease counts as none.
         """
+        ids = self.lease_batch(annotator, lease_s, 1, now_s)
+        return self.query(ids[0]) if ids else None
+
+    def lease_batch(
+        self, annotator: str, lease_s: float, count: int, now_s: float | None = None
+    ) -> list[int]:
+        """Lease up to ``count`` queries at once, those `lease` would give in turn, and return their ids."""
         now_s = time.time() if now_s is None else now_s
         with self._db.write():
-            query_id = self._db.value(
+            rows = self._db.rows(
                 "SELECT q.id FROM queries q LEFT JOIN leases l ON l.query = q.id WHERE q.is_open = 1 "
                 "AND (l.query IS NULL OR l.annotator = ? OR l.expires_s <= ?) "
-                "ORDER BY l.annotator IS NOT ?, q.id LIMIT 1",
-                [annotator, now_s, annotator],
+                "ORDER BY l.annotator IS NOT ?, q.id LIMIT ?",
+                [annotator, now_s, annotator, count],
             )
-            if query_id is None:
-                return None
-            self._db.insert(
-                "INSERT OR REPLACE INTO leases VALUES (?, ?, ?)", [query_id, annotator, now_s + lease_s]
+            ids = [int(query_id) for (query_id,) in rows]
+            self._db.run_many(
+                "INSERT OR REPLACE INTO leases VALUES (?, ?, ?)",
+                [(query_id, annotator, now_s + lease_s) for query_id in ids],
             )
-        return self.query(query_id)
+        return ids
 
     def release(self, query_id: int, annotator: str) -> None:
         """Give the annotator's lease of this query back unanswered; harmless when there is none."""

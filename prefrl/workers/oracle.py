@@ -10,6 +10,7 @@ from prefrl.queries import LabelSchedule, initial_segments
 from prefrl.reward import LearnedReward
 from prefrl.run_dir import RunDir, latest_version
 from prefrl.store import Counts, Store
+from prefrl.types import Comparison
 from prefrl.workers.choosing import add_chosen, choose_queries
 from prefrl.workers.pulse import Pulse
 
@@ -100,15 +101,19 @@ class OracleWorker:
         return answered > 0
 
     def _answer_batch(self, oracle: Oracle) -> int:
-        """Answer a batch of open queries, so that they come together: the reward is fitted to them once."""
-        with self._store.transaction():
-            for count in range(self._config.queries.batch):
-                query = self._store.lease(oracle.name, self._config.runtime.lease_s)
-                if query is None:
-                    return count
-                self._pulse.beat("answering", f"query {query.id}")
-                self._store.add_comparisons([oracle.answer(query)])
-        return self._config.queries.batch
+        """Answer a batch of open queries and save the answers together: the reward is fitted to them once."""
+        runtime = self._config.runtime
+        ids = self._store.lease_batch(oracle.name, runtime.lease_s, self._config.queries.batch)
+        answers: list[Comparison] = []
+        try:
+            for query_id in ids:
+                self._pulse.beat("answering", f"query {query_id}")
+                answers.append(oracle.answer(self._store.query(query_id)))
+        finally:
+            # What an oracle answered before it failed may have been dear.
+            if answers:
+                self._store.add_comparisons(answers)
+        return len(answers)
 
     def _refresh(self) -> None:
         latest = latest_version(self._run.reward, newer_than=self._reward.version if self._reward else 0)

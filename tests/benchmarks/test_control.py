@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from stable_baselines3.common.vec_env import VecNormalize
 
 from benchmarks import control
 from benchmarks.harness import Record
@@ -84,6 +85,12 @@ class TestTrueReward:
         agent: Any = build(config, seed=0)
         assert (agent.n_steps, agent.gamma, agent.n_envs) == (16, 0.5, 2)
         assert [agent.lr_schedule(left) for left in (1.0, 0.5, 0.0)] == [1e-3, 5e-4, 0.0]
+
+    def test_normalizing_leaves_observations_alone_and_discounts_like_the_agent(self) -> None:
+        config = RunConfig(EnvConfig("CartPole-v1", num_envs=2), AgentConfig("ppo", "auto", {"gamma": 0.5}))
+        venv: Any = build(config, seed=0, normalize=True).get_env()
+        assert isinstance(venv, VecNormalize)
+        assert (venv.norm_obs, venv.norm_reward, venv.gamma) == (False, True, 0.5)
 
     def test_result(self) -> None:
         hyperparameters = {"n_steps": 16, "batch_size": 16, "n_epochs": 1, "clip_range": "lin_0.2"}

@@ -178,6 +178,15 @@ def test_an_answer_ends_the_lease_and_closes_the_query(store: Store, ask: Ask) -
     assert leased(store, "ann", now_s=102) == second
 
 
+def test_a_batch_is_leased_at_once_those_held_first(store: Store, ask: Ask) -> None:
+    first, second, third, fourth = (ask(1, 2 + extra) for extra in range(4))
+    assert leased(store, "bob", now_s=100) == first
+    assert store.lease_batch("ann", lease_s=10, count=2, now_s=100) == [second, third]
+    assert store.lease_batch("ann", lease_s=10, count=9, now_s=101) == [second, third, fourth]
+    assert store.lease_batch("bob", lease_s=10, count=9, now_s=102) == [first]
+    assert store.lease_batch("eve", lease_s=10, count=9, now_s=102) == []
+
+
 def leased(store: Store, annotator: str, now_s: float) -> int | None:
     query = store.lease(annotator, lease_s=10, now_s=now_s)
     return None if query is None else query.id

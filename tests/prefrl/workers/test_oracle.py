@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from prefrl.config import QueryConfig, RunConfig, ScheduleConfig
 from prefrl.run_dir import RunDir
 from prefrl.store import Store
@@ -44,3 +46,25 @@ def test_a_batch_of_answers_comes_together(
         assert OracleWorker(run, store, CONFIG, oracle).step()
         assert oracle.seen == [0, 0, 0, 0, 4, 4, 4, 4]
         assert elsewhere.counts().labels == 8
+
+
+class Tired(Onlooker):
+    """Fails at its third query."""
+
+    def answer(self, query: Query) -> Comparison:
+        if len(self.seen) == 2:
+            raise RuntimeError("too tired")
+        return super().answer(query)
+
+
+def test_what_an_oracle_answered_before_it_failed_is_kept(
+    tmp_path: Path, make_segments: Callable[[int], list[Segment]]
+) -> None:
+    run = RunDir.create(tmp_path / "run", CONFIG)
+    with Store.open(run.store, create=True) as store:
+        store.add_segments(make_segments(40), keep_unqueried=40)
+        with pytest.raises(RuntimeError, match="too tired"):
+            OracleWorker(run, store, CONFIG, Tired(store)).step()
+        assert store.counts().labels == 2
+        OracleWorker(run, store, CONFIG, Onlooker(store)).step()
+        assert store.counts().labels == 8
