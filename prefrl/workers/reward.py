@@ -14,6 +14,7 @@ from prefrl.reward.metrics import accuracy, pearson
 from prefrl.run_dir import RunDir, latest_version, publish_version
 from prefrl.store import Store
 from prefrl.types import LabelledQuery
+from prefrl.workers.heap import trim_heap
 from prefrl.workers.oracle import answers_are_over
 from prefrl.workers.pulse import Pulse, StopFlag
 
@@ -90,6 +91,7 @@ class RewardWorker:
         self._publish(report)
         record |= {f"annotator_error/{name}": error for name, error in errors.items()}
         self._announce(report, record, labels, last_comparison)
+        trim_heap()
 
     def _check_stop(self) -> None:
         if self._stop.is_set:
