@@ -19,6 +19,7 @@ __all__ = [
     "EnvConfig",
     "JsonDict",
     "OracleConfig",
+    "Precision",
     "QueryConfig",
     "RewardConfig",
     "RunConfig",
@@ -30,6 +31,8 @@ __all__ = [
 ]
 
 JsonDict = dict[str, Any]
+Precision = Literal["auto", "bfloat16", "float32"]
+"""what convolutions compute in; "auto" is bfloat16 where the machine has instructions for it"""
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,11 @@ class EnvConfig:
     endless: bool = True
     """hide episode ends from the agent (they would leak the task): reset inside, go on"""
     termination_penalty: float = 0.0
-    """taken from the true reward, for the oracle alone, on each step that terminates an episode"""
+    """taken from the true reward, for the oracle alone, on each step that terminates an episode or loses a life"""
+    clip_rewards: bool = False
+    """clip the true reward to [-1, 1] for the oracle; the true return is not clipped"""
+    native: bool = True
+    """step all copies at once where the id registers a ``vector_entry_point``, as Atari games do"""
 
 
 @dataclass(frozen=True)
@@ -54,11 +61,14 @@ class AgentConfig:
 
     algorithm: Literal["ppo", "a2c", "dqn", "sac"] = "ppo"
     policy: str = "auto"
-    """SB3 policy name; "auto" takes Mlp, Cnn or MultiInput by the observation space"""
+    """SB3 policy name, or FastCnnPolicy (ours, images); "auto" takes Mlp, Cnn or MultiInput by the observations"""
     hyperparameters: JsonDict = field(default_factory=dict)
-    """keyword arguments of the algorithm; learning_rate and clip_range also as "lin_3e-4" for a linear decay to 0"""
+    """keyword arguments of the algorithm; learning_rate and clip_range also as "lin_3e-4" for a linear decay to 0, and
+    "lin_3e-4_1e-4" for one to 1e-4"""
     relabel: bool = True
     """off-policy agents: relabel the whole replay buffer when a new learned reward arrives"""
+    deterministic: bool = True
+    """evaluations act by the most likely action instead of drawing one"""
 
 
 @dataclass(frozen=True)
@@ -84,6 +94,11 @@ class RewardConfig:
     """epochs on the first labels, before the agent is trained"""
     epochs_per_update: int = 20
     """epochs at most whenever new comparisons have come in"""
+    queries_per_label: float | None = None
+    """and at most this many queries, drawn again and again, for each new comparison: bounds the work where labels come
+    fast or are many; None sets no such limit"""
+    patience_epochs: int | None = None
+    """a fit ends when its out-of-bag loss has not fallen for this many epochs; None never ends it early"""
     last_labels: int = 3000
     """train on the newest this many comparisons"""
     bootstrap: bool = True
@@ -94,6 +109,8 @@ class RewardConfig:
     """adapt the L2 weight so that validation loss stays within 1.1 to 1.5 times training loss"""
     dropout: float = 0.0
     batch_norm: bool = False
+    precision: Precision = "float32"
+    """of the convolutions; "auto" is bfloat16 where the machine has instructions for it"""
     std: float = 1.0
     """standard deviation each member's reward is normalised to"""
     validation_fraction: float = 0.1
@@ -132,6 +149,8 @@ class ScheduleConfig:
     """share of the budget asked on the untrained policy's segments, before any training"""
     half_life_steps: int = 2_000_000
     """step at which the hyperbolic rate has fallen to half, in agent steps"""
+    level_steps: int = 0
+    """hold the hyperbolic rate for this many steps at a time, as the paper does on Atari; 0 lets it fall smoothly"""
     ends_at: float = 0.8
     """share of the run's steps at which the last label falls due"""
 
@@ -194,7 +213,7 @@ class RunConfig:
     """agent steps, over all environments"""
     seed: int = 0
     eval_episodes: int = 20
-    """episodes of the ordinary environment, acted deterministically, that give the true return in the result"""
+    """episodes of the ordinary environment that give the true return in the result"""
 
 
 def to_json(config: Any) -> dict[str, Any]:

@@ -44,6 +44,16 @@ _RANGES = (
         lambda value: value >= 1,
         "at least 1 is needed",
     ),
+    _Range(
+        "reward.patience_epochs",
+        lambda value: value is None or value >= 1,
+        "at least 1 is needed, or None, which never ends a fit early",
+    ),
+    _Range(
+        "reward.queries_per_label",
+        lambda value: value is None or 0 < value < math.inf,
+        "a finite number above 0 is needed, or None, which sets no limit",
+    ),
     _Range("queries.items", lambda value: value >= 2, "a query compares at least 2 segments"),
     _Range("seed", lambda value: 0 <= value < SEED_LIMIT, f"0 to {SEED_LIMIT - 1} is needed"),
     _Range("runtime.max_restarts", lambda value: value >= 0, "at least 0 is needed; 0 never restarts"),

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
+from gymnasium.vector import VectorEnv
+from gymnasium.wrappers import ClipReward
+from gymnasium.wrappers.vector import ClipReward as ClipVectorReward
+from gymnasium.wrappers.vector import RecordEpisodeStatistics
 
 import prefrl_envs
 from prefrl.config import EnvConfig, RunConfig
 from prefrl.recorder import check_finite
 from prefrl.spaces import SpaceSpec
 
-__all__ = ["check_environment", "make_environment", "make_ordinary_environment"]
+__all__ = [
+    "check_environment",
+    "is_native",
+    "make_environment",
+    "make_native_environment",
+    "make_ordinary_environment",
+]
 
 _ACTIONS = {"dqn": (spaces.Discrete,), "sac": (spaces.Box,)}
 _HOME = prefrl_envs.__name__
@@ -27,10 +39,46 @@ def make_ordinary_environment(config: EnvConfig, render_mode: str | None = None)
     Raises:
         ValueError: when the id is unknown, with the nearest ones, or when making it fails.
     """
-    try:
-        # Not every environment takes a render mode, so it is named only when one is asked for.
-        rendering: dict[str, Any] = {} if render_mode is None else {"render_mode": render_mode}
+    # Not every environment takes a render mode, so it is named only when one is asked for.
+    rendering: dict[str, Any] = {} if render_mode is None else {"render_mode": render_mode}
+    with _explained(config):
         return gym.make(config.id, disable_env_checker=True, **rendering, **config.kwargs)
+
+
+def is_native(config: EnvConfig) -> bool:
+    """Whether the environment steps all its copies itself, and the settings let it."""
+    with _explained(config):
+        return config.native and gym.spec(config.id).vector_entry_point is not None
+
+
+def make_native_environment(
+    config: EnvConfig, num_envs: int, *, for_training: bool
+) -> VectorEnv[Any, Any, Any]:
+    """The environments of an id that steps all its copies itself, true returns in ``info["episode"]``.
+
+    Args:
+        config: id and settings.
+        num_envs: copies.
+        for_training: as the agent acts in it, episode ends hidden if the config says so; else as the id gives it.
+
+    Raises:
+        ValueError: as `make_ordinary_environment`.
+    """
+    with _explained(config):
+        env: VectorEnv[Any, Any, Any] = gym.make_vec(config.id, num_envs=num_envs, **config.kwargs)
+    if not for_training:
+        return env
+    env = RecordEpisodeStatistics(env)
+    if config.clip_rewards:
+        env = ClipVectorReward(env, -1.0, 1.0)
+    return prefrl_envs.EndlessVector(env, config.termination_penalty) if config.endless else env
+
+
+@contextmanager
+def _explained(config: EnvConfig) -> Iterator[None]:
+    """What Gymnasium raises in its own words, as a ValueError in ours."""
+    try:
+        yield
     except gym.error.UnregisteredEnv as error:
         near = difflib.get_close_matches(config.id, list(gym.registry), n=3)
         hint = (
@@ -60,6 +108,8 @@ def make_environment(config: EnvConfig, wrap_inner: Any = None) -> gym.Env[Any, 
     env = make_ordinary_environment(config)
     if wrap_inner is not None:
         env = wrap_inner(env)
+    if config.clip_rewards:
+        env = ClipReward(env, -1.0, 1.0)
     return prefrl_envs.EndlessEpisodes(env, config.termination_penalty) if config.endless else env
 
 

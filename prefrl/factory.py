@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor
 
-from prefrl.config import RunConfig
-from prefrl.environments import make_environment, make_ordinary_environment
+from prefrl.config import EnvConfig, RunConfig
+from prefrl.environments import (
+    is_native,
+    make_environment,
+    make_native_environment,
+    make_ordinary_environment,
+)
 from prefrl.recorder import SegmentRecorder
 from prefrl.run_dir import RunDir
-from prefrl.sb3 import PreferenceVecEnv
+from prefrl.sb3 import NativeVecEnv, PreferenceVecEnv
 from prefrl.workers import PolicyLink
 from prefrl_agents import SB3Agent, build_model
 
@@ -22,7 +27,7 @@ def build_agent(
     run: RunDir, config: RunConfig, make_link: Callable[[SegmentRecorder], PolicyLink]
 ) -> SB3Agent:
     """Make the agent, or continue the one saved in the run directory."""
-    inner = DummyVecEnv([lambda: make_environment(config.env, Monitor)] * config.env.num_envs)
+    inner = _training_environments(config.env)
     inner.seed(config.seed)
     queries = config.queries
     venv = PreferenceVecEnv(inner, queries.segment_steps, config.env.id, config.seed, queries.within_episodes)
@@ -54,6 +59,17 @@ def check_agent(config: RunConfig) -> None:
         venv.close()
 
 
+def _training_environments(config: EnvConfig) -> VecEnv:
+    if is_native(config):
+        return NativeVecEnv(make_native_environment(config, config.num_envs, for_training=True))
+    return DummyVecEnv([lambda: make_environment(config, Monitor)] * config.num_envs)
+
+
 def evaluation_environments(config: RunConfig) -> Callable[[int], VecEnv]:
     """Makes so many ordinary environments, true rewards and episode ends shown."""
-    return lambda num_envs: DummyVecEnv([lambda: Monitor(make_ordinary_environment(config.env))] * num_envs)
+    env = config.env
+    if is_native(env):
+        return lambda num_envs: VecMonitor(
+            NativeVecEnv(make_native_environment(env, num_envs, for_training=False))
+        )
+    return lambda num_envs: DummyVecEnv([lambda: Monitor(make_ordinary_environment(env))] * num_envs)

@@ -23,7 +23,7 @@ _SCHEDULED = ("learning_rate", "clip_range", "clip_range_vf")
 
 
 def algorithm_arguments(algorithm: str, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Read "lin_X" as a linear decay from X to 0, and activations by name.
+    """Read "lin_X" as a linear decay from X to 0, "lin_X_Y" to Y, and activations by name.
 
     Raises:
         ValueError: when the algorithm is unknown or has no such argument, or a schedule or activation cannot
@@ -54,13 +54,16 @@ def _activation(name: str) -> type[nn.Module]:
 
 
 def linear_schedule(text: str) -> Callable[[float], float]:
-    """The schedule "lin_X": X at the start, falling linearly to 0 at the end of training."""
-    prefix, _, number = text.partition("_")
+    """The schedule "lin_X", X at the start, falling linearly to 0 at the end of training; "lin_X_Y" falls to Y."""
+    prefix, *numbers = text.split("_")
     try:
-        start = float(number)
+        start, end = map(float, [*numbers, "0"][:2])
     except ValueError:
-        start = float("nan")
-    if prefix != "lin" or not 0 < start < math.inf:
-        raise ValueError(f'schedule {text!r} cannot be read; write a number, or "lin_" and a number above 0')
-    # SB3's own stays at 0 where the last rollout goes past the end; negative rates would unlearn.
-    return LinearSchedule(start, 0.0, 1.0)
+        start = end = math.nan
+    if prefix != "lin" or len(numbers) > 2 or not (0 < start < math.inf and 0 <= end < math.inf):
+        raise ValueError(
+            f'schedule {text!r} cannot be read; write a number, or "lin_" and a number above 0, and "_" and '
+            "the last number where it is not 0"
+        )
+    # SB3's own stays at its last value where the last rollout goes past the end; negative rates would unlearn.
+    return LinearSchedule(start, end, 1.0)

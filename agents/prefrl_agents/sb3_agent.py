@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
@@ -22,11 +23,15 @@ from prefrl.config import AgentConfig
 from prefrl.run_dir import RunDirError, read_json, write_json_atomic
 from prefrl.sb3 import PreferenceVecEnv, RewardLink, install_buffer
 from prefrl.types import Evaluation
+from prefrl_agents.fast_cnn import FastCnnPolicy
+from prefrl_agents.fast_rollout import FastRolloutBuffer
 from prefrl_agents.hyperparameters import ALGORITHMS, algorithm_arguments
 from prefrl_agents.replay_file import load_replay, save_replay
 
 __all__ = ["SB3Agent", "build_model", "evaluate", "load_model"]
 
+FAST_CNN = "FastCnnPolicy"
+"""the policy that is not SB3's own"""
 _OFF_POLICY_STEPS = 250
 _EVALUATION_SEED = 10_000
 _SEEDS_APART = 1_000
@@ -62,7 +67,7 @@ class SB3Agent:
         folder: Path,
     ) -> None:
         self._venv, self._link, self._total_steps = venv, link, total_steps
-        self._make_evaluation_venv = make_evaluation_venv
+        self._make_evaluation_venv, self._deterministic = make_evaluation_venv, config.deterministic
         saved = _saved(folder)
         self.model: Any = (
             build_model(config, venv, seed) if saved is None else _continue(config, venv, seed, saved)
@@ -107,8 +112,8 @@ class SB3Agent:
                 shutil.rmtree(old, ignore_errors=True)
 
     def evaluate(self, episodes: int, seed: int) -> Evaluation:
-        """Act deterministically for whole episodes of the ordinary environment."""
-        return evaluate(self.model, self._make_evaluation_venv, episodes, seed)
+        """Act for whole episodes of the ordinary environment."""
+        return evaluate(self.model, self._make_evaluation_venv, episodes, seed, self._deterministic)
 
     def close(self) -> None:
         """Close the training environments."""
@@ -141,19 +146,26 @@ class SB3Agent:
         return venv
 
 
-def evaluate(model: Any, make_venv: Callable[[int], VecEnv], episodes: int, seed: int) -> Evaluation:
-    """True returns of an SB3 model acting deterministically in environments of its own.
+def evaluate(
+    model: Any, make_venv: Callable[[int], VecEnv], episodes: int, seed: int, deterministic: bool = True
+) -> Evaluation:
+    """True returns of an SB3 model acting in environments of its own.
 
     Args:
         model: the SB3 algorithm.
         make_venv: builds so many ordinary environments side by side.
         episodes: whole episodes to act.
-        seed: of the environments; the same seed gives the same episodes.
+        seed: of the environments, and of the actions where they are drawn; the same seed gives the same episodes.
+        deterministic: act by the most likely action instead of drawing one.
     """
     venv = make_venv(min(episodes, _MOST_EVALUATION_ENVS))
     try:
         venv.seed(_EVALUATION_SEED + _SEEDS_APART * seed)
-        returns, _ = evaluate_policy(model, venv, episodes, deterministic=True, return_episode_rewards=True)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(_EVALUATION_SEED + seed)
+            returns, _ = evaluate_policy(
+                model, venv, episodes, deterministic=deterministic, return_episode_rewards=True
+            )
         optimum = venv.env_method("optimal_return")[0] if venv.has_attr("optimal_return") else None
     finally:
         venv.close()
@@ -173,8 +185,11 @@ def build_model(config: AgentConfig, venv: VecEnv, seed: int) -> BaseAlgorithm:
         ValueError: when a hyperparameter is unknown or unfit, or the spaces do not suit the algorithm.
     """
     arguments = algorithm_arguments(config.algorithm, config.hyperparameters)
-    policy = config.policy if config.policy != "auto" else _policy_for(venv.observation_space)
+    policy: Any = config.policy if config.policy != "auto" else _policy_for(venv.observation_space)
     try:
+        if policy == FAST_CNN:
+            policy = FastCnnPolicy
+            arguments = {"rollout_buffer_class": FastRolloutBuffer} | arguments
         return ALGORITHMS[config.algorithm](policy, venv, seed=seed, **arguments)
     except Exception as error:
         # SB3 asserts what its users get wrong, and torch and NumPy complain in ways of their own.

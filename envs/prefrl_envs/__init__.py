@@ -9,11 +9,12 @@ from typing import Any
 
 import gymnasium as gym
 
-from prefrl_envs.endless import EndlessEpisodes
+from prefrl_envs.atari import GAMES
+from prefrl_envs.endless import EndlessEpisodes, EndlessVector
 from prefrl_envs.tabular import TabularMDP
 from prefrl_envs.wrappers import IntendedReward
 
-__all__ = ["ENV_IDS", "EndlessEpisodes", "IntendedReward", "TabularMDP"]
+__all__ = ["ATARI_IDS", "ENV_IDS", "EndlessEpisodes", "EndlessVector", "IntendedReward", "TabularMDP"]
 
 _PENGUIN = "prefrl_envs.penguin_ice:PenguinIce"
 _BOAT = "prefrl_envs.boat_race:BoatRace"
@@ -34,7 +35,17 @@ _REGISTERED: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 ENV_IDS = tuple(_REGISTERED)
-"""every id registered here"""
+"""every id registered here that needs nothing else installed"""
+
+ATARI_IDS = tuple(f"prefrl/{game}-v0" for game in GAMES)
+"""those that need ale-py"""
 
 for _id, (_entry_point, _details) in _REGISTERED.items():
     gym.register(_id, _entry_point, **_details)
+for _id, _game in zip(ATARI_IDS, GAMES, strict=True):
+    gym.register(
+        _id,
+        "prefrl_envs.atari:make_atari",
+        vector_entry_point="prefrl_envs.atari_vector:make_atari_vector",
+        kwargs={"game": _game},
+    )

@@ -41,7 +41,9 @@ def main(words: Sequence[str]) -> int:
 
     config = run.config()
     model = load_model(config.agent.algorithm, run.agent)
-    evaluation = evaluate(model, evaluation_environments(config), options.episodes, options.seed)
+    evaluation = evaluate(
+        model, evaluation_environments(config), options.episodes, options.seed, config.agent.deterministic
+    )
     print(
         json.dumps(
             {

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 
+from prefrl.presets.atari import ATARI
 from prefrl.presets.control import CONTROL
 from prefrl.presets.gridworlds import GRIDWORLDS
 from prefrl.presets.preset import Preset
 
 __all__ = ["PRESETS", "Preset", "get_preset"]
 
-PRESETS: dict[str, Preset] = CONTROL | GRIDWORLDS
+PRESETS: dict[str, Preset] = CONTROL | GRIDWORLDS | ATARI
 
 
 def get_preset(name: str) -> Preset:

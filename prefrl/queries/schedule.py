@@ -35,6 +35,8 @@ class LabelSchedule:
                 raise ValueError(f"schedule.{name} is {share}; a share between 0 and 1 is needed")
         if self.config.half_life_steps <= 0:
             raise ValueError(f"schedule.half_life_steps is {self.config.half_life_steps}; it must be above 0")
+        if self.config.level_steps < 0:
+            raise ValueError(f"schedule.level_steps is {self.config.level_steps}; 0 or more is needed")
         if self.config.kind not in ("hyperbolic", "constant"):
             raise ValueError(f"schedule.kind is {self.config.kind!r}; it must be 'hyperbolic' or 'constant'")
 
@@ -70,9 +72,15 @@ class LabelSchedule:
 
     def _share_by(self, step: float) -> float:
         """Integral of the label rate from 0 to ``step``, up to a factor."""
+        half_life, level = self.config.half_life_steps, self.config.level_steps
         if self.config.kind == "constant":
             return step
-        return math.log1p(step / self.config.half_life_steps)
+        if level == 0:
+            return math.log1p(step / half_life)
+        whole, rest = divmod(step, level)
+        return sum(level / (index * level + half_life) for index in range(int(whole))) + rest / (
+            whole * level + half_life
+        )
 
 
 def check_schedule(labels: int, steps: int, config: ScheduleConfig) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import pairwise
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from prefrl.config import RewardConfig
+from prefrl.fast_convolution import BYTE, blocked_weight, computing_dtype, space_to_depth
 from prefrl.reward.inputs import channels_first_shape
 from prefrl.spaces import SpaceSpec
 
@@ -163,6 +165,7 @@ class ConvEnsemble(RewardNetwork):
     ) -> None:
         super().__init__(config.members, config.dropout)
         self.use_actions = config.use_actions
+        self._precision = config.precision
         channels, height, width = image_shape
         is_padded = min(_cells(height), _cells(width)) < MIN_CELLS
         outputs = FILTERS * config.members
@@ -187,13 +190,26 @@ class ConvEnsemble(RewardNetwork):
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, "E M"]:
         """Predict each member's reward of each step; observations (M, C, H, W) uint8."""
-        x = observations.float().mul_(1 / 255)
+        x = observations
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            x = self._drop(F.leaky_relu(norm(convolution(x)), LEAKY_SLOPE), generator)
-        x = x.reshape(len(x), self.num_members, -1).transpose(0, 1)
+            x = self._drop(F.leaky_relu(norm(self._convolve(x, convolution)), LEAKY_SLOPE), generator)
+        x = x.float().reshape(len(x), self.num_members, -1).transpose(0, 1)
         if self.use_actions:
             x = torch.cat([x, actions.expand(self.num_members, -1, -1)], dim=-1)
         return self.out(F.leaky_relu(self.hidden(x), LEAKY_SLOPE)).squeeze(-1)
+
+    def _convolve(self, x: Tensor, layer: nn.Module) -> Tensor:
+        """Apply a convolution, to bytes or to what the one before gave; channels last in memory."""
+        assert isinstance(layer, nn.Conv2d)
+        dtype = computing_dtype(self._precision, x.device)
+        weight, stride, padding = layer.weight, layer.stride[0], int(layer.padding[0])
+        if x.dtype == torch.uint8:
+            x = F.pad(x, (padding,) * 4) if padding else x
+            x = space_to_depth(x, layer.kernel_size[0], stride).permute(0, 3, 1, 2).to(dtype)
+            weight, stride, padding = blocked_weight(weight, stride) / BYTE, 1, 0
+        weight = weight.to(dtype, memory_format=torch.channels_last)
+        bias = cast(Tensor, layer.bias).to(dtype)
+        return F.conv2d(x, weight, bias, stride, padding, groups=layer.groups)
 
 
 def build_network(

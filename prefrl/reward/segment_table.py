@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -166,9 +167,13 @@ class SegmentTable:
         valid = (torch.arange(longest) < lengths[:, None]).float() if is_padded else None
         return self._observations.gather(rows, longest), self._actions.gather(rows, longest), valid
 
-    def step_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """All steps of the segments once, as observations (M, *obs) and actions (M, A)."""
-        for rows in torch.arange(len(self)).split(SEGMENTS_PER_BATCH):
+    def step_batches(self, most_steps: float = math.inf) -> Iterator[tuple[Tensor, Tensor]]:
+        """All steps of the segments once, as observations (M, *obs) and actions (M, A).
+
+        Where there are more than ``most_steps``, those of about as many segments as hold so many, evenly spaced.
+        """
+        every = max(1, math.ceil(self.num_steps / most_steps))
+        for rows in torch.arange(0, len(self), every).split(SEGMENTS_PER_BATCH):
             observations, actions, valid = self.gather(rows)
             is_step = slice(None) if valid is None else valid.flatten().bool()
             yield observations.flatten(0, 1)[is_step], actions.flatten(0, 1)[is_step]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,10 @@ L2_FACTOR = 1.1
 L2_LIMITS = (1e-8, 0.05)
 """On few labels no useful fit reaches the ratio below. Without an upper limit the weights then shrink until
 both losses are log 2, which meets the ratio and predicts nothing."""
+REPORT_IMAGES = 2_500
+"""images that a reported accuracy is taken over at most"""
+STATISTICS_IMAGES = 5_000
+"""images that a reward is normalised over at most"""
 LOSS_RATIO = (1.1, 1.5)
 """validation over training loss that the L2 weight is adapted to (Christiano et al. 2017, 2.2.3)"""
 
@@ -100,31 +105,40 @@ class RewardTrainer:
         epochs: int,
         annotator_error: Mapping[str, float] | None = None,
         on_epoch: Callable[[int], None] | None = None,
+        most_queries: float = math.inf,
     ) -> FitReport:
-        """Train for ``epochs`` passes over the comparisons.
+        """Train for ``epochs`` passes over the comparisons, or until ``config.patience_epochs`` end it.
 
         Args:
-            epochs: passes.
+            epochs: passes at most.
             annotator_error: probability of a wrong answer by annotator, noise 2e in the loss; those not named
                 have ``config.label_noise``.
             on_epoch: called after each epoch with the number of epochs done; what it raises ends the fit there.
+            most_queries: queries at most, those drawn again included; the last pass stops short there.
         """
         noise_of = {name: min(1.0, 2 * error) for name, error in (annotator_error or {}).items()}
         losses, done, diverged = None, 0, False
+        best, stale_epochs = math.inf, 0
         if self._dataset.num_training:
             self._standardise_inputs()
-        while self._dataset.num_training and done < epochs:
+        while self._dataset.num_training and done < epochs and most_queries > 0:
             before = {name: tensor.clone() for name, tensor in self._network.state_dict().items()}
-            latest = self._train_epoch(noise_of)
+            latest = self._train_epoch(noise_of, most_queries)
             if not self._is_finite(latest):
                 self._undo_epoch(before)
                 diverged = True
                 break
             losses, done = latest, done + 1
+            most_queries -= latest.queries
             if self._config.adaptive_l2:
                 self._adapt_l2(losses)
             if on_epoch is not None:
                 on_epoch(done)
+            validation = _finite_mean(latest.validation)
+            stale_epochs = stale_epochs + 1 if validation is not None and validation >= best else 0
+            best = best if validation is None else min(best, validation)
+            if self._config.patience_epochs is not None and stale_epochs >= self._config.patience_epochs:
+                break
         return self._report(losses, done, diverged)
 
     def snapshot(self, version: int) -> LearnedReward:
@@ -207,11 +221,13 @@ class RewardTrainer:
         if isinstance(network, MLPEnsemble) and steps >= 2 * int(network.input_steps):
             network.set_input_statistics(self._dataset.segments.step_batches())
 
-    def _train_epoch(self, noise_of: Mapping[str, float]) -> EpochLosses:
+    def _train_epoch(self, noise_of: Mapping[str, float], most_queries: float) -> EpochLosses:
         self._network.train()
         sums = EpochLosses.zeros(self._config.members)
         batches = self._dataset.minibatches(validation=False, noise_of=noise_of, generator=self._generator)
         for batch in batches:
+            if sums.queries >= most_queries:
+                break
             loss = self._loss(self._returns(batch), batch.ranks, batch.noise)
             # Divided by the number of queries, not by the sum of the weights: Poisson weights have mean 1.
             self._optimizer.zero_grad()
@@ -219,6 +235,7 @@ class RewardTrainer:
             self._network.add_l2_gradient(self._l2)
             self._optimizer.step()
             sums.add(loss.detach(), batch.weights)
+            sums.queries += len(batch.ranks)
         if not self._config.bootstrap:
             self._add_held_out(sums, noise_of)
         return sums
@@ -253,8 +270,11 @@ class RewardTrainer:
     @torch.no_grad()
     def _accuracy(self, *, validation: bool) -> tuple[float | None, int]:
         self._network.eval()
-        right, pairs = 0.0, 0
+        right, pairs, steps = 0.0, 0, 0
         for batch in self._dataset.minibatches(validation=validation, noise_of={}):
+            if steps >= self._most_steps(REPORT_IMAGES):
+                break
+            steps += len(batch.actions)
             # The members' scales differ, so their votes are probabilities, not returns.
             logits = self._returns(batch) * preference_scale(self._config)
             scores = preference_probability(logits).mean(dim=0)
@@ -262,11 +282,15 @@ class RewardTrainer:
             right, pairs = right + (share * count if count else 0.0), pairs + count
         return (right / pairs if pairs else None), pairs
 
+    def _most_steps(self, most_images: int) -> float:
+        """How many steps a figure is taken over at most: images take long."""
+        return most_images if self._observation_spec.is_image else math.inf
+
     @torch.no_grad()
     def _member_statistics(self) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation (E,) of each member's reward, 1 for a constant one."""
         self._network.eval()
-        batches = self._dataset.segments.step_batches()
+        batches = self._dataset.segments.step_batches(self._most_steps(STATISTICS_IMAGES))
         rewards = torch.cat(
             [self._network(observations, actions) for observations, actions in batches], dim=1
         )
@@ -298,11 +322,14 @@ class EpochLosses:
     training_weight: Tensor
     validation_sum: Tensor
     validation_weight: Tensor
+    queries: int = 0
+    """trained on"""
 
     @classmethod
     def zeros(cls, members: int) -> EpochLosses:
         """No losses yet."""
-        return cls(*(torch.zeros(members) for _ in range(4)))
+        training, validation = torch.zeros(2, members), torch.zeros(2, members)
+        return cls(*training, *validation)
 
     def add(self, loss: Tensor, weights: Tensor) -> None:
         """Take in a minibatch's loss (E, B) and bootstrap weights (E, B); weight 0 is validation."""

@@ -179,7 +179,7 @@ PREFERENCE_BUFFERS: dict[type[BaseBuffer], type[Any]] = {
     ReplayBuffer: PreferenceReplayBuffer,
     DictReplayBuffer: PreferenceDictReplayBuffer,
 }
-"""SB3's buffer classes and their counterparts here"""
+"""SB3's buffer classes and their counterparts here; whoever writes another buffer adds its own"""
 
 
 def _canonical_observations(spec: SpaceSpec, stored: Any, lead: tuple[int, ...]) -> np.ndarray:

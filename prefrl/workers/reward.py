@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -87,7 +88,7 @@ class RewardWorker:
         self._check_stop()
         record = self._take_in(last_comparison)
         errors = self._estimate_errors()
-        report = self._fit(errors)
+        report = self._fit(errors, labels)
         self._publish(report)
         record |= {f"annotator_error/{name}": error for name, error in errors.items()}
         self._announce(report, record, labels, last_comparison)
@@ -136,16 +137,22 @@ class RewardWorker:
     def _is_up_to_date(self) -> bool:
         return self._store.counters().get("reward_comparison", 0) >= self._store.last_comparison_id()
 
-    def _fit(self, errors: Mapping[str, float]) -> FitReport:
+    def _fit(self, errors: Mapping[str, float], labels: int) -> FitReport:
         settings = self._config.reward
-        epochs = settings.initial_epochs if self._reward is None else settings.epochs_per_update
+        epochs, most_queries = settings.epochs_per_update, math.inf
+        if self._reward is None:
+            epochs = settings.initial_epochs
+        elif settings.queries_per_label is not None:
+            # A change of mind is no label more, but has to be learned.
+            new = max(1.0, labels - self._store.counters().get("reward_labels", 0.0))
+            most_queries = settings.queries_per_label * new
 
         def on_epoch(done: int) -> None:
             self._pulse.beat("fitting", f"epoch {done} of {epochs}")
             if done < epochs:
                 self._check_stop()
 
-        return self._trainer.fit(epochs, errors, on_epoch)
+        return self._trainer.fit(epochs, errors, on_epoch, most_queries)
 
     def _publish(self, report: FitReport) -> None:
         reward = self._trainer.snapshot(self._version + 1)

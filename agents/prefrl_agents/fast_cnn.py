@@ -1,0 +1,127 @@
+"""Actor-critic on images for CPUs: the network of Mnih et al. 2015, computed several times faster.
+
+Weights, their names and what they mean are those of Stable-Baselines3's `NatureCNN`, so saved models load into its
+``CnnPolicy`` and back. What differs is how it is computed: in bfloat16 where the CPU has instructions for it, channels
+last, the first convolution over blocks of pixels (`prefrl.fast_convolution`). With ``precision="float32"`` the
+outputs are those of `NatureCNN` within rounding.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast, get_args
+
+import torch
+import torch.nn.functional as F
+from gymnasium import spaces
+from stable_baselines3.common.policies import ActorCriticCnnPolicy
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, NatureCNN
+from stable_baselines3.common.type_aliases import Schedule
+from torch import Tensor, nn
+
+from prefrl.config import Precision
+from prefrl.fast_convolution import BYTE, blocked_weight, computing_dtype, space_to_depth
+
+__all__ = ["FastCnnPolicy", "FastNatureCNN"]
+
+KERNEL, STRIDE = 8, 4
+"""of the first convolution"""
+
+
+class FastNatureCNN(NatureCNN):
+    """`NatureCNN` from bytes to features (N, features_dim) float32.
+
+    Args:
+        observation_space: uint8 images (C, H, W).
+        features_dim: units of the last layer.
+        precision: of the convolutions and the last layer; "auto" is bfloat16 where that is faster. Parameters,
+            and what comes out, are float32 always.
+
+    Raises:
+        ValueError: when the precision is none of these.
+    """
+
+    def __init__(
+        self, observation_space: spaces.Box, features_dim: int = 512, precision: Precision = "auto"
+    ) -> None:
+        if precision not in get_args(Precision):
+            raise ValueError(f"precision is {precision!r}; it must be one of {get_args(Precision)}")
+        super().__init__(observation_space, features_dim)
+        self._precision = precision
+        self._frozen: tuple[tuple[int, ...], list[Tensor]] | None = None
+        """versions of the parameters, and what was made of them, for acting"""
+
+    def forward(self, observations: Tensor) -> Tensor:
+        """Features of images (N, C, H, W), or of `blocks` of them (N, H', W', 16 C), uint8."""
+        channels = self.cnn[0].in_channels
+        blocks = observations if observations.shape[1] != channels else self.blocks(observations)
+        first, *rest = self._weights(blocks.device)
+        x = blocks.permute(0, 3, 1, 2).to(first.dtype)  # channels last in memory
+        x = F.relu(F.conv2d(x, first, rest[0]))
+        x = F.relu(F.conv2d(x, rest[1], rest[2], stride=2))
+        x = F.relu(F.conv2d(x, rest[3], rest[4]))
+        return F.relu(F.linear(x.flatten(1), rest[5], rest[6])).float()
+
+    def train(self, mode: bool = True) -> FastNatureCNN:
+        """Change mode, as SB3 does before it acts and before it learns."""
+        # Fused optimisers change parameters without counting it as a version.
+        self._frozen = None
+        super().train(mode)
+        return self
+
+    @staticmethod
+    def blocks(images: Tensor) -> Tensor:
+        """The layout that the first convolution reads, (N, H', W', 16 C) of images (N, C, H, W)."""
+        return space_to_depth(images, KERNEL, STRIDE)
+
+    def _weights(self, device: torch.device) -> list[Tensor]:
+        if self.training or torch.is_grad_enabled():
+            return self._prepared(device)
+        # Acting takes many small steps between two updates; preparing would take longer than they do.
+        versions = tuple(parameter._version for parameter in self.parameters())
+        if self._frozen is None or self._frozen[0] != versions:
+            self._frozen = versions, self._prepared(device)
+        return self._frozen[1]
+
+    def _prepared(self, device: torch.device) -> list[Tensor]:
+        dtype = computing_dtype(self._precision, device)
+        layers = [layer for layer in [*self.cnn, *self.linear] if isinstance(layer, (nn.Conv2d, nn.Linear))]
+        prepared: list[Tensor] = []
+        for index, layer in enumerate(layers):
+            weight = blocked_weight(layer.weight, STRIDE) / BYTE if index == 0 else layer.weight
+            layout = torch.channels_last if weight.ndim == 4 else torch.preserve_format
+            prepared += [weight.to(dtype, memory_format=layout), cast(Tensor, layer.bias).to(dtype)]
+        return prepared
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what can be made of the parameters."""
+        return self.__dict__ | {"_frozen": None}
+
+
+class FastCnnPolicy(ActorCriticCnnPolicy):
+    """SB3's ``CnnPolicy`` on `FastNatureCNN`, for PPO and A2C: ``PPO(FastCnnPolicy, venv)``.
+
+    Logits, values and losses are float32. Takes SB3's arguments; ``features_extractor_kwargs`` may name the
+    ``precision``.
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        lr_schedule: Schedule,
+        net_arch: list[int] | dict[str, list[int]] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        # No further layers, as SB3 has it for its own NatureCNN.
+        kwargs = {"features_extractor_class": FastNatureCNN} | kwargs
+        super().__init__(
+            observation_space, action_space, lr_schedule, [] if net_arch is None else net_arch, **kwargs
+        )
+
+    def extract_features(  # type: ignore[override]  # SB3's own signatures differ
+        self, obs: Tensor, features_extractor: BaseFeaturesExtractor | None = None
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        """Features of bytes as they are: scaling them is left to the network."""
+        if self.share_features_extractor:
+            return (features_extractor or self.features_extractor)(obs)
+        return self.pi_features_extractor(obs), self.vf_features_extractor(obs)

@@ -1,0 +1,81 @@
+"""Many copies of a game in ale-py's own threads, several times faster than one process each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
+
+from prefrl_envs.atari import FRAMES_A_STEP, MOST_NOOPS, SIDE_PIXELS, STACK, Area, find_game, hide
+
+__all__ = ["HideAreasVector", "make_atari_vector"]
+
+_MOST_FRAMES_AN_EPISODE = 108_000
+"""half an hour of play, ale-py's own limit"""
+
+
+def make_atari_vector(
+    game: str, num_envs: int = 1, noop_max: int = MOST_NOOPS, hide_score: bool = True, num_threads: int = 0
+) -> VectorEnv[Any, Any, Any]:
+    """``num_envs`` games side by side; the same observations for the same actions as `make_atari`.
+
+    Rewards are the game's own, float32. Where an episode ends the next begins within the same step, and
+    ``info["final_obs"]`` (N, 4, 84, 84) holds the last observation of those marked in ``info["_final_obs"]``.
+    ``info["lives"]`` (N,) counts lives left.
+
+    Args:
+        game: one of `prefrl_envs.atari.GAMES`.
+        num_envs: N.
+        noop_max: most no-ops at the start of a game.
+        hide_score: False shows the whole screen.
+        num_threads: that step the games; 0 is one for each core, and no more than there are games.
+
+    Raises:
+        ValueError: when there is no such game.
+    """
+    settings = find_game(game)
+    from ale_py.vector_env import AtariVectorEnv
+
+    # ale-py draws the number of no-ops from 0 to one less than its limit.
+    emulators = AtariVectorEnv(
+        settings.rom,
+        num_envs,
+        num_threads=num_threads,
+        max_num_frames_per_episode=_MOST_FRAMES_AN_EPISODE,
+        repeat_action_probability=0.0,
+        autoreset_mode=AutoresetMode.SAME_STEP,
+        img_height=SIDE_PIXELS,
+        img_width=SIDE_PIXELS,
+        stack_num=STACK,
+        frameskip=FRAMES_A_STEP,
+        noop_max=noop_max + 1 if noop_max else 0,
+        reward_clipping=False,
+        use_fire_reset=True,
+    )
+    return HideAreasVector(emulators, settings.hidden if hide_score else ())
+
+
+class HideAreasVector(VectorWrapper[Any, Any, Any]):
+    """Blacks out areas of all observations, makes rewards float32, and says which final observations count."""
+
+    def __init__(self, env: VectorEnv[Any, Any, Any], areas: tuple[Area, ...]) -> None:
+        super().__init__(env)
+        self._areas = areas
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Start all games."""
+        observations, info = self.env.reset(seed=seed, options=options)
+        return hide(observations, self._areas), info
+
+    def step(
+        self, actions: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        """Step all games; ``actions`` has shape (N,)."""
+        observations, rewards, terminated, truncated, info = self.env.step(actions)
+        if "final_obs" in info:
+            info["_final_obs"] = terminated | truncated
+            hide(info["final_obs"], self._areas)
+        return hide(observations, self._areas), rewards.astype(np.float32), terminated, truncated, info

@@ -1,0 +1,73 @@
+"""What makes convolutions over images fast on a CPU: blocks of pixels, and bfloat16 where the CPU has it.
+
+A convolution of kernel k and stride s equals one of kernel k/s and stride 1 over an image whose s x s blocks have
+become channels, with its weights put in the same order; where s does not divide k the kernel is padded with zeros.
+The sums are the same in another order. Bytes are moved once, as uint8, and what the convolution reads is contiguous.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from prefrl.config import Precision
+
+__all__ = ["BYTE", "blocked_weight", "computing_dtype", "space_to_depth"]
+
+BYTE = 255.0
+"""bytes are scaled to [0, 1] in the first weights: whole numbers up to 255 are exact in bfloat16"""
+
+
+def computing_dtype(precision: Precision, device: torch.device) -> torch.dtype:
+    """The dtype that convolutions compute in there; "auto" is bfloat16 where that is faster than float32.
+
+    It is on CPUs with AVX-512 BF16 or AMX, and on GPUs that have it.
+    """
+    if precision == "auto":
+        return torch.bfloat16 if _has_fast_bfloat16(device) else torch.float32
+    return torch.bfloat16 if precision == "bfloat16" else torch.float32
+
+
+def _has_fast_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    # Private, so it may be gone one day; float32 then.
+    is_supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return bool(is_supported is not None and is_supported())
+
+
+def space_to_depth(images: Tensor, kernel: int, stride: int) -> Tensor:
+    """Lay images (N, C, H, W) out for a convolution of this kernel and stride, (N, H', W', stride^2 C).
+
+    Rows and columns that the convolution would not reach are dropped; those that a padded kernel reaches in
+    addition, with weight zero, are zero.
+    """
+    images = _fit(_fit(images, kernel, stride, axis=2), kernel, stride, axis=3)
+    num_images, channels, height, width = images.shape
+    blocks = images.reshape(num_images, channels, height // stride, stride, width // stride, stride)
+    return blocks.permute(0, 2, 4, 3, 5, 1).reshape(
+        num_images, height // stride, width // stride, stride * stride * channels
+    )
+
+
+def blocked_weight(weight: Tensor, stride: int) -> Tensor:
+    """Weights (O, C, k, k) for the layout of `space_to_depth`, (O, stride^2 C, ceil(k/s), ceil(k/s))."""
+    outputs, channels, kernel, _ = weight.shape
+    cells = math.ceil(kernel / stride)
+    rest = cells * stride - kernel
+    weight = F.pad(weight, (0, rest, 0, rest)) if rest else weight
+    blocks = weight.reshape(outputs, channels, cells, stride, cells, stride)
+    return blocks.permute(0, 3, 5, 1, 2, 4).reshape(outputs, stride * stride * channels, cells, cells)
+
+
+def _fit(images: Tensor, kernel: int, stride: int, axis: int) -> Tensor:
+    """Exactly the pixels along an axis that the kernel, rounded up to whole blocks, passes over."""
+    size = images.shape[axis]
+    needed = (size - kernel) // stride * stride + math.ceil(kernel / stride) * stride
+    if needed <= size:
+        return images.narrow(axis, 0, needed)
+    missing = needed - size
+    return F.pad(images, (0, 0, 0, missing) if axis == 2 else (0, missing))
