@@ -48,9 +48,8 @@ def space_to_depth(images: Tensor, kernel: int, stride: int) -> Tensor:
     images = _fit(_fit(images, kernel, stride, axis=2), kernel, stride, axis=3)
     num_images, channels, height, width = images.shape
     blocks = images.reshape(num_images, channels, height // stride, stride, width // stride, stride)
-    return blocks.permute(0, 2, 4, 3, 5, 1).reshape(
-        num_images, height // stride, width // stride, stride * stride * channels
-    )
+    last = blocks.permute(0, 2, 4, 3, 5, 1)
+    return last.reshape(num_images, height // stride, width // stride, -1).contiguous()
 
 
 def blocked_weight(weight: Tensor, stride: int) -> Tensor:

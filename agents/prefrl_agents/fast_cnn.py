@@ -13,9 +13,10 @@ from typing import Any, cast, get_args
 import torch
 import torch.nn.functional as F
 from gymnasium import spaces
+from stable_baselines3.common.distributions import Distribution
 from stable_baselines3.common.policies import ActorCriticCnnPolicy
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, NatureCNN
-from stable_baselines3.common.type_aliases import Schedule
+from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import Tensor, nn
 
 from prefrl.config import Precision
@@ -51,9 +52,13 @@ class FastNatureCNN(NatureCNN):
         """versions of the parameters, and what was made of them, for acting"""
 
     def forward(self, observations: Tensor) -> Tensor:
-        """Features of images (N, C, H, W), or of `blocks` of them (N, H', W', 16 C), uint8."""
-        channels = self.cnn[0].in_channels
-        blocks = observations if observations.shape[1] != channels else self.blocks(observations)
+        """Features of images (N, C, H, W), or of `blocks` of them (N, H', W', 16 C), uint8; TypeError otherwise."""
+        if observations.dtype != torch.uint8:
+            raise TypeError(
+                f"observations are {observations.dtype}; FastNatureCNN takes bytes and scales them"
+            )
+        is_images = observations.shape[1:] == self._observation_space.shape
+        blocks = self.blocks(observations) if is_images else observations
         first, *rest = self._weights(blocks.device)
         x = blocks.permute(0, 3, 1, 2).to(first.dtype)  # channels last in memory
         x = F.relu(F.conv2d(x, first, rest[0]))
@@ -118,10 +123,22 @@ class FastCnnPolicy(ActorCriticCnnPolicy):
             observation_space, action_space, lr_schedule, [] if net_arch is None else net_arch, **kwargs
         )
 
+    # SB3 scales images before it extracts features, in each of these; bytes are to reach the network as they are.
+
     def extract_features(  # type: ignore[override]  # SB3's own signatures differ
         self, obs: Tensor, features_extractor: BaseFeaturesExtractor | None = None
     ) -> Tensor | tuple[Tensor, Tensor]:
-        """Features of bytes as they are: scaling them is left to the network."""
+        """Features for actor and critic."""
         if self.share_features_extractor:
             return (features_extractor or self.features_extractor)(obs)
         return self.pi_features_extractor(obs), self.vf_features_extractor(obs)
+
+    def get_distribution(self, obs: PyTorchObs) -> Distribution:
+        """The policy's distribution of actions."""
+        return self._get_action_dist_from_latent(
+            self.mlp_extractor.forward_actor(self.pi_features_extractor(obs))
+        )
+
+    def predict_values(self, obs: PyTorchObs) -> Tensor:
+        """Values (N, 1)."""
+        return self.value_net(self.mlp_extractor.forward_critic(self.vf_features_extractor(obs)))

@@ -226,8 +226,6 @@ class RewardTrainer:
         sums = EpochLosses.zeros(self._config.members)
         batches = self._dataset.minibatches(validation=False, noise_of=noise_of, generator=self._generator)
         for batch in batches:
-            if sums.queries >= most_queries:
-                break
             loss = self._loss(self._returns(batch), batch.ranks, batch.noise)
             # Divided by the number of queries, not by the sum of the weights: Poisson weights have mean 1.
             self._optimizer.zero_grad()
@@ -236,6 +234,8 @@ class RewardTrainer:
             self._optimizer.step()
             sums.add(loss.detach(), batch.weights)
             sums.queries += len(batch.ranks)
+            if sums.queries >= most_queries:
+                break
         if not self._config.bootstrap:
             self._add_held_out(sums, noise_of)
         return sums

@@ -23,8 +23,28 @@ def test_a_schedule_stays_at_nothing_past_the_end() -> None:
     assert linear_schedule("lin_1e-3")(-0.1) == 0.0
 
 
+def test_a_schedule_may_end_above_nothing() -> None:
+    schedule = linear_schedule("lin_7e-4_3e-4")
+    assert [schedule(remaining) for remaining in (1.0, 0.5, 0.0, -0.1)] == pytest.approx(
+        [7e-4, 5e-4, 3e-4, 3e-4]
+    )
+
+
 @pytest.mark.parametrize(
-    "text", ["lin_", "lin_x", "exp_3", "3e-4", "lin_-1", "lin_0", "lin_nan", "lin_inf", "lin"]
+    "text",
+    [
+        "lin_",
+        "lin_x",
+        "exp_3",
+        "3e-4",
+        "lin_-1",
+        "lin_0",
+        "lin_nan",
+        "lin_inf",
+        "lin",
+        "lin_1_-1",
+        "lin_1_0_0",
+    ],
 )
 def test_other_schedules_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="cannot be read"):

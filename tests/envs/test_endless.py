@@ -6,10 +6,11 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import data_equivalence
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import RecordEpisodeStatistics, TimeLimit
 from stable_baselines3.common.monitor import Monitor
 
-from prefrl_envs import EndlessEpisodes
+from prefrl_envs import EndlessEpisodes, EndlessVector
 
 
 class Countdown(gym.Env[np.ndarray, np.int64]):
@@ -107,3 +108,54 @@ def test_it_can_be_made_again_from_its_spec() -> None:
 def test_penalties_that_make_no_sense_are_refused(penalty: float) -> None:
     with pytest.raises(ValueError, match=f"termination_penalty is {penalty}"):
         EndlessEpisodes(Countdown(), penalty)
+
+
+class Lives(Countdown):
+    """Loses its second life at 2, its last at 0."""
+
+    def observe(self) -> np.ndarray:
+        self.lives = 2 if self.count == 3 else 1 if self.count else 0
+        return super().observe()
+
+    def reset(self, **kwargs: Any) -> tuple[np.ndarray, dict]:
+        observation, info = super().reset(**kwargs)
+        return observation, {**info, "lives": self.lives}
+
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict]:
+        *step, info = super().step(action)
+        return (*step, {**info, "lives": self.lives})
+
+
+def test_a_lost_life_costs_what_an_end_does() -> None:
+    taken = steps(EndlessEpisodes(Lives(), termination_penalty=5.0), 6)
+    assert [step[1] for step in taken] == [-4.0, 1.0, -4.0, -4.0, 1.0, -4.0]
+
+
+def vector(env: type[Countdown], mode: AutoresetMode = AutoresetMode.SAME_STEP) -> SyncVectorEnv:
+    return SyncVectorEnv([env, lambda: TimeLimit(env(), 2)], autoreset_mode=mode)
+
+
+def test_vector_environments_are_endless_alike() -> None:
+    env = EndlessVector(vector(Lives), termination_penalty=5.0)
+    env.reset(seed=[0, 0])
+    taken = [env.step(np.zeros(2, np.int64)) for _ in range(4)]
+    assert not any(step[2].any() or step[3].any() for step in taken)
+    assert [step[1].tolist() for step in taken] == [[-4, -4], [1, 1], [-4, -4], [-4, 1]]
+    assert taken[0][1].dtype == np.float32
+    assert [step[4]["inner_terminated"].tolist() for step in taken] == [
+        [False, False],
+        [False, False],
+        [True, False],
+        [False, False],
+    ]
+    assert [step[4]["inner_truncated"].tolist() for step in taken] == [
+        [False, False],
+        [False, True],
+        [False, False],
+        [False, True],
+    ]
+
+
+def test_vector_environments_that_reset_in_a_step_of_their_own_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"autoreset_mode is AutoresetMode.NEXT_STEP; .*SAME_STEP is needed"):
+        EndlessVector(vector(Countdown, AutoresetMode.NEXT_STEP))

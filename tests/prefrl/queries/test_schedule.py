@@ -49,6 +49,13 @@ def test_the_rate_halves_at_the_half_life_and_falls_as_the_paper_says() -> None:
     np.testing.assert_allclose(rates * (middles + half_life), rates[0] * (middles[0] + half_life), rtol=1e-3)
 
 
+def test_a_rate_held_level_is_that_of_the_level_s_first_step() -> None:
+    # 100 steps at a rate of 1/100, 100 at 1/200 and 100 at 1/300: 6 : 3 : 2 of 1,100 labels.
+    config = ScheduleConfig(half_life_steps=100, level_steps=100, initial_share=0.0, ends_at=1.0)
+    schedule = LabelSchedule(1101, 300, config)
+    assert [schedule.due(step) - 1 for step in (0, 50, 100, 150, 200, 300)] == [0, 300, 600, 750, 900, 1100]
+
+
 @pytest.mark.parametrize(
     ("labels", "share", "initial"), [(700, 0.25, 175), (10, 0.0, 1), (3, 1.0, 3), (0, 0.5, 0)]
 )
@@ -63,6 +70,7 @@ def test_labels_due_at_the_start(labels: int, share: float, initial: int) -> Non
         ("initial_share", 1.5, "initial_share is 1.5"),
         ("ends_at", -0.1, "ends_at is -0.1"),
         ("half_life_steps", 0, "half_life_steps is 0"),
+        ("level_steps", -1, "level_steps is -1"),
         ("kind", "cosine", "'cosine'.*'hyperbolic' or 'constant'"),
     ],
 )

@@ -224,3 +224,17 @@ def test_the_l2_gradient_is_that_of_squared_weights_without_biases(spec: SpaceSp
     for weight, gradient in zip(weights.values(), expected, strict=True):
         assert weight.grad is not None
         torch.testing.assert_close(weight.grad, 1 + gradient)
+
+
+def test_bfloat16_is_near_float32_and_learns_in_float32() -> None:
+    pixels, actions = images(4, 84, steps=8)
+    rewards = {}
+    for precision in ("float32", "bfloat16"):
+        config = RewardConfig(precision=precision, batch_norm=True)
+        network = ConvEnsemble((4, 84, 84), 2, config, seeded())
+        rewards[precision] = network(pixels, actions)
+        rewards[precision].square().sum().backward()
+        assert all(p.dtype == p.grad.dtype == torch.float32 for p in network.parameters())
+    assert rewards["bfloat16"].dtype == torch.float32
+    assert not torch.equal(rewards["bfloat16"], rewards["float32"])
+    torch.testing.assert_close(rewards["bfloat16"], rewards["float32"], rtol=0.05, atol=0.02)

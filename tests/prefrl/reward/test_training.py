@@ -3,11 +3,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+import prefrl.reward.training as trainer_module
 from prefrl.config import RewardConfig
 from prefrl.reward import RewardFileError, RewardTrainer
 from prefrl.reward.networks import EnsembleLinear, MLPEnsemble
@@ -254,3 +256,50 @@ def test_validation_loss_comes_from_the_bag_or_from_the_held_out(
     assert (run.fit(1).out_of_bag_loss is not None) == bootstrap
     run = trainer(vector_specs, labels, replace(SMALL, bootstrap=bootstrap, validation_fraction=0.3))
     assert run.fit(1).out_of_bag_loss is not None
+
+
+def test_a_fit_draws_no_more_queries_than_allowed(
+    vector_specs: Specs, labels: list[LabelledQuery], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(SMALL, batch_size=4, validation_fraction=0.0)
+    drawn: list[int] = []
+    gather = trainer_module.ComparisonDataset._minibatch
+
+    def counted(self: Any, group: Any, part: Any, noise_of: Any) -> Any:
+        drawn.append(len(part) if torch.is_grad_enabled() else 0)
+        return gather(self, group, part, noise_of)
+
+    monkeypatch.setattr(trainer_module.ComparisonDataset, "_minibatch", counted)
+    assert trainer(vector_specs, labels, config).fit(5, most_queries=60).epochs == 2  # 40, then 20
+    assert sum(drawn) == 60
+    drawn.clear()
+    assert trainer(vector_specs, labels, config).fit(5, most_queries=6).epochs == 1
+    assert sum(drawn) == 8  # whole batches
+
+
+def test_a_fit_ends_when_its_validation_loss_no_longer_falls(
+    vector_specs: Specs, labels: list[LabelledQuery], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = iter([0.9, 0.8, 0.8, 0.7, 0.75, 0.71, 0.6])
+
+    def epoch(self: RewardTrainer, noise_of: object, most_queries: float) -> EpochLosses:
+        sums = EpochLosses.zeros(3)
+        sums.training_weight += 1
+        sums.validation_weight += 1
+        sums.validation_sum += next(losses)
+        return sums
+
+    monkeypatch.setattr(RewardTrainer, "_train_epoch", epoch)
+    patient = trainer(vector_specs, labels, replace(SMALL, patience_epochs=2))
+    assert patient.fit(20).epochs == 6  # 0.7 was the best, and two epochs came after it
+
+
+def test_images_are_normalised_over_segments_spread_evenly(
+    make_segment: MakeSegment, make_label: MakeLabel, vector_specs: Specs, labels: list[LabelledQuery]
+) -> None:
+    made = trainer(vector_specs, labels)
+    whole = torch.cat([batch for batch, _ in made._dataset.segments.step_batches()])
+    some = torch.cat([batch for batch, _ in made._dataset.segments.step_batches(len(whole) / 4)])
+    assert len(some) == len(whole) / 4
+    steps = len(labels[0].query.segments[0])
+    torch.testing.assert_close(some, whole.view(-1, 4, steps, whole.shape[1])[:, 0].flatten(0, 1))

@@ -1,0 +1,164 @@
+"""The fast policy is SB3's CnnPolicy, computed otherwise."""
+
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from stable_baselines3 import A2C, PPO
+from stable_baselines3.common.policies import ActorCriticCnnPolicy
+from stable_baselines3.common.vec_env import DummyVecEnv
+
+import prefrl_envs  # noqa: F401  # registers the environments
+from prefrl_agents import FastCnnPolicy, FastRolloutBuffer
+
+IMAGES = spaces.Box(0, 255, (4, 84, 84), np.uint8)
+ACTIONS = spaces.Discrete(6)
+
+
+def policy(precision: str, seed: int = 0) -> FastCnnPolicy:
+    torch.manual_seed(seed)
+    return FastCnnPolicy(IMAGES, ACTIONS, lambda _: 1e-3, features_extractor_kwargs={"precision": precision})
+
+
+@pytest.fixture
+def images() -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (8, 4, 84, 84), generator=generator, dtype=torch.uint8)
+
+
+@pytest.fixture
+def plain() -> ActorCriticCnnPolicy:
+    torch.manual_seed(1)
+    return ActorCriticCnnPolicy(IMAGES, ACTIONS, lambda _: 1e-3)
+
+
+def outputs(policy: ActorCriticCnnPolicy, images: torch.Tensor) -> list[torch.Tensor]:
+    """All ways that SB3 asks a policy."""
+    actions = torch.arange(8) % 6
+    values, log_probs, entropy = policy.evaluate_actions(images, actions)
+    distribution = policy.get_distribution(images)
+    assert entropy is not None
+    return [values, log_probs, entropy, policy.predict_values(images), distribution.log_prob(actions)]
+
+
+def test_float32_is_the_plain_network_within_rounding(
+    plain: ActorCriticCnnPolicy, images: torch.Tensor
+) -> None:
+    fast = policy("float32")
+    fast.load_state_dict(plain.state_dict())
+    for ours, theirs in zip(outputs(fast, images), outputs(plain, images), strict=True):
+        assert ours.dtype == torch.float32
+        torch.testing.assert_close(ours, theirs, atol=2e-6, rtol=1e-5)
+
+
+def test_its_gradients_are_those_of_the_plain_network(
+    plain: ActorCriticCnnPolicy, images: torch.Tensor
+) -> None:
+    fast = policy("float32")
+    fast.load_state_dict(plain.state_dict())
+    for each in (fast, plain):
+        values, log_probs, *_ = outputs(each, images)
+        (values.square().sum() + log_probs.sum()).backward()
+    theirs = dict(plain.named_parameters())
+    for name, parameter in fast.named_parameters():
+        torch.testing.assert_close(parameter.grad, theirs[name].grad, atol=1e-4, rtol=1e-3)
+
+
+def test_bfloat16_is_near_and_gives_float32(plain: ActorCriticCnnPolicy, images: torch.Tensor) -> None:
+    fast = policy("bfloat16")
+    fast.load_state_dict(plain.state_dict())
+    for ours, theirs in zip(outputs(fast, images), outputs(plain, images), strict=True):
+        assert ours.dtype == torch.float32
+        torch.testing.assert_close(ours, theirs, atol=2e-2, rtol=2e-2)
+        assert not torch.equal(ours, theirs)
+    assert all(parameter.dtype == torch.float32 for parameter in fast.parameters())
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_blocks_are_taken_for_the_images_they_are_of(precision: str, images: torch.Tensor) -> None:
+    fast = policy(precision)
+    blocks = fast.features_extractor.blocks(images)
+    assert blocks.shape == (8, 21, 21, 64)
+    for from_blocks, from_images in zip(outputs(fast, blocks), outputs(fast, images), strict=True):
+        torch.testing.assert_close(from_blocks, from_images, atol=0.0, rtol=0.0)
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_acting_follows_every_update(fused: bool, images: torch.Tensor) -> None:
+    fast = policy("float32")
+    optimizer = torch.optim.Adam(fast.parameters(), lr=1e-2, fused=fused)
+    for _ in range(2):
+        fast.set_training_mode(False)
+        with torch.no_grad():
+            acted = fast.predict_values(images)
+            assert torch.equal(fast.predict_values(images), acted)
+        fast.set_training_mode(True)
+        values, *_ = outputs(fast, images)
+        torch.testing.assert_close(values, acted)
+        values.sum().backward()
+        optimizer.step()
+
+
+def test_acting_follows_weights_that_are_loaded(images: torch.Tensor) -> None:
+    fast, other = policy("float32"), policy("float32", seed=5)
+    for each in (fast, other):
+        each.set_training_mode(False)
+    with torch.no_grad():
+        fast.predict_values(images)
+        fast.load_state_dict(other.state_dict())
+        assert torch.equal(fast.predict_values(images), other.predict_values(images))
+
+
+def test_scaled_images_are_refused(images: torch.Tensor) -> None:
+    with pytest.raises(TypeError, match=r"observations are torch.float32; FastNatureCNN takes bytes"):
+        policy("float32").features_extractor(images / 255)
+
+
+def test_another_precision_is_refused() -> None:
+    with pytest.raises(ValueError, match="precision is 'float16'; it must be one of"):
+        policy("float16")
+
+
+def dots(num_envs: int = 4) -> DummyVecEnv:
+    return DummyVecEnv([lambda: gym.make("prefrl/MovingDot-v0")] * num_envs)
+
+
+@pytest.mark.parametrize("algorithm", [PPO, A2C])
+def test_a_saved_model_loads_into_the_plain_policy(algorithm: type[PPO], tmp_path: Path) -> None:
+    settings = {"features_extractor_kwargs": {"precision": "float32"}}
+    arguments = {"n_steps": 8} | ({"batch_size": 32} if algorithm is PPO else {})
+    model = algorithm(
+        FastCnnPolicy, dots(), rollout_buffer_class=FastRolloutBuffer, policy_kwargs=settings, **arguments
+    )
+    model.learn(64)
+    model.save(tmp_path / "model.zip")
+    again = algorithm.load(tmp_path / "model.zip")
+    plain = algorithm("CnnPolicy", dots(), **arguments)
+    plain.policy.load_state_dict(again.policy.state_dict())
+    observations = plain.env.reset()
+    with torch.no_grad():
+        tensor, _ = plain.policy.obs_to_tensor(observations)
+        torch.testing.assert_close(
+            again.policy.predict_values(tensor), plain.policy.predict_values(tensor), atol=1e-5, rtol=1e-5
+        )
+    again.set_env(dots())
+    assert again.learn(32, reset_num_timesteps=False).num_timesteps == 96
+
+
+@pytest.mark.parametrize("algorithm", [PPO, A2C])
+def test_with_the_fast_buffer_it_learns_the_same_as_without(algorithm: type[PPO]) -> None:
+    """SB3's own buffer draws other minibatches, so each update is made of one."""
+    settings = {"features_extractor_kwargs": {"precision": "float32"}}
+    arguments = {"n_steps": 8, "policy_kwargs": settings, "seed": 3}
+    if algorithm is PPO:
+        arguments |= {"batch_size": 32, "n_epochs": 2}
+    weights = []
+    for buffer in (None, FastRolloutBuffer):
+        model = algorithm(FastCnnPolicy, dots(), rollout_buffer_class=buffer, **arguments)
+        model.learn(32)
+        weights.append(model.policy.state_dict())
+    for name, weight in weights[0].items():
+        torch.testing.assert_close(weights[1][name], weight, atol=1e-4, rtol=1e-3)

@@ -1,0 +1,147 @@
+"""Atari games: both paths alike, the score hidden."""
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+import prefrl_envs
+from prefrl_envs.atari import GAMES, hide
+
+pytest.importorskip("ale_py", reason="the games need the atari extra")
+
+SCORE_BYTES = {
+    # addresses in the games' memory of what the hidden areas show; found by changing one byte at a time
+    "BeamRider": (9, 10, 11),
+    "Breakout": (76, 77),
+    "Enduro": (40, 42, 43, 44),
+    "Pong": (13, 14),
+    "Seaquest": (56, 57, 58, 59),
+    "SpaceInvaders": (102, 104),
+}
+STEPS = 150
+all_games = pytest.mark.parametrize("game", GAMES)
+
+
+def play(env: gym.Env, steps: int, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    observation, _ = env.reset(seed=seed)
+    for _ in range(steps):
+        observation, _, terminated, truncated, _ = env.step(int(rng.integers(env.action_space.n)))
+        if terminated or truncated:
+            observation, _ = env.reset()
+    return observation
+
+
+@all_games
+def test_both_paths_give_the_same_for_the_same_actions(game: str) -> None:
+    # The number of no-ops is drawn by different generators, so there are none here.
+    ordinary = gym.make(f"prefrl/{game}-v0", noop_max=0)
+    native = gym.make_vec(f"prefrl/{game}-v0", num_envs=2, noop_max=0)
+    assert native.single_observation_space == ordinary.observation_space
+    assert native.single_action_space == ordinary.action_space
+    one, info = ordinary.reset(seed=3)
+    many, infos = native.reset(seed=3)
+    np.testing.assert_array_equal(one, many[0])
+    rng = np.random.default_rng(1)
+    ends = 0
+    for step in range(1200 if game in ("Breakout", "Pong") else STEPS):
+        action = int(rng.integers(native.single_action_space.n))
+        one, reward, terminated, truncated, info = ordinary.step(action)
+        many, rewards, terminations, truncations, infos = native.step(np.array([action, 0]))
+        assert (reward, terminated, truncated) == (rewards[0], terminations[0], truncations[0]), step
+        assert rewards.dtype == np.float32
+        if terminated or truncated:
+            ends += 1
+            assert infos["_final_obs"][0]
+            np.testing.assert_array_equal(one, infos["final_obs"][0])
+            one, info = ordinary.reset()
+        np.testing.assert_array_equal(one, many[0])
+        assert info["lives"] == infos["lives"][0]
+    assert ends >= (game in ("Breakout", "Pong"))  # a game ended and the next began
+    ordinary.close()
+    native.close()
+
+
+@pytest.mark.parametrize("game", SCORE_BYTES)
+def test_states_that_differ_in_the_score_alone_look_alike(game: str) -> None:
+    shown, hidden = screens_by_score(game, values=(0, 5, 9), steps=60)
+    assert any((other != shown[0]).any() for other in shown[1:])
+    for other in hidden[1:]:
+        np.testing.assert_array_equal(other, hidden[0])
+
+
+def screens_by_score(
+    game: str, values: tuple[int, ...], steps: int, seed: int = 0
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """What follows one state with the score overwritten: the whole screens, and as the agent sees them."""
+    env = gym.make(f"prefrl/{game}-v0", hide_score=False)
+    play(env, steps, seed)
+    emulator = env.unwrapped.ale
+    state = emulator.cloneState()
+    shown = []
+    for value in values:
+        emulator.restoreState(state)
+        for address in SCORE_BYTES[game]:
+            emulator.setRAM(address, value)
+        for _ in range(4):  # a whole stack, no frame of which is from before
+            observation, *_ = env.step(0)
+        shown.append(observation)
+    env.close()
+    return shown, [hide(screen.copy(), GAMES[game].hidden) for screen in shown]
+
+
+def test_a_classifier_reads_the_score_off_the_screen_and_not_off_what_the_agent_sees() -> None:
+    digits = tuple(range(10))
+    screens = [screens_by_score("Pong", digits, steps=40 + 7 * seed, seed=seed) for seed in range(12)]
+    accuracy = {
+        name: accuracy_of_reading([pair[index] for pair in screens])
+        for index, name in ((0, "shown"), (1, "hidden"))
+    }
+    assert accuracy["shown"] > 0.7  # not 1: in some games a point was made meanwhile
+    assert accuracy["hidden"] < 0.2  # chance is 0.1
+
+
+def accuracy_of_reading(screens: list[list[np.ndarray]]) -> float:
+    """Of a linear classifier from the newest frame to its digit, trained on two thirds of the games."""
+    frames = np.array([[screen[-1].ravel() for screen in game] for game in screens]) / 255.0
+    train, test = frames[:8].reshape(-1, frames.shape[-1]), frames[8:].reshape(-1, frames.shape[-1])
+    kernel = train @ train.T + 1e-3 * np.eye(len(train))
+    votes = test @ train.T @ np.linalg.solve(kernel, np.tile(np.eye(10), (8, 1)))
+    return float(np.mean(votes.argmax(axis=1) == np.tile(np.arange(10), 4)))
+
+
+@all_games
+def test_nothing_of_the_hidden_areas_shows_on_either_path(game: str) -> None:
+    ordinary = gym.make(f"prefrl/{game}-v0")
+    native = gym.make_vec(f"prefrl/{game}-v0", num_envs=2)
+    native.reset(seed=0)
+    many = np.concatenate([native.step(np.zeros(2, np.int64))[0] for _ in range(3)])
+    for area in GAMES[game].hidden:
+        for screens in (play(ordinary, 20), many):
+            assert not screens[..., area.top : area.bottom, area.left : area.right].any()
+    assert many.any()
+    ordinary.close()
+    native.close()
+
+
+def test_games_start_at_different_moments() -> None:
+    native = gym.make_vec("prefrl/SpaceInvaders-v0", num_envs=8)
+    observations, _ = native.reset(seed=0)
+    again, _ = native.reset(seed=0)
+    np.testing.assert_array_equal(observations, again)
+    assert len({observation.tobytes() for observation in observations}) > 2
+    native.close()
+
+
+def test_an_unknown_game_is_named() -> None:
+    for make in (gym.make, gym.make_vec):
+        with pytest.raises(ValueError, match=r"no game is called 'Tetris'; there are BeamRider, Breakout"):
+            make("prefrl/Pong-v0", game="Tetris")
+
+
+def test_registered_ids_say_they_step_natively() -> None:
+    specs: list[Any] = [gym.spec(env_id) for env_id in prefrl_envs.ATARI_IDS]
+    assert len(specs) == 7
+    assert all(spec.vector_entry_point for spec in specs)
