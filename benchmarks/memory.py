@@ -64,7 +64,7 @@ def _section(record: Record) -> str:
         f"`{record.command}`, {record.started[:10]}, {metrics['minutes']:.0f} minutes on "
         f"{record.machine['cores']} cores of {record.machine['cpu']}: {metrics['steps']:,.0f} steps, "
         f"{metrics['labels']:,.0f} labels, {metrics['reward_version']:,.0f} versions of the reward.\n",
-        "Observations are (84, 84, 4) uint8, segments 25 steps, the reward the paper's convolutional "
+        "Observations are (4, 84, 84) uint8, segments 25 steps, the reward the paper's convolutional "
         "ensemble of 3.",
         "Resident memory; the slope, with its 95% interval, is that of a straight line through the medians "
         "of ten windows of the second half of the time.\n",
@@ -120,8 +120,9 @@ def _draw(record: Record, path: Path) -> None:
         ylabel="Resident memory, MiB", ylim=(0, None), title="Memory of the processes of a run on Pong"
     )
     store.set(ylabel="On disk, MiB", xlabel="Minutes", ylim=(0, None))
+    memory.legend(frameon=False, ncols=len(PROCESSES), loc="lower center")
+    store.legend(frameon=False)
     for axes in (memory, store):
-        axes.legend(frameon=False)
         axes.grid(alpha=0.3)
     figure.savefig(path, dpi=120)
 

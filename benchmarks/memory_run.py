@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.atari_env import PONG
 from prefrl.config import (
     AgentConfig,
     EnvConfig,
@@ -38,7 +37,7 @@ __all__ = ["PROCESSES", "Sample", "pong", "slope_mib_per_h", "summary"]
 PROCESSES = ("policy", "oracle", "reward", "launcher")
 STEPS_PER_LABEL = 100
 FIRST_LABELS = 50
-MOST_STEPS_PER_S = 200
+MOST_STEPS_PER_S = 1000
 """bounds the steps and labels asked for, so that the run lasts as long as the time does"""
 SAMPLE_S = 10.0
 WINDOWS = 10
@@ -56,10 +55,10 @@ def pong(minutes: float, seed: int) -> RunConfig:
     steps = int(minutes * 60 * MOST_STEPS_PER_S)
     labels = steps // STEPS_PER_LABEL
     return RunConfig(
-        env=EnvConfig(PONG, num_envs=8, endless=True),
+        env=EnvConfig("prefrl/Pong-v0", num_envs=8, endless=True),
         agent=AgentConfig(
             "ppo",
-            policy="CnnPolicy",
+            policy="FastCnnPolicy",
             hyperparameters={"n_steps": 128, "batch_size": 256, "n_epochs": 2, "learning_rate": 2.5e-4},
         ),
         reward=RewardConfig(

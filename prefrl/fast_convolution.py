@@ -8,7 +8,9 @@ The sums are the same in another order. Bytes are moved once, as uint8, and what
 from __future__ import annotations
 
 import math
+from functools import cache
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -47,9 +49,26 @@ def space_to_depth(images: Tensor, kernel: int, stride: int) -> Tensor:
     """
     images = _fit(_fit(images, kernel, stride, axis=2), kernel, stride, axis=3)
     num_images, channels, height, width = images.shape
+    rows, columns = height // stride, width // stride
+    if images.dtype == torch.uint8 and images.device.type == "cpu":
+        # Several times faster than torch's own permuting of single bytes.
+        flat = images.numpy().reshape(num_images, -1)
+        taken = np.take(flat, _order(channels, height, width, stride), axis=1)
+        return torch.from_numpy(taken).view(num_images, rows, columns, -1)
+    return _blocks(images, stride).reshape(num_images, rows, columns, -1).contiguous()
+
+
+def _blocks(images: Tensor, stride: int) -> Tensor:
+    num_images, channels, height, width = images.shape
     blocks = images.reshape(num_images, channels, height // stride, stride, width // stride, stride)
-    last = blocks.permute(0, 2, 4, 3, 5, 1)
-    return last.reshape(num_images, height // stride, width // stride, -1).contiguous()
+    return blocks.permute(0, 2, 4, 1, 3, 5)
+
+
+@cache
+def _order(channels: int, height: int, width: int, stride: int) -> np.ndarray:
+    """Where each byte of an image's blocks lies in the image."""
+    numbered = torch.arange(channels * height * width).view(1, channels, height, width)
+    return _blocks(numbered, stride).flatten().numpy()
 
 
 def blocked_weight(weight: Tensor, stride: int) -> Tensor:
@@ -59,7 +78,7 @@ def blocked_weight(weight: Tensor, stride: int) -> Tensor:
     rest = cells * stride - kernel
     weight = F.pad(weight, (0, rest, 0, rest)) if rest else weight
     blocks = weight.reshape(outputs, channels, cells, stride, cells, stride)
-    return blocks.permute(0, 3, 5, 1, 2, 4).reshape(outputs, stride * stride * channels, cells, cells)
+    return blocks.permute(0, 1, 3, 5, 2, 4).reshape(outputs, stride * stride * channels, cells, cells)
 
 
 def _fit(images: Tensor, kernel: int, stride: int, axis: int) -> Tensor:

@@ -25,6 +25,7 @@ def test_blocks_give_the_same_convolution(kernel: int, stride: int, height: int,
     weight = torch.randn(5, 4, kernel, kernel, generator=generator, dtype=torch.float64)
     blocks = space_to_depth(images, kernel, stride)
     assert blocks.is_contiguous()
+    assert torch.equal(space_to_depth(images.byte(), kernel, stride), blocks.byte())
     ours = F.conv2d(blocks.permute(0, 3, 1, 2), blocked_weight(weight, stride))
     torch.testing.assert_close(ours, F.conv2d(images, weight, stride=stride))
 
