@@ -21,6 +21,7 @@ from prefrl.run_dir import publish_version
 if TYPE_CHECKING:
     from prefrl.reward import FitReport, LearnedReward
     from prefrl.reward.assessment import Assessment
+    from prefrl.spaces import SpaceSpec
 
 __all__ = ["main"]
 
@@ -41,6 +42,9 @@ class Options:
     """new folder for the learned reward"""
     epochs: int | None = None
     """passes over the comparisons; by default reward.initial_epochs"""
+    folds: int | None = None
+    """train so many times more, each time without one part of the comparisons, to say how well answers are predicted
+    that were not trained on: for comparisons too few to hold some out"""
     seed: int = 0
     """of initial weights, minibatches and bootstrap; by default the run's"""
     reward: RewardConfig = dataclasses.field(default_factory=RewardConfig)
@@ -53,6 +57,8 @@ def main(words: Sequence[str]) -> int:
     if epochs < 1:
         raise ValueError(f"--epochs is {epochs}; at least 1 is needed")
     check_config(RunConfig(reward=options.reward, seed=options.seed))
+    if options.folds is not None and options.folds < 2:
+        raise ValueError(f"--folds is {options.folds}; at least 2 are needed")
     if options.out.exists() and (not options.out.is_dir() or any(options.out.iterdir())):
         raise ValueError(f"--out is {options.out}, which is there already; choose a new folder")
     specs = source.specs()
@@ -63,13 +69,16 @@ def main(words: Sequence[str]) -> int:
     with source.answers(options.reward.last_labels) as answers:
         for batch in answers.batches():
             trainer.update(batch)
-        with _progress(epochs) as on_epoch:
+        with _progress(epochs, "epochs") as on_epoch:
             report = trainer.fit(epochs, on_epoch=on_epoch)
         _check(report, options)
         reward = trainer.snapshot(version=1)
         publish_version(options.out, reward.version, reward.save)
         assessment = _assess(reward, answers)
-    print(json.dumps(_result(options, trainer.num_labels, report, assessment)))
+        result = _result(options, trainer.num_labels, report, assessment)
+        if options.folds is not None:
+            result |= _cross_validate(specs, options, answers, epochs)
+    print(json.dumps(result))
     return 0
 
 
@@ -81,14 +90,31 @@ def _read(words: Sequence[str]) -> tuple[Options, ComparisonSource]:
     return parse(Options, words, "prefrl fit", _DESCRIPTION, default), source
 
 
+def _cross_validate(
+    specs: tuple[SpaceSpec, SpaceSpec], options: Options, answers: SavedAnswers, epochs: int
+) -> dict[str, Any]:
+    from prefrl.reward.cross_validation import cross_validate
+
+    assert options.folds is not None
+    with _progress(options.folds, "folds") as on_fold:
+        found = cross_validate(
+            specs, options.reward, answers.batches, options.folds, epochs, options.seed, on_fold
+        )
+    return {
+        "accuracy_cross_validated": found.accuracy,
+        "interval_cross_validated": found.interval,
+        "pairs_cross_validated": found.pairs,
+    }
+
+
 @contextmanager
-def _progress(epochs: int) -> Iterator[Callable[[int], None]]:
+def _progress(total: int, what: str) -> Iterator[Callable[[int], None]]:
     from rich.console import Console
     from rich.progress import Progress
 
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("epochs", total=epochs)
+        task = progress.add_task(what, total=total)
         yield lambda done: progress.update(task, completed=done)
 
 

@@ -1,0 +1,94 @@
+"""How well a reward predicts answers that it was not trained on, where there are too few to hold some out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from prefrl.config import RewardConfig
+from prefrl.reward.assessment import pair_predictions
+from prefrl.reward.training import RewardTrainer
+from prefrl.spaces import SpaceSpec
+from prefrl.types import LabelledQuery
+
+__all__ = ["CrossValidation", "cross_validate", "wilson_interval"]
+
+_NORMAL_95 = 1.959964
+"""97.5% quantile of the normal distribution"""
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """What came out over all folds."""
+
+    accuracy: float
+    """share of the pairs predicted right, ties left out"""
+    interval: tuple[float, float]
+    """95%, as if the pairs were independent"""
+    pairs: int
+
+
+def cross_validate(
+    specs: tuple[SpaceSpec, SpaceSpec],
+    config: RewardConfig,
+    batches: Callable[[], Iterable[Sequence[LabelledQuery]]],
+    folds: int,
+    epochs: int,
+    seed: int,
+    on_fold: Callable[[int], None] = lambda done: None,
+) -> CrossValidation:
+    """Train ``folds`` times, each time without one part of the queries, and predict the answers to that part.
+
+    Queries that share a segment with the part left out are left out of the training as well.
+
+    Args:
+        specs: of observations and actions.
+        config: of the reward; nothing is held out besides.
+        batches: gives all comparisons, some at a time, as often as it is called.
+        folds: parts, at least 2.
+        epochs: of each training.
+        seed: of the parts and of each training.
+        on_fold: called after each with the number done.
+
+    Raises:
+        ValueError: when there are fewer queries than folds, or no pair but ties.
+    """
+    segments_of = {
+        item.comparison.query_id: frozenset(segment.id for segment in item.query.segments)
+        for batch in batches()
+        for item in batch
+    }
+    if not 2 <= folds <= len(segments_of):
+        raise ValueError(f"folds is {folds}; 2 to {len(segments_of)}, the number of queries, are possible")
+    queries = np.random.default_rng(seed).permutation(sorted(segments_of))
+    config = replace(config, validation_fraction=0.0)
+    right = pairs = 0
+    for done, part in enumerate(np.array_split(queries, folds), start=1):
+        asked = set(part.tolist())
+        seen = frozenset().union(*(segments_of[query] for query in asked))
+        trainer = RewardTrainer(*specs, config, seed)
+        held_out: list[LabelledQuery] = []
+        for batch in batches():
+            trainer.update([item for item in batch if seen.isdisjoint(segments_of[item.comparison.query_id])])
+            held_out += [item for item in batch if item.comparison.query_id in asked]
+        trainer.fit(epochs)
+        probabilities, outcomes = pair_predictions(trainer.snapshot(version=1), held_out)
+        told = outcomes != 0.5
+        right += int(np.sum((probabilities > 0.5)[told] == (outcomes > 0.5)[told]))
+        pairs += int(told.sum())
+        on_fold(done)
+    if not pairs:
+        raise ValueError("all answers are ties, of which none can be predicted right or wrong")
+    return CrossValidation(right / pairs, wilson_interval(right, pairs), pairs)
+
+
+def wilson_interval(right: int, count: int) -> tuple[float, float]:
+    """95% interval of a share of ``count`` independent trials (Wilson 1927)."""
+    z2 = _NORMAL_95**2
+    share = right / count
+    middle = (share + z2 / (2 * count)) / (1 + z2 / count)
+    half = _NORMAL_95 / (1 + z2 / count) * math.sqrt(share * (1 - share) / count + z2 / (4 * count**2))
+    return max(0.0, middle - half), min(1.0, middle + half)
