@@ -54,7 +54,7 @@ def cross_validate(
         on_fold: called after each with the number done.
 
     Raises:
-        ValueError: when there are fewer queries than folds, or no pair but ties.
+        ValueError: when there are fewer queries than folds, nothing is left to train on, or all answers are ties.
     """
     segments_of = {
         item.comparison.query_id: frozenset(segment.id for segment in item.query.segments)
@@ -74,6 +74,11 @@ def cross_validate(
         for batch in batches():
             trainer.update([item for item in batch if seen.isdisjoint(segments_of[item.comparison.query_id])])
             held_out += [item for item in batch if item.comparison.query_id in asked]
+        if not trainer.num_labels:
+            raise ValueError(
+                f"nothing is left to train on in fold {done} of {folds}: all other queries share a segment with "
+                "those left out; more folds leave out fewer"
+            )
         trainer.fit(epochs)
         probabilities, outcomes = pair_predictions(trainer.snapshot(version=1), held_out)
         told = outcomes != 0.5
