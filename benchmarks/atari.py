@@ -1,0 +1,171 @@
+"""Atari from preferences: how fast, and how well, beside the true reward and the papers.
+
+``python benchmarks/atari.py --seeds 0-1``; how to read the results is in README.md beside this file.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.control import use_two_cores
+from benchmarks.harness import (
+    ROOT,
+    WORK,
+    Job,
+    Panel,
+    Record,
+    Suite,
+    by_job,
+    failure_note,
+    main,
+    mean_column,
+    median_column,
+    min_column,
+    plot_curves,
+    ratio_column,
+    seeds_column,
+    table,
+)
+from prefrl.config import to_json
+from prefrl.presets import get_preset
+
+NAME = "atari"
+STEPS_PER_LABEL = 100
+SPEED_STEPS, QUICK_STEPS = 60_000, 8_192
+SPEED = {"speed-ppo": ("pong-fast", "sb3-ppo"), "speed-a2c": ("pong", "sb3-a2c")}
+"""task: the preset, and its peer"""
+FAST_GAMES = ("pong",)
+PAPER_GAMES = ("beam-rider", "breakout", "enduro", "pong", "qbert", "seaquest", "space-invaders")
+PAPER_MINUTES = 30.0
+
+# Synthetic labels, Ibarz et al. 2018, appendix F; the RL Zoo's agents after 10 million steps on the true reward.
+KNOWN: dict[str, tuple[str, str]] = {
+    "beam-rider": ("10,000", "2,890 / 3,397"),
+    "breakout": ("20", "280 / 398"),
+    "enduro": ("0", "0 / 996"),
+    "pong": ("20", "17.3 / 21.0"),
+    "qbert": ("13,000", "3,882 / 15,627"),
+    "seaquest": ("1,200", "1,721 / 1,784"),
+    "space-invaders": ("not given", "627 / 960"),
+}
+"""game: Christiano et al. 2017 with 5,500 labels; A2C / PPO on the true reward"""
+
+
+def jobs(seed: int, quick: bool) -> list[Job]:
+    """Speeds, what is compared one after the other; then the fast presets, then a piece of each of the paper's."""
+    speeds = [job for task in SPEED for job in _speed(task, seed, quick)]
+    fast = [_fast(game, seed, quick) for game in FAST_GAMES]
+    return [*speeds, *fast, *[_paper(game, seed, quick) for game in PAPER_GAMES]]
+
+
+def _speed(task: str, seed: int, quick: bool) -> list[Job]:
+    preset, peer = SPEED[task]
+    steps = QUICK_STEPS if quick else SPEED_STEPS
+    labels = steps // STEPS_PER_LABEL
+    run = WORK / "runs" / NAME / f"{task}-{seed}"
+    ours = Job(
+        name=f"{task}/prefrl",
+        seed=seed,
+        command=[
+            *(sys.executable, "-m", "prefrl.cli", "train", preset),
+            *("--labels", str(labels), "--steps", str(steps), "--schedule.kind", "constant"),
+            # The time is to be that of training with labels coming in, not that of the pretraining.
+            *("--schedule.initial-share", str(round(50 / labels, 3)), "--schedule.ends-at", "1.0"),
+            *("--reward.initial-epochs", "1", "--eval-episodes", "1"),
+            *("--seed", str(seed), "--run", str(run.relative_to(ROOT))),
+        ],
+        config={"labels": labels, "steps": steps, "preset": to_json(get_preset(preset).config)},
+        scratch=run,
+    )
+    return [ours, *[_peer(task, name, seed, steps) for name in (peer, "emulator")]]
+
+
+def _peer(task: str, name: str, seed: int, steps: int) -> Job:
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.atari_peers",
+        name,
+        "--steps",
+        str(steps),
+        "--seed",
+        str(seed),
+    ]
+    return Job(name=f"{task}/{name}", seed=seed, command=command, config={"steps": steps})
+
+
+def _fast(game: str, seed: int, quick: bool) -> Job:
+    return _piece(f"{game}-fast", game, "fast", seed, 1.0 if quick else 24 * 60.0, fresh=True)
+
+
+def _paper(game: str, seed: int, quick: bool) -> Job:
+    return _piece(game, game, "paper", seed, 0.5 if quick else PAPER_MINUTES, fresh=False)
+
+
+def _piece(preset: str, game: str, method: str, seed: int, minutes: float, fresh: bool) -> Job:
+    run = WORK / "runs" / NAME / f"{preset}-{seed}"
+    return Job(
+        name=f"{game}/{method}",
+        seed=seed,
+        command=[
+            *(sys.executable, "-m", "benchmarks.atari_piece", preset, "--minutes", f"{minutes:g}"),
+            *("--seed", str(seed), "--run", str(run.relative_to(ROOT))),
+        ],
+        config={"preset": to_json(get_preset(preset).config)},
+        scratch=run if fresh else None,
+    )
+
+
+def report(records: Sequence[Record], folder: Path) -> None:
+    """Write atari.md and the curves."""
+    speeds = [record for record in records if record.task in SPEED]
+    games = [record for record in records if record.task not in SPEED]
+    parts = [_heading(records)]
+    if any(record.ok for record in speeds):
+        parts += ["## Speed\n", _speed_table(speeds)]
+    if any(record.ok for record in games):
+        parts += ["## Scores\n", _score_table(games), f"![True return over labels]({NAME}_labels.png)\n"]
+        parts += [f"![True return over steps]({NAME}_steps.png)\n"]
+        y = Panel("true_return", "True return, mean of 20 training episodes")
+        plot_curves(games, "labels", y, folder / f"{NAME}_labels.png", "Labels")
+        plot_curves(games, "steps", y, folder / f"{NAME}_steps.png", "Agent steps, 4 frames each")
+    parts.append(failure_note(records))
+    (folder / f"{NAME}.md").write_text("\n".join(part for part in parts if part), encoding="utf-8")
+
+
+def _speed_table(records: Sequence[Record]) -> str:
+    columns = [seeds_column(), median_column("labels", "Labels"), median_column("steps_per_s", "Steps/s")]
+    columns += [ratio_column("steps_per_s", peer, "Steps/s") for peer in ("sb3-ppo", "sb3-a2c", "emulator")]
+    return table(records, columns)
+
+
+def _score_table(records: Sequence[Record]) -> str:
+    columns = [
+        seeds_column(),
+        median_column("steps", "Steps"),
+        median_column("labels", "Labels"),
+        median_column("training_s", "Seconds"),
+        mean_column("true_return_mean", "True return"),
+        min_column("true_return_mean", "True return"),
+    ]
+    known = ["| Game | Paper, 5,500 labels | True reward, A2C / PPO, 10 million steps |", "|---|---:|---:|"]
+    played = {group[0].task for group in by_job(records).values()}
+    known += [f"| {game} | {paper} | {zoo} |" for game, (paper, zoo) in KNOWN.items() if game in played]
+    return table(records, columns) + "\n" + "\n".join(known) + "\n"
+
+
+def _heading(records: Sequence[Record]) -> str:
+    newest = max(records, key=lambda record: record.started)
+    return (
+        "# Atari from preferences\n\n"
+        f"`python benchmarks/{NAME}.py`, {newest.started[:10]}, on {newest.machine['cores']} cores of "
+        f"{newest.machine['cpu']}. A step is 4 frames. True return: a seed's mean over 10 episodes of the game with "
+        "its score, actions drawn from the policy. How to read this: [README](../README.md).\n"
+    )
+
+
+if __name__ == "__main__":
+    use_two_cores()
+    sys.exit(main(Suite(NAME, jobs, report)))
