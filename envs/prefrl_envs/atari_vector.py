@@ -9,7 +9,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 
 from prefrl_envs.atari import FRAMES_A_STEP, MOST_NOOPS, SIDE_PIXELS, STACK, Area, find_game, hide
 
-__all__ = ["HideAreasVector", "make_atari_vector"]
+__all__ = ["GameScreens", "make_atari_vector"]
 
 _MOST_FRAMES_AN_EPISODE = 108_000
 """half an hour of play, ale-py's own limit"""
@@ -53,29 +53,46 @@ def make_atari_vector(
         reward_clipping=False,
         use_fire_reset=True,
     )
-    return HideAreasVector(emulators, settings.hidden if hide_score else ())
+    return GameScreens(emulators, settings.hidden if hide_score else ())
 
 
-class HideAreasVector(VectorWrapper[Any, Any, Any]):
-    """Blacks out areas of all observations, makes rewards float32, and says which final observations count."""
+class GameScreens(VectorWrapper[Any, Any, Any]):
+    """Mends ale-py's observations: areas blacked out, and no black frames where a game starts.
+
+    Those would be the mark of an episode's end, like nothing else on the screen, to agent and learned reward alike.
+    Rewards become float32, and ``info["_final_obs"]`` says which final observations count.
+    """
 
     def __init__(self, env: VectorEnv[Any, Any, Any], areas: tuple[Area, ...]) -> None:
         super().__init__(env)
         self._areas = areas
+        self._steps = np.zeros(env.num_envs, dtype=int)
+        """of each game"""
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Start all games."""
         observations, info = self.env.reset(seed=seed, options=options)
-        return hide(observations, self._areas), info
+        self._steps[:] = 0
+        return self._mend(observations), info
 
     def step(
         self, actions: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Step all games; ``actions`` has shape (N,)."""
         observations, rewards, terminated, truncated, info = self.env.step(actions)
+        self._steps += 1
         if "final_obs" in info:
             info["_final_obs"] = terminated | truncated
-            hide(info["final_obs"], self._areas)
-        return hide(observations, self._areas), rewards.astype(np.float32), terminated, truncated, info
+            self._mend(info["final_obs"])
+        self._steps[terminated | truncated] = 0
+        return self._mend(observations), rewards.astype(np.float32), terminated, truncated, info
+
+    def _mend(self, observations: np.ndarray) -> np.ndarray:
+        """In place: areas hidden, and frames from before the game's first replaced by that."""
+        for steps in range(STACK - 1):
+            first = STACK - 1 - steps
+            games = np.flatnonzero(self._steps == steps)
+            observations[games, :first] = observations[games, first][:, None]
+        return hide(observations, self._areas)

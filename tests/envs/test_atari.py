@@ -126,6 +126,22 @@ def test_nothing_of_the_hidden_areas_shows_on_either_path(game: str) -> None:
     native.close()
 
 
+def test_no_black_frame_tells_that_a_game_began() -> None:
+    native = gym.make_vec("prefrl/Breakout-v0", num_envs=4)
+    screens = [native.reset(seed=0)[0]]
+    rng = np.random.default_rng(0)
+    ends = 0
+    for _ in range(400):
+        observations, _, terminated, *_ = native.step(rng.integers(4, size=4))
+        screens.append(observations)
+        ends += int(terminated.sum())
+    assert ends
+    assert all(frame.any() for frame in np.concatenate(screens).reshape(-1, 84 * 84))
+    first = screens[0]
+    np.testing.assert_array_equal(first, np.repeat(first[:, -1:], 4, axis=1))
+    native.close()
+
+
 def test_games_start_at_different_moments() -> None:
     native = gym.make_vec("prefrl/SpaceInvaders-v0", num_envs=8)
     observations, _ = native.reset(seed=0)
