@@ -1,8 +1,8 @@
 """The Atari games of Christiano et al. 2017, with the score hidden from whoever looks at the screen.
 
 Preprocessing is that of Mnih et al. 2015 as the paper uses it (appendix A.2): up to 30 no-ops at the start, every
-action held for 4 frames, the maximum of the last two, 84 x 84 grey pixels, the last 4 of them stacked; at the start of a
-game its first frame 4 times. FIRE is pressed once then, where there is such a button. No sticky actions.
+action held for 4 frames, the maximum of the last two, 84 x 84 grey pixels, the last 4 of them stacked. A game starts
+with its first frame 4 times, after one press of FIRE where there is such a button. No sticky actions.
 
 One environment step is 4 frames of the game throughout.
 """

@@ -96,16 +96,20 @@ _FAST = replace(
         },
         deterministic=False,
     ),
+    # Small batches, as a step costs what its images do; dropout and batch norm double that and learn later.
     reward=replace(
         _PAPER.reward,
         dropout=0.0,
         batch_norm=False,
-        initial_epochs=10,
+        learning_rate=1e-3,
+        batch_size=8,
+        initial_epochs=8,
         epochs_per_update=4,
+        queries_per_label=40,
         patience_epochs=3,
     ),
     queries=QueryConfig(segment_steps=25, candidates=10, batch=50, window_segments=300),
-    schedule=ScheduleConfig("constant", initial_share=0.1, ends_at=0.8),
+    schedule=ScheduleConfig("constant", initial_share=0.2, ends_at=0.8),
     labels=1500,
     steps=2_000_000,
 )
