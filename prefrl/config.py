@@ -67,6 +67,9 @@ class AgentConfig:
     "lin_3e-4_1e-4" for one to 1e-4"""
     relabel: bool = True
     """off-policy agents: relabel the whole replay buffer when a new learned reward arrives"""
+    overlap: bool = False
+    """ppo and a2c: act for the next rollout while learning from the last, one update behind; faster where the
+    environment takes its time"""
     deterministic: bool = True
     """evaluations act by the most likely action instead of drawing one"""
 

@@ -26,7 +26,15 @@ class FastRolloutBuffer(RolloutBuffer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._blocks: torch.Tensor | None = None
+        # Of its own, seeded as SB3 seeded the algorithm: minibatches may be drawn while another thread acts.
+        self._generator = torch.Generator().manual_seed(torch.initial_seed())
         super().__init__(*args, **kwargs)
+
+    def __copy__(self) -> FastRolloutBuffer:
+        """Another of the same kind, for another rollout."""
+        copied = object.__new__(type(self))
+        copied.__dict__ |= self.__dict__ | {"_blocks": None}
+        return copied
 
     def reset(self) -> None:
         """Begin a rollout."""
@@ -51,7 +59,7 @@ class FastRolloutBuffer(RolloutBuffer):
         """Minibatches in random order; their observations are blocks."""
         assert self.full, "the rollout is not complete"
         size = self.buffer_size * self.n_envs
-        indices = torch.randperm(size).numpy()
+        indices = torch.randperm(size, generator=self._generator).numpy()
         batch_size = batch_size or size
         for start in range(0, size, batch_size):
             yield self._get_samples(indices[start : start + batch_size])

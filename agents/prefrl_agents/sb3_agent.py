@@ -26,6 +26,7 @@ from prefrl.types import Evaluation
 from prefrl_agents.fast_cnn import FastCnnPolicy
 from prefrl_agents.fast_rollout import FastRolloutBuffer
 from prefrl_agents.hyperparameters import ALGORITHMS, algorithm_arguments
+from prefrl_agents.overlap import Overlap
 from prefrl_agents.replay_file import load_replay, save_replay
 
 __all__ = ["SB3Agent", "build_model", "evaluate", "load_model"]
@@ -53,7 +54,7 @@ class SB3Agent:
         folder: where an earlier process may have saved the agent, which then continues.
 
     Raises:
-        ValueError: when a hyperparameter is unknown or the spaces do not suit the algorithm.
+        ValueError: when a hyperparameter is unknown, or the spaces or ``overlap`` do not suit the algorithm.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class SB3Agent:
         self.model._total_timesteps = total_steps
         self._callback.on_training_start({}, {})
         self._is_live = not install_buffer(self.model, link, config.relabel)
+        self._overlap = Overlap(self.model, self._venv_of(self.model), venv, link) if config.overlap else None
         if saved is not None:
             venv.recorder.policy_step = self.policy_step
             load_replay(saved, self.model)
@@ -91,7 +93,9 @@ class SB3Agent:
         """One rollout and its update; for agents that learn at every step, a few hundred of them."""
         if self._is_live:
             self._link.sync_if_due()
-        if isinstance(self.model, OnPolicyAlgorithm):
+        if self._overlap is not None:
+            self._overlap.step(self._total_steps)
+        elif isinstance(self.model, OnPolicyAlgorithm):
             self._step_on_policy(self.model)
         else:
             start = self.policy_step

@@ -45,6 +45,7 @@ _PAPER = RunConfig(
             # It would reach 0 at 80 million steps, of which 50 are made.
             "learning_rate": "lin_7e-4_2.625e-4",
         },
+        overlap=True,
         deterministic=False,
     ),
     reward=RewardConfig(
@@ -94,6 +95,7 @@ _FAST = replace(
             "learning_rate": "lin_7e-4_1e-4",
             "policy_kwargs": {"optimizer_kwargs": {"fused": True, "eps": 1e-5}},
         },
+        overlap=True,
         deterministic=False,
     ),
     # Small batches, as a step costs what its images do; dropout and batch norm double that and learn later.

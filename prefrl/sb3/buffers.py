@@ -61,8 +61,21 @@ class PreferenceRollout:
 
     def compute_returns_and_advantage(self, last_values: th.Tensor, dones: np.ndarray) -> None:
         """Sync with the loop, label the rollout in one batch, then estimate advantages as ever."""
-        observations, actions = self.preference_venv.take_rollout(self.buffer_size)
+        rollout = self.preference_venv.take_rollout(self.buffer_size)
         self.link.sync()
+        self.label(*rollout, last_values, dones)
+
+    def label(
+        self, observations: np.ndarray, actions: np.ndarray, last_values: th.Tensor, dones: np.ndarray
+    ) -> None:
+        """Add the learned reward of the rollout's steps, then estimate advantages.
+
+        Args:
+            observations: shape (n_steps, N, *obs), encoded.
+            actions: shape (n_steps, N, *act), as executed.
+            last_values: values after the last step, N of them.
+            dones: shape (N,), whether the last step ended an episode.
+        """
         predicted = self.link.predict(observations, actions)
         if predicted is None:
             # No reward yet: zero advantages, and returns equal to the values, teach nothing.

@@ -49,10 +49,12 @@ def make_agent(tmp_path: Path) -> Callable[..., SB3Agent]:
         env_id: str | None = None,
         relabel: bool = True,
         policy: str = "auto",
+        overlap: bool = False,
         **hyperparameters: Any,
     ) -> SB3Agent:
         env_id = env_id or ("Pendulum-v1" if algorithm == "sac" else "CartPole-v1")
-        config = AgentConfig(algorithm, policy, SMALL.get(algorithm, {}) | hyperparameters, relabel)  # type: ignore[arg-type]
+        settings = SMALL.get(algorithm, {}) | hyperparameters
+        config = AgentConfig(algorithm, policy, settings, relabel, overlap)  # type: ignore[arg-type]
         inner = DummyVecEnv([lambda: EndlessEpisodes(Monitor(gym.make(env_id)))] * 2)
         venv = PreferenceVecEnv(inner, 5, env_id, seed)
 

@@ -1,0 +1,110 @@
+"""bfloat16 and float32: do agent and learned reward learn alike from pixels?
+
+``python benchmarks/precision.py --seeds 0-2``; how to read the results is in README.md beside this file.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from benchmarks.harness import (
+    ONE_THREAD,
+    ROOT,
+    WORK,
+    Job,
+    Output,
+    Panel,
+    Record,
+    Suite,
+    failure_note,
+    interval_column,
+    iqm_column,
+    last_json_line,
+    main,
+    mean_column,
+    median_column,
+    min_column,
+    plot,
+    plot_curves,
+    seeds_column,
+    table,
+)
+from benchmarks.relabelling import SMOOTHED_EPISODES, training_curve
+from prefrl.config import to_json
+from prefrl.presets import get_preset
+from prefrl.run_dir import RunDir
+from prefrl.store import Store
+
+NAME = "precision"
+TASK = "moving-dot"
+METHODS = ("float32", "bfloat16")
+
+
+def jobs(seed: int, quick: bool) -> list[Job]:
+    """Both precisions for one seed."""
+    return [_job(method, seed, quick) for method in METHODS]
+
+
+def _job(precision: str, seed: int, quick: bool) -> Job:
+    config = get_preset(TASK).config
+    steps, labels = (2_000, 20) if quick else (config.steps, config.labels)
+    hyperparameters = config.agent.hyperparameters | {
+        "policy_kwargs": {"features_extractor_kwargs": {"precision": precision}}
+    }
+    run = WORK / "runs" / NAME / f"{precision}-{seed}"
+    return Job(
+        name=f"{TASK}/{precision}",
+        seed=seed,
+        command=[
+            *(sys.executable, "-m", "prefrl.cli", "train", TASK, "--launcher", "serial"),
+            *("--agent.policy", "FastCnnPolicy", "--agent.hyperparameters", json.dumps(hyperparameters)),
+            *("--reward.precision", precision, "--labels", str(labels), "--steps", str(steps)),
+            *("--seed", str(seed), "--run", str(run.relative_to(ROOT))),
+        ],
+        config={"launcher": "serial", "labels": labels, "steps": steps, "preset": to_json(config)},
+        env=ONE_THREAD,
+        parse=partial(_with_curve, run=run),
+        scratch=run,
+    )
+
+
+def _with_curve(stdout: str, run: Path) -> Output:
+    output = last_json_line(stdout)
+    with Store.open(RunDir.open(run).store) as store:
+        return Output(output.metrics, training_curve(store.recent_episodes(sys.maxsize)), output.versions)
+
+
+def report(records: Sequence[Record], folder: Path) -> None:
+    """Write precision.md, precision.png and precision_curves.png."""
+    columns = [
+        seeds_column(),
+        iqm_column("true_return_mean", "True return"),
+        interval_column("true_return_mean"),
+        mean_column("true_return_mean"),
+        min_column("true_return_mean"),
+        median_column("optimal_return", "Optimum"),
+        median_column("reward_accuracy_validation", "Reward's accuracy"),
+    ]
+    newest = max(records, key=lambda record: record.started)
+    parts = [
+        "# bfloat16 beside float32: MovingDot from pixels\n\n"
+        f"`python benchmarks/{NAME}.py --seeds 0-2`, {newest.started[:10]}, each job in one process on one core of "
+        f"{newest.machine['cpu']}. Policy and learned reward compute in the precision named. How to read this: "
+        "[README](../README.md).\n",
+        table(records, columns),
+        failure_note(records),
+        f"![True return of the trained agents]({NAME}.png)\n",
+        f"![True return while they were trained]({NAME}_curves.png)\n",
+    ]
+    (folder / f"{NAME}.md").write_text("\n".join(part for part in parts if part), encoding="utf-8")
+    plot(records, [Panel("true_return_mean", "True return")], folder / f"{NAME}.png")
+    training = Panel("true_return", f"True return, mean of {SMOOTHED_EPISODES} episodes")
+    plot_curves(records, "steps", training, folder / f"{NAME}_curves.png", "Agent steps")
+
+
+if __name__ == "__main__":
+    sys.exit(main(Suite(NAME, jobs, report)))
