@@ -7,8 +7,10 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from stable_baselines3 import A2C, DQN, PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
 from stable_baselines3.common.utils import LinearSchedule
 from torch import nn
 
@@ -16,18 +18,22 @@ __all__ = ["ALGORITHMS", "algorithm_arguments", "linear_schedule"]
 
 ALGORITHMS: dict[str, type[BaseAlgorithm]] = {"ppo": PPO, "a2c": A2C, "dqn": DQN, "sac": SAC}
 
-_ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "elu": nn.ELU, "leaky_relu": nn.LeakyReLU}
+_BY_NAME: dict[str, dict[str, type]] = {
+    "activation_fn": {"relu": nn.ReLU, "tanh": nn.Tanh, "elu": nn.ELU, "leaky_relu": nn.LeakyReLU},
+    "optimizer_class": {"adam": torch.optim.Adam, "rmsprop_tf_like": RMSpropTFLike},
+}
+"""policy arguments that are classes, and what they are called in a config"""
 _GIVEN_ELSEWHERE = {"self", "policy", "env", "seed", "_init_setup_model"}
 _SCHEDULED = ("learning_rate", "clip_range", "clip_range_vf")
 """arguments that may be functions of the training's progress"""
 
 
 def algorithm_arguments(algorithm: str, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Read "lin_X" as a linear decay from X to 0, "lin_X_Y" to Y, and activations by name.
+    """Read "lin_X" as a linear decay from X to 0, "lin_X_Y" to Y, and activations and optimisers by name.
 
     Raises:
-        ValueError: when the algorithm is unknown or has no such argument, or a schedule or activation cannot
-            be read.
+        ValueError: when the algorithm is unknown or has no such argument, or a schedule, activation or optimiser
+            cannot be read.
     """
     if algorithm not in ALGORITHMS:
         raise ValueError(f"algorithm is {algorithm!r}; it must be one of {sorted(ALGORITHMS)}")
@@ -40,17 +46,18 @@ def algorithm_arguments(algorithm: str, hyperparameters: Mapping[str, Any]) -> d
         if isinstance(arguments.get(name), str):
             arguments[name] = linear_schedule(arguments[name])
     policy = dict(arguments.get("policy_kwargs") or {})
-    if "activation_fn" in policy:
-        policy["activation_fn"] = _activation(policy["activation_fn"])
+    for name in _BY_NAME.keys() & policy.keys():
+        policy[name] = _class_of(name, policy[name])
     if policy:
         arguments["policy_kwargs"] = policy
     return arguments
 
 
-def _activation(name: str) -> type[nn.Module]:
-    if name not in _ACTIVATIONS:
-        raise ValueError(f"activation_fn is {name!r}; it must be one of {sorted(_ACTIVATIONS)}")
-    return _ACTIVATIONS[name]
+def _class_of(argument: str, name: str) -> type:
+    known = _BY_NAME[argument]
+    if name not in known:
+        raise ValueError(f"{argument} is {name!r}; it must be one of {sorted(known)}")
+    return known[name]
 
 
 def linear_schedule(text: str) -> Callable[[float], float]:

@@ -138,6 +138,8 @@ def make_atari(
 
     settings = find_game(game)
     gym.register_envs(ale_py)
+    # It would greet on standard error, once for every game.
+    ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
     emulator = gym.make(
         f"ALE/{game}-v5",
         frameskip=1,

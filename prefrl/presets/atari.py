@@ -44,6 +44,8 @@ _PAPER = RunConfig(
             "vf_coef": 0.25,
             # It would reach 0 at 80 million steps, of which 50 are made.
             "learning_rate": "lin_7e-4_2.625e-4",
+            "use_rms_prop": False,
+            "policy_kwargs": {"optimizer_class": "rmsprop_tf_like", "optimizer_kwargs": {"eps": 1e-5}},
         },
         overlap=True,
         deterministic=False,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from torch import nn
 
 from prefrl_agents.hyperparameters import ALGORITHMS, algorithm_arguments, linear_schedule
@@ -12,11 +13,12 @@ def test_plain_values_are_passed_on() -> None:
 
 
 def test_schedules_and_activations_are_read() -> None:
-    given = {"clip_range": "lin_0.2", "policy_kwargs": {"activation_fn": "elu"}}
+    named = {"activation_fn": "elu", "optimizer_class": "adam"}
+    given = {"clip_range": "lin_0.2", "policy_kwargs": dict(named)}
     arguments = algorithm_arguments("ppo", given)
-    assert arguments["policy_kwargs"] == {"activation_fn": nn.ELU}
+    assert arguments["policy_kwargs"] == {"activation_fn": nn.ELU, "optimizer_class": torch.optim.Adam}
     assert [arguments["clip_range"](remaining) for remaining in (1.0, 0.5, 0.0)] == [0.2, 0.1, 0.0]
-    assert given["policy_kwargs"] == {"activation_fn": "elu"}, "the config is left as it was"
+    assert given["policy_kwargs"] == named, "the config is left as it was"
 
 
 def test_a_schedule_stays_at_nothing_past_the_end() -> None:
