@@ -120,7 +120,7 @@ def _draw(record: Record, path: Path) -> None:
         ylabel="Resident memory, MiB", ylim=(0, None), title="Memory of the processes of a run on Pong"
     )
     store.set(ylabel="On disk, MiB", xlabel="Minutes", ylim=(0, None))
-    memory.legend(frameon=False, ncols=len(PROCESSES), loc="lower center")
+    memory.legend(frameon=False, ncols=len(PROCESSES), loc="lower center", bbox_to_anchor=(0.5, 0.1))
     store.legend(frameon=False)
     for axes in (memory, store):
         axes.grid(alpha=0.3)
