@@ -52,7 +52,7 @@ class EnvConfig:
     clip_rewards: bool = False
     """clip the true reward to [-1, 1] for the oracle; the true return is not clipped"""
     native: bool = True
-    """step all copies at once where the id registers a ``vector_entry_point``, as Atari games do"""
+    """step all copies at once where the environment can, as Atari games do (Gymnasium's ``vector_entry_point``)"""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
-from gymnasium.vector import VectorEnv
+from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.wrappers import ClipReward
 from gymnasium.wrappers.vector import ClipReward as ClipVectorReward
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
@@ -46,9 +47,18 @@ def make_ordinary_environment(config: EnvConfig, render_mode: str | None = None)
 
 
 def is_native(config: EnvConfig) -> bool:
-    """Whether the environment steps all its copies itself, and the settings let it."""
+    """Whether the environment steps all its copies itself, as SB3 needs it to, and the settings let it."""
     with _explained(config):
-        return config.native and gym.spec(config.id).vector_entry_point is not None
+        module, _, name = config.id.rpartition(":")
+        if module:
+            importlib.import_module(module)
+        if not config.native or gym.spec(name).vector_entry_point is None:
+            return False
+        env = gym.make_vec(config.id, num_envs=1, **config.kwargs)
+        # Gymnasium's own CartPole resets in a step of its own, which an agent of SB3 would learn from.
+        is_suitable = env.metadata.get("autoreset_mode") == AutoresetMode.SAME_STEP
+        env.close()
+        return is_suitable
 
 
 def make_native_environment(

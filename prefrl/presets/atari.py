@@ -114,6 +114,8 @@ _FAST = replace(
     ),
     queries=QueryConfig(segment_steps=25, candidates=10, batch=50, window_segments=300),
     schedule=ScheduleConfig("constant", initial_share=0.2, ends_at=0.8),
+    # Where the reward cannot keep up, the agent would learn much of an old one.
+    runtime=replace(_PAPER.runtime, max_label_lag=150),
     labels=1500,
     steps=2_000_000,
 )

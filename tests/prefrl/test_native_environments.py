@@ -91,3 +91,4 @@ def test_the_ordinary_path_can_be_asked_for() -> None:
     assert is_native(config)
     assert not is_native(dataclasses.replace(config, native=False))
     assert not is_native(EnvConfig("Pendulum-v1"))
+    assert not is_native(EnvConfig("CartPole-v1")), "Gymnasium's own resets in a step of its own"

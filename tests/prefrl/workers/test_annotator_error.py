@@ -37,9 +37,9 @@ def given(monkeypatch: pytest.MonkeyPatch) -> list[Errors]:
     told: list[Errors] = []
     fit = RewardTrainer.fit
 
-    def spy(self: RewardTrainer, epochs: int, annotator_error: Any = None, on_epoch: Any = None) -> Any:
+    def spy(self: RewardTrainer, epochs: int, annotator_error: Errors, *rest: Any) -> Any:
         told.append(dict(annotator_error))
-        return fit(self, epochs, annotator_error, on_epoch)
+        return fit(self, epochs, annotator_error, *rest)
 
     monkeypatch.setattr(RewardTrainer, "fit", spy)
     return told
