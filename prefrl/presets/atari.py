@@ -112,7 +112,9 @@ _FAST = replace(
         queries_per_label=40,
         patience_epochs=3,
     ),
-    queries=QueryConfig(segment_steps=25, candidates=10, batch=50, window_segments=300),
+    # Once rallies are long most clips have no point and most pairs tie. Pairs are of a few hundred segments, each
+    # looked at once, so looking through many costs little.
+    queries=QueryConfig(segment_steps=25, candidates=100, batch=50, window_segments=300),
     schedule=ScheduleConfig("constant", initial_share=0.2, ends_at=0.8),
     # Where the reward cannot keep up, the agent would learn much of an old one.
     runtime=replace(_PAPER.runtime, max_label_lag=150),
