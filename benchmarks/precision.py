@@ -16,14 +16,12 @@ from benchmarks.harness import (
     ROOT,
     WORK,
     Job,
-    Output,
     Panel,
     Record,
     Suite,
     failure_note,
     interval_column,
     iqm_column,
-    last_json_line,
     main,
     mean_column,
     median_column,
@@ -33,11 +31,9 @@ from benchmarks.harness import (
     seeds_column,
     table,
 )
-from benchmarks.relabelling import SMOOTHED_EPISODES, training_curve
+from benchmarks.relabelling import SMOOTHED_EPISODES, with_training_curve
 from prefrl.config import to_json
 from prefrl.presets import get_preset
-from prefrl.run_dir import RunDir
-from prefrl.store import Store
 
 NAME = "precision"
 TASK = "moving-dot"
@@ -67,15 +63,9 @@ def _job(precision: str, seed: int, quick: bool) -> Job:
         ],
         config={"launcher": "serial", "labels": labels, "steps": steps, "preset": to_json(config)},
         env=ONE_THREAD,
-        parse=partial(_with_curve, run=run),
+        parse=partial(with_training_curve, run=run),
         scratch=run,
     )
-
-
-def _with_curve(stdout: str, run: Path) -> Output:
-    output = last_json_line(stdout)
-    with Store.open(RunDir.open(run).store) as store:
-        return Output(output.metrics, training_curve(store.recent_episodes(sys.maxsize)), output.versions)
 
 
 def report(records: Sequence[Record], folder: Path) -> None:

@@ -38,7 +38,7 @@ from prefrl.config import to_json
 from prefrl.presets import get_preset
 from prefrl.store import Episode, Store
 
-__all__ = ["jobs", "report", "training_curve"]
+__all__ = ["SMOOTHED_EPISODES", "jobs", "report", "training_curve", "with_training_curve"]
 
 NAME = "relabelling"
 TASK = "pendulum-sac"
@@ -68,12 +68,13 @@ def _job(method: str, seed: int, quick: bool) -> Job:
         ],
         config={"launcher": "serial", "labels": labels, "steps": steps, "preset": to_json(config)},
         env=ONE_THREAD,
-        parse=partial(_with_curve, run=run),
+        parse=partial(with_training_curve, run=run),
         scratch=run,
     )
 
 
-def _with_curve(stdout: str, run: Path) -> Output:
+def with_training_curve(stdout: str, run: Path) -> Output:
+    """The result that a job printed, with the curve of its run's training episodes."""
     from prefrl.run_dir import RunDir
 
     output = last_json_line(stdout)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -76,8 +77,6 @@ def convert(data: Path, folder: Path) -> int:
 
 
 def main() -> None:
-    import shutil
-
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0])
     parser.add_argument("--data", type=Path, required=True, help="the npz file")
     parser.add_argument("--seeds", type=int, default=SEEDS)

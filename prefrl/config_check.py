@@ -101,6 +101,7 @@ def check_config(config: RunConfig) -> None:
             if not allowed.holds(value):
                 raise ValueError(f"{name} is {value}; {allowed.needed}")
     check_teacher(config.oracle.teacher)
+    _check_overlap(config)
     _check_query_size(config)
     _check_pool(config)
     _check_enough_segments(config)
@@ -124,6 +125,15 @@ def _check_json(name: str, values: JsonDict) -> None:
             f"{name} is {values}, which cannot be written as JSON ({error}); use finite numbers, words, "
             "lists and objects"
         ) from error
+
+
+def _check_overlap(config: RunConfig) -> None:
+    agent = config.agent
+    if agent.overlap and (agent.algorithm not in ("ppo", "a2c") or agent.hyperparameters.get("use_sde")):
+        raise ValueError(
+            f"agent.overlap is true; it is for ppo and a2c without use_sde, not for {agent.algorithm} with "
+            f"{dict(agent.hyperparameters)}; set it to false"
+        )
 
 
 def _check_query_size(config: RunConfig) -> None:

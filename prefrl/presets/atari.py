@@ -1,4 +1,4 @@
-"""The seven Atari games of Christiano et al. 2017, by the paper's recipe and by a faster one.
+"""The seven Atari games of Christiano et al. 2017, by the paper's recipe and by a faster one, which is being tuned.
 
 A step is 4 frames; what the paper counts in frames is converted here.
 """
@@ -134,6 +134,8 @@ ATARI: dict[str, Preset] = {
     name: _preset(_PAPER, game, f"{game} without its score, the paper's recipe: 50 million steps (A2C)")
     for name, game in _GAMES.items()
 } | {
-    f"{name}-fast": _preset(_FAST, game, f"{game} without its score in under an hour (PPO)")
+    f"{name}-fast": _preset(
+        _FAST, game, f"{game} without its score, faster and with fewer labels (PPO; being tuned)"
+    )
     for name, game in _GAMES.items()
 }

@@ -173,6 +173,16 @@ def test_what_is_unusual_but_sound(name: str, value: Any) -> None:
     assert from_json(RunConfig, to_json(config)) == config
 
 
+@pytest.mark.parametrize(
+    ("algorithm", "hyperparameters"), [("dqn", {}), ("sac", {}), ("ppo", {"use_sde": True})]
+)
+def test_agents_that_cannot_act_while_they_learn(algorithm: str, hyperparameters: dict[str, Any]) -> None:
+    config = changed(RunConfig(), "agent.algorithm", algorithm)
+    config = changed(changed(config, "agent.hyperparameters", hyperparameters), "agent.overlap", True)
+    with pytest.raises(ValueError, match=f"agent.overlap is true; .* not for {algorithm} .*set it to false"):
+        check_config(config)
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_presets_pass(preset: str) -> None:
     check_config(PRESETS[preset].config)
