@@ -85,7 +85,9 @@ class RewardConfig:
     members: int = 3
     use_actions: bool = True
     """False makes the reward a function of the observation alone"""
-    loss: Literal["bradley_terry", "plackett_luce", "margin"] = "bradley_terry"
+    loss: Literal["bradley_terry", "plackett_luce", "margin", "regression"] = "bradley_terry"
+    """"regression" fits the true returns of the segments themselves, in place of comparisons: an ablation of the
+    paper, for synthetic oracles"""
     margin: float = 1.0
     """of the margin ranking loss, in units of the unnormalised segment return"""
     label_noise: float = 0.1

@@ -102,7 +102,7 @@ def check_config(config: RunConfig) -> None:
                 raise ValueError(f"{name} is {value}; {allowed.needed}")
     check_teacher(config.oracle.teacher)
     _check_overlap(config)
-    _check_query_size(config)
+    _check_loss(config)
     _check_pool(config)
     _check_enough_segments(config)
 
@@ -136,7 +136,12 @@ def _check_overlap(config: RunConfig) -> None:
         )
 
 
-def _check_query_size(config: RunConfig) -> None:
+def _check_loss(config: RunConfig) -> None:
+    if config.reward.loss == "regression" and config.oracle.kind != "synthetic":
+        raise ValueError(
+            f"reward.loss is regression, which fits true returns, and oracle.kind {config.oracle.kind}, whose "
+            "answers tell none; take bradley_terry"
+        )
     items = config.queries.items
     if config.reward.loss == "plackett_luce" and items > MOST_RANKED_ITEMS:
         raise ValueError(

@@ -87,14 +87,15 @@ _FAST = replace(
         policy="FastCnnPolicy",
         hyperparameters={
             "n_steps": 128,
-            "batch_size": 256,
-            "n_epochs": 2,
+            # Many small steps: with a quarter as many, Pong is learned in more than twice the time on its true reward.
+            "batch_size": 64,
+            "n_epochs": 3,
             "gamma": 0.99,
             "gae_lambda": 0.95,
             "clip_range": 0.1,
             "ent_coef": 0.01,
             "vf_coef": 0.5,
-            "learning_rate": "lin_7e-4_1e-4",
+            "learning_rate": "lin_3e-4_1e-4",
             "policy_kwargs": {"optimizer_kwargs": {"fused": True, "eps": 1e-5}},
         },
         overlap=True,
@@ -105,6 +106,8 @@ _FAST = replace(
         _PAPER.reward,
         dropout=0.0,
         batch_norm=False,
+        # Points won are rare at first. Assumed to be mistaken one time in ten, their labels hardly teach.
+        label_noise=0.01,
         learning_rate=1e-3,
         batch_size=8,
         initial_epochs=8,
@@ -112,14 +115,12 @@ _FAST = replace(
         queries_per_label=40,
         patience_epochs=3,
     ),
-    # Once rallies are long most clips have no point and most pairs tie. Pairs are of a few hundred segments, each
-    # looked at once, so looking through many costs little.
-    queries=QueryConfig(segment_steps=25, candidates=100, batch=50, window_segments=300),
-    schedule=ScheduleConfig("constant", initial_share=0.2, ends_at=0.8),
+    queries=QueryConfig(segment_steps=25, candidates=10, batch=50, window_segments=300),
+    schedule=ScheduleConfig("constant", initial_share=0.1, ends_at=0.8),
     # Where the reward cannot keep up, the agent would learn much of an old one.
-    runtime=replace(_PAPER.runtime, max_label_lag=150),
+    runtime=replace(_PAPER.runtime, max_label_lag=100),
     labels=1500,
-    steps=2_000_000,
+    steps=1_500_000,
 )
 
 

@@ -36,6 +36,8 @@ class Minibatch:
     """T"""
     ranks: Tensor
     """shape (B, K) int64, 1 the best"""
+    true_returns: Tensor
+    """shape (B, K) float32, of the segments; only the regression ablation fits them"""
     noise: Tensor
     """shape (B,), share of answers assumed uniformly random"""
     weights: Tensor
@@ -49,6 +51,7 @@ class _Answer:
     position: int
     comparison: Comparison
     segment_ids: list[str]
+    true_returns: list[float]
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class _Group:
 
     rows: Tensor  # (Q, K), of the segment table
     ranks: Tensor  # (Q, K)
+    true_returns: Tensor  # (Q, K)
     weights: Tensor  # (E, Q)
     annotators: np.ndarray  # (Q,) str
 
@@ -135,8 +139,9 @@ class ComparisonDataset:
         self._arrivals += 1
         position = self._arrivals if comparison.id is None else comparison.id
         if held is None or position >= held.position:
+            segments = item.query.segments
             self._answers[key] = _Answer(
-                position, comparison, [segment.id for segment in item.query.segments]
+                position, comparison, [each.id for each in segments], [each.true_return for each in segments]
             )
 
     def _rebuild(self, new: Mapping[str, Segment]) -> None:
@@ -166,6 +171,7 @@ class ComparisonDataset:
         return _Group(
             rows=self.segments.rows([answer.segment_ids for answer in answers]),
             ranks=torch.tensor([answer.comparison.ranks for answer in answers]),
+            true_returns=torch.tensor([answer.true_returns for answer in answers], dtype=torch.float32),
             weights=torch.from_numpy(np.ascontiguousarray(weights.T)),
             annotators=np.array([answer.comparison.annotator for answer in answers]),
         )
@@ -180,6 +186,7 @@ class ComparisonDataset:
             valid=None if valid is None else valid.view(*rows.shape, -1),
             num_steps=actions.shape[1],
             ranks=group.ranks[part],
+            true_returns=group.true_returns[part],
             noise=torch.tensor([noise_of.get(name, default) for name in group.annotators[part.numpy()]]),
             weights=group.weights[:, part],
         )

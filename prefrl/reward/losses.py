@@ -1,4 +1,4 @@
-"""Losses between predicted segment returns and ranked answers: pure functions of tensors.
+"""Losses between predicted segment returns and answers: pure functions of tensors.
 
 Every loss is per member and per query, shape (E, B), so that bootstrap weights can multiply it.
 Ranks start at 1, the best; equal ranks tie. ``noise`` (B,) is the share of an annotator's answers taken to be
@@ -27,11 +27,12 @@ __all__ = [
     "preference_loss",
     "preference_probability",
     "preference_scale",
+    "regression_loss",
     "segment_returns",
 ]
 
 PreferenceLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""(returns (E, B, K), ranks (B, K), noise (B,)) -> loss (E, B)"""
+"""(returns (E, B, K), ranks or true returns (B, K), noise (B,)) -> loss (E, B)"""
 
 MARGIN_NATS = 4.0
 """log-odds that a difference of one margin stands for: 98%"""
@@ -45,6 +46,7 @@ def preference_loss(config: RewardConfig) -> PreferenceLoss:
         "bradley_terry": bradley_terry_loss,
         "plackett_luce": plackett_luce_loss,
         "margin": partial(margin_loss, margin=config.margin),
+        "regression": regression_loss,
     }
     return losses[config.loss]
 
@@ -138,6 +140,17 @@ def margin_loss(
     sign = 2 * pairwise_targets(ranks) - 1
     hinge = F.relu(margin - sign * (first - second))
     return (1 - noise) * torch.where(sign == 0, (first - second).abs(), hinge).mean(dim=-1)
+
+
+def regression_loss(
+    returns: Float[Tensor, "E B K"], true_returns: Float[Tensor, "B K"], noise: Float[Tensor, " B"]
+) -> Float[Tensor, "E B"]:
+    """Mean squared error of a query's segment returns: the paper's ablation "target".
+
+    As with the hinge, there is no probability to mix noise into, and a query weighs 1 - noise.
+    Source: Christiano et al. 2017, section 3.3.
+    """
+    return (1 - noise) * (returns - true_returns).square().mean(dim=-1)
 
 
 def _pairs(values: Tensor) -> tuple[Tensor, Tensor]:

@@ -6,7 +6,7 @@ first is a single dense one with 16 E filters, the others are grouped. Parameter
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import cast
 
@@ -25,6 +25,10 @@ __all__ = ["ConvEnsemble", "EnsembleLinear", "MLPEnsemble", "RewardNetwork", "bu
 LEAKY_SLOPE = 0.01
 INPUT_LIMIT = 10.0
 """standardised inputs of the MLP are clipped to +- this"""
+PIXEL_LIMIT = 5.0
+"""standardised pixels are clipped to +- this (as in Burda et al. 2018, appendix A.4)"""
+LEAST_PIXEL_SPREAD = 5.0
+"""in gray levels: what a pixel is divided by at least, however seldom it changed so far"""
 FILTERS = 16
 UNITS = 64
 CONVOLUTIONS = ((7, 3), (5, 2), (3, 1), (3, 1))
@@ -37,13 +41,51 @@ class RewardNetwork(nn.Module):
     """E reward functions of M steps: ``forward(observations, actions, generator) -> (E, M)``.
 
     Observations are as `prefrl.reward.inputs.observation_tensor` lays them out, actions are (M, A) features.
-    The generator draws dropout masks in training mode; the global random state is never touched.
+    The generator draws dropout masks in training mode; the global random state is never touched. Inputs are
+    standardised by numbers frozen into the module until `set_input_statistics` is called again.
     """
 
-    def __init__(self, num_members: int, dropout: float) -> None:
+    input_mean: Tensor
+    """of each feature, or pixel (C, H, W) in gray levels"""
+    input_scale: Tensor
+    """what it is divided by, likewise"""
+    input_steps: Tensor
+    """scalar, int64: how many steps the statistics stand for"""
+
+    def __init__(self, num_members: int, dropout: float, input_shape: Sequence[int]) -> None:
         super().__init__()
         self.num_members = num_members
         self.dropout = dropout
+        self.register_buffer("input_mean", torch.zeros(*input_shape))
+        self.register_buffer("input_scale", torch.ones(*input_shape))
+        self.register_buffer("input_steps", torch.tensor(0))
+
+    def set_input_statistics(self, batches: Iterable[tuple[Tensor, Tensor]], num_steps: int) -> None:
+        """Freeze the means of the steps in ``batches``, and the scale that belongs to their spread.
+
+        Args:
+            batches: observations and actions, as in `forward`.
+            num_steps: how many steps they stand for, noted as ``input_steps``.
+        """
+        count, total, squares = 0, torch.zeros((), dtype=torch.float64), torch.zeros((), dtype=torch.float64)
+        for observations, actions in batches:
+            inputs = self._inputs(observations, actions)
+            count += len(inputs)
+            total = total + inputs.sum(dim=0, dtype=torch.float64)
+            squares = squares + inputs.double().square().sum(dim=0)
+        mean = total / count
+        spread = (squares / count - mean.square()).clamp(min=0.0).sqrt()
+        self.input_mean.copy_(mean)
+        self.input_scale.copy_(self._scale_of(mean, spread))
+        self.input_steps.fill_(num_steps)
+
+    def _inputs(self, observations: Tensor, actions: Tensor) -> Tensor:
+        """What is standardised, (M, *input_shape)."""
+        raise NotImplementedError
+
+    def _scale_of(self, mean: Tensor, spread: Tensor) -> Tensor:
+        """What inputs of this mean and standard deviation are divided by."""
+        raise NotImplementedError
 
     @torch.no_grad()
     def add_l2_gradient(self, l2: Float[Tensor, " E"]) -> None:
@@ -90,11 +132,6 @@ class MLPEnsemble(RewardNetwork):
     Source: Christiano et al. 2017, appendix A.1.
     """
 
-    input_mean: Tensor
-    input_scale: Tensor
-    input_steps: Tensor
-    """scalar, int64: how many steps the statistics were taken over"""
-
     def __init__(
         self,
         observation_spec: SpaceSpec,
@@ -102,18 +139,16 @@ class MLPEnsemble(RewardNetwork):
         config: RewardConfig,
         generator: torch.Generator,
     ) -> None:
-        super().__init__(config.members, config.dropout)
-        self.use_actions = config.use_actions
         specs = (observation_spec, action_spec) if config.use_actions else (observation_spec,)
-        self._known_scale = torch.cat([torch.from_numpy(spec.feature_scales) for spec in specs])
-        num_features = len(self._known_scale)
-        widths = (num_features, *config.hidden, 1)
+        known_scale = torch.cat([torch.from_numpy(spec.feature_scales) for spec in specs])
+        super().__init__(config.members, config.dropout, known_scale.shape)
+        self.use_actions = config.use_actions
+        self._known_scale = known_scale
+        self.input_scale.copy_(torch.where(known_scale > 0, known_scale, 1.0))
+        widths = (len(known_scale), *config.hidden, 1)
         self.layers = nn.ModuleList(
             EnsembleLinear(config.members, i, o, generator) for i, o in pairwise(widths)
         )
-        self.register_buffer("input_mean", torch.zeros(num_features))
-        self.register_buffer("input_scale", torch.where(self._known_scale > 0, self._known_scale, 1.0))
-        self.register_buffer("input_steps", torch.tensor(0))
 
     def forward(
         self, observations: Tensor, actions: Tensor, generator: torch.Generator | None = None
@@ -130,28 +165,23 @@ class MLPEnsemble(RewardNetwork):
         flat = observations.flatten(1).float()
         return torch.cat([flat, actions], dim=1) if self.use_actions else flat
 
-    def set_input_statistics(self, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
-        """Freeze the means of the steps in ``batches``, and their spread as the scale where no range is known."""
-        count, total, squares = 0, torch.zeros(()), torch.zeros(())
-        for observations, actions in batches:
-            features = self.features(observations, actions).double()
-            count, total = count + len(features), total + features.sum(dim=0)
-            squares = squares + features.square().sum(dim=0)
-        mean = total / count
-        std = (squares / count - mean.square()).clamp(min=0.0).sqrt()
+    def _inputs(self, observations: Tensor, actions: Tensor) -> Tensor:
+        return self.features(observations, actions)
+
+    def _scale_of(self, mean: Tensor, spread: Tensor) -> Tensor:
         # Below float32's resolution of the mean, the spread is rounding and would be blown up to the clip.
-        is_constant = std <= 1e-6 * mean.abs().clamp(min=1.0)
-        self.input_mean.copy_(mean)
-        spread = torch.where(is_constant, torch.ones_like(std), std).float()
-        self.input_scale.copy_(torch.where(self._known_scale > 0, self._known_scale, spread))
-        self.input_steps.fill_(count)
+        is_constant = spread <= 1e-6 * mean.abs().clamp(min=1.0)
+        spread = torch.where(is_constant, torch.ones_like(spread), spread).float()
+        return torch.where(self._known_scale > 0, self._known_scale, spread)
 
 
 class ConvEnsemble(RewardNetwork):
     """The paper's convolutional net: 4 convolutions of 16 filters, 64 units, a scalar.
 
-    Pixels are scaled by 1/255 here. Batch norm and dropout, where configured, act on each convolution of each
-    member. Action features join at the 64-unit layer. Images that the convolutions would shrink to less than
+    Pixels are centred and scaled one by one, by the mean and spread that each had so far, then clipped to +- 5. A
+    ball that crosses a still background is a few pixels in a thousand, and they are what counts: scaled by 1/255
+    alone, it takes many times as many comparisons to notice. Batch norm and dropout, where configured, act on each
+    convolution of each member. Action features join at the 64-unit layer. Images that the convolutions would shrink to less than
     4 x 4 cells keep the same layers with half-kernel padding; 64 x 64 pixels are enough without.
     Source: Christiano et al. 2017, appendix A.2.
     """
@@ -163,7 +193,8 @@ class ConvEnsemble(RewardNetwork):
         config: RewardConfig,
         generator: torch.Generator,
     ) -> None:
-        super().__init__(config.members, config.dropout)
+        super().__init__(config.members, config.dropout, image_shape)
+        self.input_scale.fill_(BYTE)
         self.use_actions = config.use_actions
         self._precision = config.precision
         channels, height, width = image_shape
@@ -190,26 +221,46 @@ class ConvEnsemble(RewardNetwork):
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, "E M"]:
         """Predict each member's reward of each step; observations (M, C, H, W) uint8."""
-        x = observations
+        x = self._blocks(observations)
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            x = self._drop(F.leaky_relu(norm(self._convolve(x, convolution)), LEAKY_SLOPE), generator)
+            x = self._drop(F.leaky_relu(self._convolve(x, convolution, norm), LEAKY_SLOPE), generator)
         x = x.float().reshape(len(x), self.num_members, -1).transpose(0, 1)
         if self.use_actions:
             x = torch.cat([x, actions.expand(self.num_members, -1, -1)], dim=-1)
         return self.out(F.leaky_relu(self.hidden(x), LEAKY_SLOPE)).squeeze(-1)
 
-    def _convolve(self, x: Tensor, layer: nn.Module) -> Tensor:
-        """Apply a convolution, to bytes or to what the one before gave; channels last in memory."""
+    def _blocks(self, images: Tensor) -> Tensor:
+        """The standardised images in the layout of the first convolution, (M, stride^2 C, H', W')."""
+        dtype = computing_dtype(self._precision, images.device)
+        # Cells that the padding adds come out zero.
+        x, mean, scale = map(self._to_blocks, (images, self.input_mean[None], 1 / self.input_scale[None]))
+        x = x.to(dtype).sub_(mean.to(dtype)).mul_(scale.to(dtype)).clamp_(-PIXEL_LIMIT, PIXEL_LIMIT)
+        return x.permute(0, 3, 1, 2)
+
+    def _to_blocks(self, images: Tensor) -> Tensor:
+        layer = self.convolutions[0]
         assert isinstance(layer, nn.Conv2d)
-        dtype = computing_dtype(self._precision, x.device)
-        weight, stride, padding = layer.weight, layer.stride[0], int(layer.padding[0])
-        if x.dtype == torch.uint8:
-            x = F.pad(x, (padding,) * 4) if padding else x
-            x = space_to_depth(x, layer.kernel_size[0], stride).permute(0, 3, 1, 2).to(dtype)
-            weight, stride, padding = blocked_weight(weight, stride) / BYTE, 1, 0
-        weight = weight.to(dtype, memory_format=torch.channels_last)
-        bias = cast(Tensor, layer.bias).to(dtype)
-        return F.conv2d(x, weight, bias, stride, padding, groups=layer.groups)
+        padding, kernel, stride = int(layer.padding[0]), layer.kernel_size[0], layer.stride[0]
+        return space_to_depth(F.pad(images, (padding,) * 4) if padding else images, kernel, stride)
+
+    def _convolve(self, x: Tensor, layer: nn.Module, norm: nn.Module) -> Tensor:
+        """Apply a convolution, the first one to blocks, and what normalises it; channels last in memory."""
+        assert isinstance(layer, nn.Conv2d)
+        weight, bias = layer.weight, cast(Tensor, layer.bias)
+        stride, padding = layer.stride[0], int(layer.padding[0])
+        if layer is self.convolutions[0]:
+            weight, stride, padding = blocked_weight(weight, stride), 1, 0
+        if isinstance(norm, nn.BatchNorm2d) and not norm.training:
+            # Its statistics are constants then: as part of the weights they cost no pass over the images.
+            weight, bias, norm = *_fold(norm, weight, bias), nn.Identity()
+        weight = weight.to(x.dtype, memory_format=torch.channels_last)
+        return norm(F.conv2d(x, weight, bias.to(x.dtype), stride, padding, groups=layer.groups))
+
+    def _inputs(self, observations: Tensor, actions: Tensor) -> Tensor:
+        return observations
+
+    def _scale_of(self, mean: Tensor, spread: Tensor) -> Tensor:
+        return spread.clamp(min=LEAST_PIXEL_SPREAD)
 
 
 def build_network(
@@ -228,6 +279,13 @@ def build_network(
     if config.network == "mlp" or not observation_spec.is_image:
         return MLPEnsemble(observation_spec, action_spec, config, generator)
     return ConvEnsemble(channels_first_shape(observation_spec), action_spec.num_features, config, generator)
+
+
+def _fold(norm: nn.BatchNorm2d, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """The weight and bias of a convolution that does what it and the batch norm after it do in evaluation."""
+    mean, variance = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
+    scale = norm.weight * (variance + norm.eps).rsqrt()
+    return weight * scale[:, None, None, None], (bias - mean) * scale + norm.bias
 
 
 def _cells(size: int, is_padded: bool = False) -> int:

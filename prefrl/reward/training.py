@@ -22,7 +22,7 @@ from prefrl.reward.losses import (
     segment_returns,
 )
 from prefrl.reward.metrics import accuracy
-from prefrl.reward.networks import MLPEnsemble, build_network
+from prefrl.reward.networks import build_network
 from prefrl.reward.tensor_files import RewardFileError, read_tensors, write_tensors
 from prefrl.spaces import SpaceSpec
 from prefrl.types import LabelledQuery
@@ -40,7 +40,7 @@ both losses are log 2, which meets the ratio and predicts nothing."""
 REPORT_IMAGES = 2_500
 """images that a reported accuracy is taken over at most"""
 STATISTICS_IMAGES = 5_000
-"""images that a reward is normalised over at most"""
+"""images that inputs are standardised over at most, and a reward normalised"""
 LOSS_RATIO = (1.1, 1.5)
 """validation over training loss that the L2 weight is adapted to (Christiano et al. 2017, 2.2.3)"""
 
@@ -71,7 +71,7 @@ class RewardTrainer:
     """The ensemble, its optimiser and its data. Goes on from where it is (warm start) at each `fit`.
 
     The same comparisons and seed give the same weights bit for bit; the global random state is not touched.
-    The MLP's input statistics are those of the labelled segments at the first fit, taken anew each time their
+    Its input statistics are those of the labelled segments at the first fit, taken anew each time their
     steps have doubled: seldom enough that a warm start stays one.
     """
 
@@ -217,16 +217,17 @@ class RewardTrainer:
         return torch.optim.Adam(self._network.parameters(), lr=self._config.learning_rate, fused=True)
 
     def _standardise_inputs(self) -> None:
-        network, steps = self._network, self._dataset.segments.num_steps
-        if isinstance(network, MLPEnsemble) and steps >= 2 * int(network.input_steps):
-            network.set_input_statistics(self._dataset.segments.step_batches())
+        segments, num_steps = self._dataset.segments, self._dataset.segments.num_steps
+        if num_steps >= 2 * int(self._network.input_steps):
+            batches = segments.step_batches(self._most_steps(STATISTICS_IMAGES))
+            self._network.set_input_statistics(batches, num_steps)
 
     def _train_epoch(self, noise_of: Mapping[str, float], most_queries: float) -> EpochLosses:
         self._network.train()
         sums = EpochLosses.zeros(self._config.members)
         batches = self._dataset.minibatches(validation=False, noise_of=noise_of, generator=self._generator)
         for batch in batches:
-            loss = self._loss(self._returns(batch), batch.ranks, batch.noise)
+            loss = self._loss_of(batch)
             # Divided by the number of queries, not by the sum of the weights: Poisson weights have mean 1.
             self._optimizer.zero_grad()
             (batch.weights * loss).mean(dim=1).sum().backward()
@@ -240,6 +241,10 @@ class RewardTrainer:
             self._add_held_out(sums, noise_of)
         return sums
 
+    def _loss_of(self, batch: Minibatch) -> Tensor:
+        targets = batch.true_returns if self._config.loss == "regression" else batch.ranks
+        return self._loss(self._returns(batch), targets, batch.noise)
+
     def _returns(self, batch: Minibatch) -> Tensor:
         rewards = self._network(batch.observations, batch.actions, self._generator)
         return segment_returns(rewards.view(len(rewards), *batch.ranks.shape, batch.num_steps), batch.valid)
@@ -248,7 +253,7 @@ class RewardTrainer:
     def _add_held_out(self, sums: EpochLosses, noise_of: Mapping[str, float]) -> None:
         self._network.eval()
         for batch in self._dataset.minibatches(validation=True, noise_of=noise_of):
-            loss = self._loss(self._returns(batch), batch.ranks, batch.noise)
+            loss = self._loss_of(batch)
             sums.add(loss, torch.zeros_like(loss))
 
     def _is_finite(self, losses: EpochLosses) -> bool:

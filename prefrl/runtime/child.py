@@ -29,8 +29,6 @@ __all__ = ["main"]
 
 _IDLE_S = 0.02
 _LOCK_POLL_S = 0.2
-_HELPERS_NICENESS = 10
-"""of oracle and reward: where cores are few, the agent's steps come first and the others take what is left"""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -43,8 +41,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--supervised", action="store_true", help="end when standard input closes")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    if options.role != "policy" and hasattr(os, "nice"):
-        os.nice(_HELPERS_NICENESS)
     stop = StopFlag()
     signal.signal(signal.SIGTERM, stop.set)
     # Ctrl-C reaches every process of the terminal; supervised ones wait for the launcher's word.

@@ -109,6 +109,7 @@ COMBINATIONS: list[tuple[dict[str, Any], str]] = [
     ({"runtime.pool_segments": 2}, "runtime.pool_segments is 2; queries of 2 segments need at least 3"),
     ({"queries.items": 4, "queries.window_segments": 6}, "queries of 4 segments need at least 7"),
     ({"queries.items": 13, "reward.loss": "plackett_luce"}, "queries.items is 13.*at most 12"),
+    ({"oracle.kind": "human", "reward.loss": "regression"}, "regression.*oracle.kind human"),
     ({"steps": 399, "queries.segment_steps": 50}, "399 steps in 8 environments give 0 segments"),
     (
         {"queries.segment_steps": 60_000},

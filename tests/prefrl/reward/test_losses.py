@@ -20,6 +20,7 @@ from prefrl.reward.losses import (
     preference_loss,
     preference_probability,
     preference_scale,
+    regression_loss,
     segment_returns,
 )
 
@@ -202,6 +203,12 @@ def test_margin_loss_by_hand(
 ) -> None:
     value = margin_loss(one_query(*returns), ranked(*ranks), torch.tensor([noise]), margin=1.0)
     assert value.item() == pytest.approx(loss, abs=1e-6)
+
+
+def test_regression_loss_by_hand() -> None:
+    value = regression_loss(one_query(0.5, -1.0), torch.tensor([[2.5, 0.0]]), torch.tensor([0.2]))
+    assert value.item() == pytest.approx(0.8 * (4.0 + 1.0) / 2)
+    assert value.shape == (1, 1)
 
 
 def test_config_names_the_loss() -> None:

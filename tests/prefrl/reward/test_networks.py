@@ -99,8 +99,10 @@ def test_cnn_member_is_a_plain_network_forward_and_backward(
 ) -> None:
     ensemble = ConvEnsemble((channels, size, size), 2, RewardConfig(batch_norm=batch_norm), seeded())
     pixels, actions = images(channels, size)
+    ensemble.set_input_statistics([(pixels[:2], actions[:2])], 2)
+    standardised = ((pixels - ensemble.input_mean) / ensemble.input_scale).clamp(-5, 5)
     convolutions, head = plain_cnn(ensemble, member=1)
-    expected = head(torch.cat([convolutions(pixels / 255), actions], dim=1))[:, 0]
+    expected = head(torch.cat([convolutions(standardised), actions], dim=1))[:, 0]
     rewards = ensemble(pixels, actions)
     torch.testing.assert_close(rewards[1], expected, rtol=1e-4, atol=1e-5)
     expected.square().sum().backward()
@@ -110,6 +112,25 @@ def test_cnn_member_is_a_plain_network_forward_and_backward(
         assert isinstance(plain, nn.Conv2d)
         gradient = layer.weight.grad[FILTERS : 2 * FILTERS]
         torch.testing.assert_close(gradient, plain.weight.grad, rtol=1e-3, atol=1e-5)
+
+
+def test_batch_norm_acts_by_its_running_statistics_in_evaluation() -> None:
+    ensemble = ConvEnsemble((1, 36, 36), 2, RewardConfig(batch_norm=True), seeded())
+    pixels, actions = images(1, 36)
+    for _ in range(3):
+        ensemble(pixels, actions)
+    for norm in ensemble.norms:
+        assert isinstance(norm, nn.BatchNorm2d)
+        nn.init.uniform_(norm.weight, 0.5, 2.0, generator=seeded())
+        nn.init.uniform_(norm.bias, -1.0, 1.0, generator=seeded())
+    ensemble.eval()
+    convolutions, head = plain_cnn(ensemble, member=1)
+    for plain, norm in zip(convolutions[1::3], ensemble.norms, strict=True):
+        mine = {name: t[FILTERS : 2 * FILTERS] for name, t in norm.state_dict().items() if t.ndim}
+        plain.load_state_dict(mine, strict=False)
+    convolutions.eval()
+    expected = head(torch.cat([convolutions(pixels / 255), actions], dim=1))[:, 0]
+    torch.testing.assert_close(ensemble(pixels, actions)[1], expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("make", [lambda: vectors(), lambda: images(1, 36)])
@@ -189,12 +210,30 @@ def test_dropout_is_its_own_for_each_member_and_drawn_from_the_generator(
 def test_inputs_are_standardised_and_clipped() -> None:
     network = MLPEnsemble(unbounded(3), unbounded(2), RewardConfig(use_actions=False), seeded())
     data = torch.tensor([[1.0, 100.0, 5.0], [3.0, 300.0, 5.0]])
-    network.set_input_statistics([(data[:1], torch.zeros(1, 2)), (data[1:], torch.zeros(1, 2))])
+    network.set_input_statistics([(data[:1], torch.zeros(1, 2)), (data[1:], torch.zeros(1, 2))], 2)
     assert network.input_mean.tolist() == [2.0, 200.0, 5.0]
     assert network.input_scale.tolist() == [1.0, 100.0, 1.0]
     assert int(network.input_steps) == 2
     far, further = torch.tensor([[2.0, 200.0, 1e3]]), torch.tensor([[2.0, 200.0, 1e6]])
     assert torch.equal(network(far, torch.zeros(1, 2)), network(further, torch.zeros(1, 2)))
+
+
+def test_pixels_are_standardised_one_by_one_and_clipped() -> None:
+    network = ConvEnsemble((1, 36, 36), 2, RewardConfig(use_actions=False), seeded())
+    pixels = torch.full((4, 1, 36, 36), 7, dtype=torch.uint8)
+    pixels[1:, 0, 0, 0] = 11
+    pixels[2:, 0, 0, 1] = 207
+    network.set_input_statistics([(pixels[:1], torch.zeros(1, 2)), (pixels[1:], torch.zeros(3, 2))], 50)
+    assert network.input_mean[0, 0, :3].tolist() == [10.0, 107.0, 7.0]
+    assert network.input_scale[0, 0, :3].tolist() == [5.0, 100.0, 5.0], "5 gray levels at least"
+    assert int(network.input_steps) == 50
+    far = pixels[:1].clone()
+    far[..., 2] = 7 + 5 * 5
+    further = far.clone()
+    further[..., 2] = 255
+    near, far, further = (network(each, torch.zeros(1, 2)) for each in (pixels[:1], far, further))
+    assert torch.equal(far, further)
+    assert not torch.equal(near, far)
 
 
 def test_ranges_that_the_space_knows_are_the_scale() -> None:
@@ -203,7 +242,7 @@ def test_ranges_that_the_space_knows_are_the_scale() -> None:
     network = MLPEnsemble(spec, unbounded(1), RewardConfig(use_actions=False), seeded())
     # The first feature hardly varies here, yet is not blown up: its range is known to be 8 wide.
     data = torch.tensor([[0.0, 100.0, 1.0, 0.0], [0.1, 300.0, 1.0, 0.0]])
-    network.set_input_statistics([(data, torch.zeros(2, 1))])
+    network.set_input_statistics([(data, torch.zeros(2, 1))], 2)
     assert network.input_scale.tolist() == [4.0, 100.0, 1.0, 1.0]
 
 

@@ -123,6 +123,31 @@ def test_training_learns_and_reports(vector_specs: Specs, labels: list[LabelledQ
     assert not last.diverged
 
 
+def test_regression_fits_the_true_returns_and_no_other_loss_sees_them(
+    vector_specs: Specs, labels: list[LabelledQuery]
+) -> None:
+    """The answers go by the first feature; the true rewards are made the second."""
+
+    def by_second_feature(segment: Segment) -> Segment:
+        return replace(segment, true_rewards=segment.observations[:, 1])
+
+    told = [
+        replace(
+            label,
+            query=replace(label.query, segments=tuple(map(by_second_feature, label.query.segments))),
+        )
+        for label in labels
+    ]
+    segments = [segment for label in told for segment in label.query.segments]
+    for loss, feature in (("regression", 1), ("bradley_terry", 0)):
+        run = trainer(vector_specs, told, replace(SMALL, loss=loss, dropout=0.0))
+        run.fit(60)
+        reward = run.snapshot(1)
+        predicted = [reward.predict(each.observations, each.actions).sum() for each in segments]
+        expected = [each.observations[:, feature].sum() for each in segments]
+        assert np.corrcoef(predicted, expected)[0, 1] > 0.9
+
+
 def test_without_comparisons_nothing_is_fitted(vector_specs: Specs) -> None:
     run = RewardTrainer(*vector_specs, SMALL, 0)
     before = run.state_dict()
@@ -192,9 +217,7 @@ def test_input_statistics_are_taken_anew_when_the_data_have_doubled(
     for known in (10, 19, 20, 40):
         run.update(labels[:known])
         run.fit(1)
-        network = run._network
-        assert isinstance(network, MLPEnsemble)
-        counts.append(int(network.input_steps))
+        counts.append(int(run._network.input_steps))
     assert counts == [200, 200, 400, 800]
 
 
