@@ -61,9 +61,9 @@ class FastNatureCNN(NatureCNN):
         blocks = self.blocks(observations) if is_images else observations
         first, *rest = self._weights(blocks.device)
         x = blocks.permute(0, 3, 1, 2).to(first.dtype)  # channels last in memory
-        x = F.relu(F.conv2d(x, first, rest[0]))
-        x = F.relu(F.conv2d(x, rest[1], rest[2], stride=2))
-        x = F.relu(F.conv2d(x, rest[3], rest[4]))
+        x = F.relu_(F.conv2d(x, first, rest[0]))
+        x = F.relu_(F.conv2d(x, rest[1], rest[2], stride=2))
+        x = F.relu_(F.conv2d(x, rest[3], rest[4]))
         return F.relu(F.linear(x.flatten(1), rest[5], rest[6])).float()
 
     def train(self, mode: bool = True) -> FastNatureCNN:

@@ -72,9 +72,9 @@ class FastRolloutBuffer(RolloutBuffer):
         scalars = [
             array[steps, envs] for array in (self.values, self.log_probs, self.advantages, self.returns)
         ]
-        return RolloutBufferSamples(
-            self._blocks.flatten(0, 1)[rows], *map(self.to_torch, [actions, *scalars])
-        )
+        # Many times as fast as indexing, which moves byte by byte.
+        blocks = self._blocks.flatten(0, 1).index_select(0, rows)
+        return RolloutBufferSamples(blocks, *map(self.to_torch, [actions, *scalars]))
 
 
 class PreferenceFastRolloutBuffer(PreferenceRollout, FastRolloutBuffer):

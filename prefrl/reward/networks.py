@@ -223,7 +223,8 @@ class ConvEnsemble(RewardNetwork):
         """Predict each member's reward of each step; observations (M, C, H, W) uint8."""
         x = self._blocks(observations)
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            x = self._drop(F.leaky_relu(self._convolve(x, convolution, norm), LEAKY_SLOPE), generator)
+            x = F.leaky_relu_(self._convolve(x, convolution, norm), LEAKY_SLOPE)
+            x = self._drop(x, generator)
         x = x.float().reshape(len(x), self.num_members, -1).transpose(0, 1)
         if self.use_actions:
             x = torch.cat([x, actions.expand(self.num_members, -1, -1)], dim=-1)

@@ -94,7 +94,10 @@ class FrameStore:
 
     def gather(self, rows: Tensor, num_steps: int) -> Tensor:
         """Images (R, T, C, H, W), uint8, of the first ``num_steps`` (T) of ``rows`` (R,)."""
-        return self._frames[self._stacks.gather(rows, num_steps)]
+        places = self._stacks.gather(rows, num_steps)
+        # Many times as fast as indexing, which moves byte by byte.
+        frames = self._frames.index_select(0, places.flatten())
+        return frames.view(*places.shape, *frames.shape[1:])
 
     def _take_in(self, images: np.ndarray) -> Tensor:
         """Places (T, C) that the frames of these images have from now on."""

@@ -23,7 +23,7 @@ from prefrl.run_dir import RunDir
 from prefrl.runtime.exit_status import ExitStatus
 from prefrl.runtime.topology import ROLES, AgentFactory, Worker, make_worker
 from prefrl.store import Store, StoreError
-from prefrl.workers import PolicyWorker, Pulse, StopFlag
+from prefrl.workers import PolicyWorker, Pulse, StopFlag, keep_heap
 
 __all__ = ["main"]
 
@@ -41,6 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--supervised", action="store_true", help="end when standard input closes")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
+    keep_heap()
     stop = StopFlag()
     signal.signal(signal.SIGTERM, stop.set)
     # Ctrl-C reaches every process of the terminal; supervised ones wait for the launcher's word.

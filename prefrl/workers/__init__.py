@@ -4,6 +4,7 @@
 reward to the answers. They meet in a run directory and nowhere else.
 """
 
+from prefrl.workers.heap import keep_heap
 from prefrl.workers.in_process import helpers_in_process
 from prefrl.workers.link import PolicyLink
 from prefrl.workers.oracle import OracleWorker
@@ -20,4 +21,5 @@ __all__ = [
     "RewardWorker",
     "StopFlag",
     "helpers_in_process",
+    "keep_heap",
 ]
