@@ -1,4 +1,6 @@
 import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,37 @@ def resident_mib() -> float:
     raise AssertionError("no VmRSS")
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have nothing to trim")
+COUNT_FAULTS = """
+import resource
+import numpy as np
+from prefrl.workers.heap import keep_heap
+
+def step():
+    for size in (20_000_000, 30_000_000):
+        np.ones(size, dtype=np.uint8)
+
+keep_heap()
+step()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(10):
+    step()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+glibc_only = pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc", reason="what other C libraries keep is not ours to set"
+)
+
+
+@glibc_only
+def test_a_kept_heap_takes_no_new_pages_for_what_was_freed() -> None:
+    # In a process of its own: it cannot be undone.
+    command = [sys.executable, "-c", COUNT_FAULTS]
+    faults = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    assert faults < 100, "some 1,000 without"
+
+
+@glibc_only
 def test_holes_between_what_is_held_go_back_to_the_system() -> None:
     pieces = [np.ones(PIECE, dtype=np.uint8) for _ in range(PIECES)]
     held = pieces[::2]
