@@ -33,12 +33,22 @@ from prefrl.presets import get_preset
 
 NAME = "atari"
 STEPS_PER_LABEL = 100
+QUERIES_PER_LABEL = 4
+"""at ten labels a second; the presets' 40 are for one label in a thousand steps"""
 SPEED_STEPS, QUICK_STEPS = 60_000, 8_192
 SPEED = {"speed-ppo": ("pong-fast", "sb3-ppo"), "speed-a2c": ("pong", "sb3-a2c")}
 """task: the preset, and its peer"""
+WITHOUT: dict[str, list[str]] = {
+    "without-overlap": ["--agent.no-overlap"],
+    "without-native-environments": ["--env.no-native"],
+    "without-fast-policy": ["--agent.policy", "CnnPolicy"],
+    "without-bfloat16-reward": ["--reward.precision", "float32"],
+}
+"""method: pong-fast with one of the things left out that make it fast"""
 FAST_GAMES = ("pong",)
 PAPER_GAMES = ("beam-rider", "breakout", "enduro", "pong", "qbert", "seaquest", "space-invaders")
 PAPER_MINUTES = 30.0
+KILL_EVERY_MINUTES = 4.0
 
 # Synthetic labels, Ibarz et al. 2018, appendix F; the RL Zoo's agents after 10 million steps on the true reward.
 KNOWN: dict[str, tuple[str, str]] = {
@@ -55,18 +65,30 @@ KNOWN: dict[str, tuple[str, str]] = {
 
 def jobs(seed: int, quick: bool) -> list[Job]:
     """Speeds, what is compared one after the other; then the fast presets, then a piece of each of the paper's."""
-    speeds = [job for task in SPEED for job in _speed(task, seed, quick)]
+    speeds = [job for task in SPEED for job in _speeds(task, seed, quick)]
     fast = [_fast(game, seed, quick) for game in FAST_GAMES]
-    return [*speeds, *fast, *[_paper(game, seed, quick) for game in PAPER_GAMES]]
+    return [
+        *speeds,
+        *fast,
+        _killed("pong", seed, quick),
+        *[_paper(game, seed, quick) for game in PAPER_GAMES],
+    ]
 
 
-def _speed(task: str, seed: int, quick: bool) -> list[Job]:
+def _speeds(task: str, seed: int, quick: bool) -> list[Job]:
     preset, peer = SPEED[task]
     steps = QUICK_STEPS if quick else SPEED_STEPS
+    left_out = WITHOUT if task == "speed-ppo" else {}
+    ours = [_speed(task, method, preset, seed, steps, flags) for method, flags in left_out.items()]
+    peers = [_peer(task, name, seed, steps) for name in (peer, "emulator")]
+    return [_speed(task, "prefrl", preset, seed, steps, []), *peers, *ours]
+
+
+def _speed(task: str, method: str, preset: str, seed: int, steps: int, flags: list[str]) -> Job:
     labels = steps // STEPS_PER_LABEL
-    run = WORK / "runs" / NAME / f"{task}-{seed}"
-    ours = Job(
-        name=f"{task}/prefrl",
+    run = WORK / "runs" / NAME / f"{task}-{method}-{seed}"
+    return Job(
+        name=f"{task}/{method}",
         seed=seed,
         command=[
             *(sys.executable, "-m", "prefrl.cli", "train", preset),
@@ -74,12 +96,13 @@ def _speed(task: str, seed: int, quick: bool) -> list[Job]:
             # The time is to be that of training with labels coming in, not that of the pretraining.
             *("--schedule.initial-share", str(round(50 / labels, 3)), "--schedule.ends-at", "1.0"),
             *("--reward.initial-epochs", "1", "--eval-episodes", "1"),
+            *("--reward.queries-per-label", str(QUERIES_PER_LABEL)),
+            *flags,
             *("--seed", str(seed), "--run", str(run.relative_to(ROOT))),
         ],
         config={"labels": labels, "steps": steps, "preset": to_json(get_preset(preset).config)},
         scratch=run,
     )
-    return [ours, *[_peer(task, name, seed, steps) for name in (peer, "emulator")]]
 
 
 def _peer(task: str, name: str, seed: int, steps: int) -> Job:
@@ -100,18 +123,26 @@ def _fast(game: str, seed: int, quick: bool) -> Job:
     return _piece(f"{game}-fast", game, "fast", seed, 1.0 if quick else 24 * 60.0, fresh=True)
 
 
+def _killed(game: str, seed: int, quick: bool) -> Job:
+    minutes, every = (1.0, 0.3) if quick else (24 * 60.0, KILL_EVERY_MINUTES)
+    flags = ["--kill-every", f"{every:g}"]
+    return _piece(f"{game}-fast", game, "fast-killed", seed, minutes, fresh=True, flags=flags)
+
+
 def _paper(game: str, seed: int, quick: bool) -> Job:
     return _piece(game, game, "paper", seed, 0.5 if quick else PAPER_MINUTES, fresh=False)
 
 
-def _piece(preset: str, game: str, method: str, seed: int, minutes: float, fresh: bool) -> Job:
-    run = WORK / "runs" / NAME / f"{preset}-{seed}"
+def _piece(
+    preset: str, game: str, method: str, seed: int, minutes: float, fresh: bool, flags: Sequence[str] = ()
+) -> Job:
+    run = WORK / "runs" / NAME / f"{game}-{method}-{seed}"
     return Job(
         name=f"{game}/{method}",
         seed=seed,
         command=[
             *(sys.executable, "-m", "benchmarks.atari_piece", preset, "--minutes", f"{minutes:g}"),
-            *("--seed", str(seed), "--run", str(run.relative_to(ROOT))),
+            *("--seed", str(seed), "--run", str(run.relative_to(ROOT)), *flags),
         ],
         config={"preset": to_json(get_preset(preset).config)},
         scratch=run if fresh else None,
@@ -137,7 +168,8 @@ def report(records: Sequence[Record], folder: Path) -> None:
 
 def _speed_table(records: Sequence[Record]) -> str:
     columns = [seeds_column(), median_column("labels", "Labels"), median_column("steps_per_s", "Steps/s")]
-    columns += [ratio_column("steps_per_s", peer, "Steps/s") for peer in ("sb3-ppo", "sb3-a2c", "emulator")]
+    peers = ("sb3-ppo", "sb3-a2c", "emulator", "prefrl")
+    columns += [ratio_column("steps_per_s", peer, "Steps/s") for peer in peers]
     return table(records, columns)
 
 

@@ -57,7 +57,8 @@ class Overlap:
         model.num_timesteps += model.n_steps * model.n_envs
         # While nobody steps the environment, what it recorded is handed over.
         rollout = self._recording.take_rollout(model.n_steps)
-        self._link.sync()
+        # Short rollouts come dozens of times a second, and the store is on a disk.
+        self._link.sync_if_due()
         goes_on = model.num_timesteps < total_steps
         if goes_on:
             self._collector.start(self._filling)
