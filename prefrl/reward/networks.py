@@ -181,8 +181,8 @@ class ConvEnsemble(RewardNetwork):
     Pixels are centred and scaled one by one, by the mean and spread that each had so far, then clipped to +- 5. A
     ball that crosses a still background is a few pixels in a thousand, and they are what counts: scaled by 1/255
     alone, it takes many times as many comparisons to notice. Batch norm and dropout, where configured, act on each
-    convolution of each member. Action features join at the 64-unit layer. Images that the convolutions would shrink to less than
-    4 x 4 cells keep the same layers with half-kernel padding; 64 x 64 pixels are enough without.
+    convolution of each member. Action features join at the 64-unit layer. Images that the convolutions would shrink to
+    less than 4 x 4 cells keep the same layers with half-kernel padding; 64 x 64 pixels are enough without.
     Source: Christiano et al. 2017, appendix A.2.
     """
 
