@@ -157,11 +157,13 @@ def report(records: Sequence[Record], folder: Path) -> None:
     if any(record.ok for record in speeds):
         parts += ["## Speed\n", _speed_table(speeds)]
     if any(record.ok for record in games):
-        parts += ["## Scores\n", _score_table(games), f"![True return over labels]({NAME}_labels.png)\n"]
-        parts += [f"![True return over steps]({NAME}_steps.png)\n"]
+        parts += ["## Scores\n", _score_table(games)]
+    if any(record.curve for record in games):
         y = Panel("true_return", "True return, mean of 20 training episodes")
         plot_curves(games, "labels", y, folder / f"{NAME}_labels.png", "Labels")
         plot_curves(games, "steps", y, folder / f"{NAME}_steps.png", "Agent steps, 4 frames each")
+        parts += [f"![True return over labels]({NAME}_labels.png)\n"]
+        parts += [f"![True return over steps]({NAME}_steps.png)\n"]
     parts.append(failure_note(records))
     (folder / f"{NAME}.md").write_text("\n".join(part for part in parts if part), encoding="utf-8")
 

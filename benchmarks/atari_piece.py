@@ -136,7 +136,9 @@ def curve_of(run: RunDir) -> list[dict[str, float]]:
         if "true_return" in record and (not kept or record["policy_step"] < kept[-1]["steps"]):
             steps, labels = record["policy_step"], np.interp(record["policy_step"], fit_steps, fit_labels)
             kept.append({"steps": steps, "labels": float(labels), "true_return": record["true_return"]})
-    chosen = np.unique(np.linspace(0, len(kept) - 1, _POINTS).round().astype(int)) if kept else []
+    if not kept:
+        return []
+    chosen = np.unique(np.linspace(0, len(kept) - 1, _POINTS).round().astype(int))
     return [kept[::-1][index] for index in chosen]
 
 

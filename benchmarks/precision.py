@@ -16,22 +16,17 @@ from benchmarks.harness import (
     ROOT,
     WORK,
     Job,
-    Panel,
     Record,
     Suite,
-    failure_note,
     interval_column,
     iqm_column,
     main,
     mean_column,
     median_column,
     min_column,
-    plot,
-    plot_curves,
     seeds_column,
-    table,
 )
-from benchmarks.relabelling import SMOOTHED_EPISODES, with_training_curve
+from benchmarks.learning import with_training_curve, write_report
 from prefrl.config import to_json
 from prefrl.presets import get_preset
 
@@ -80,20 +75,13 @@ def report(records: Sequence[Record], folder: Path) -> None:
         median_column("reward_accuracy_validation", "Reward's accuracy"),
     ]
     newest = max(records, key=lambda record: record.started)
-    parts = [
+    heading = (
         "# bfloat16 beside float32: MovingDot from pixels\n\n"
         f"`python benchmarks/{NAME}.py --seeds 0-2`, {newest.started[:10]}, each job in one process on one core of "
         f"{newest.machine['cpu']}. Policy and learned reward compute in the precision named. How to read this: "
-        "[README](../README.md).\n",
-        table(records, columns),
-        failure_note(records),
-        f"![True return of the trained agents]({NAME}.png)\n",
-        f"![True return while they were trained]({NAME}_curves.png)\n",
-    ]
-    (folder / f"{NAME}.md").write_text("\n".join(part for part in parts if part), encoding="utf-8")
-    plot(records, [Panel("true_return_mean", "True return")], folder / f"{NAME}.png")
-    training = Panel("true_return", f"True return, mean of {SMOOTHED_EPISODES} episodes")
-    plot_curves(records, "steps", training, folder / f"{NAME}_curves.png", "Agent steps")
+        "[README](../README.md).\n"
+    )
+    write_report(NAME, heading, records, columns, folder)
 
 
 if __name__ == "__main__":

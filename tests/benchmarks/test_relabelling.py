@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks import relabelling
 from benchmarks.harness import Record
-from benchmarks.relabelling import training_curve
+from benchmarks.learning import training_curve
 from prefrl.store import Episode
 
 
