@@ -71,7 +71,7 @@ class AgentConfig:
     """ppo and a2c: act for the next rollout while learning from the last, one update behind; faster where the
     environment takes its time"""
     deterministic: bool = True
-    """evaluations act by the most likely action instead of drawing one"""
+    """evaluations, and films, act by the most likely action instead of drawing one"""
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ class Options:
     episodes: int = 20
     """whole episodes to act"""
     seed: int = 0
-    """of the environments; the agent acts deterministically"""
+    """of the environments, and of the actions where they are drawn"""
 
 
 def main(words: Sequence[str]) -> int:

@@ -50,7 +50,7 @@ class Options:
     episodes: int | None = None
     """episodes to show; by default 1 in a GIF, and in a window until it is closed"""
     seed: int = 0
-    """of the first episode; the next ones count up. The agent acts deterministically"""
+    """of the first episode, and of its actions where they are drawn; the next ones count up"""
     steps: int | None = None
     """most steps of an episode; by default whole episodes in a window and 500 in a GIF"""
     fps: float | None = None
@@ -138,7 +138,9 @@ def _takes(run: RunDir, config: RunConfig, env: gym.Env[Any, Any], options: Opti
             f"{config.env.id} · agent at step {model.num_timesteps:,} · reward version {reward.version}"
             f" · episode {number}"
         )
-        yield _Take(number, caption, act(env, _chooser(model), reward, options.seed + number - 1, most_steps))
+        seed = options.seed + number - 1
+        choose = _chooser(model, config.agent.deterministic, seed)
+        yield _Take(number, caption, act(env, choose, reward, seed, most_steps))
 
 
 def _newest(run: RunDir, config: RunConfig) -> tuple[Any, LearnedReward]:
@@ -153,9 +155,12 @@ def _newest(run: RunDir, config: RunConfig) -> tuple[Any, LearnedReward]:
     return model, LearnedReward.load(run.path)
 
 
-def _chooser(model: Any) -> Callable[[Any], Any]:
+def _chooser(model: Any, deterministic: bool, seed: int) -> Callable[[Any], Any]:
+    import torch
+
+    torch.manual_seed(seed)
     # An array without dimensions becomes the number in it, which is what Discrete actions are.
-    return lambda observation: np.asarray(model.predict(observation, deterministic=True)[0])[()]
+    return lambda observation: np.asarray(model.predict(observation, deterministic=deterministic)[0])[()]
 
 
 def _horizon_steps(env: gym.Env[Any, Any], options: Options) -> int | None:

@@ -169,9 +169,24 @@ def test_actions_are_what_the_environment_knows(action: np.ndarray) -> None:
             assert deterministic
             return action, None
 
-    chosen = watch_command._chooser(Model())(None)
+    chosen = watch_command._chooser(Model(), deterministic=True, seed=0)(None)
     assert np.array_equal(chosen, action)
     assert isinstance(chosen, np.integer if action.ndim == 0 else np.ndarray)
+
+
+def test_actions_are_drawn_where_the_evaluation_draws_them(trained: RunDir) -> None:
+    model, _ = watch_command._newest(trained, trained.config())
+
+    def actions(seed: int, deterministic: bool) -> list[float]:
+        choose = watch_command._chooser(model, deterministic, seed)
+        observation = np.zeros(model.observation_space.shape, np.float32)
+        return [float(np.sum(choose(observation))) for _ in range(30)]
+
+    drawn = actions(seed=5, deterministic=False)
+    assert drawn == actions(seed=5, deterministic=False)
+    assert drawn != actions(seed=6, deterministic=False)
+    assert len(set(drawn)) > 1
+    assert len(set(actions(seed=5, deterministic=True))) == 1
 
 
 def test_an_agent_replaced_while_it_is_read_is_read_again(
