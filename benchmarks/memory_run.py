@@ -14,21 +14,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from prefrl.config import (
-    AgentConfig,
-    EnvConfig,
-    QueryConfig,
-    RewardConfig,
-    RunConfig,
-    RuntimeConfig,
-    ScheduleConfig,
-)
+from prefrl.config import RunConfig, ScheduleConfig
 from prefrl.environments import check_environment
+from prefrl.presets import get_preset
 from prefrl.run_dir import RunDir
 from prefrl.store import Store, StoreError
 
@@ -37,7 +31,7 @@ __all__ = ["PROCESSES", "Sample", "pong", "slope_mib_per_h", "summary"]
 PROCESSES = ("policy", "oracle", "reward", "launcher")
 STEPS_PER_LABEL = 100
 FIRST_LABELS = 50
-MOST_STEPS_PER_S = 1000
+MOST_STEPS_PER_S = 2000
 """bounds the steps and labels asked for, so that the run lasts as long as the time does"""
 SAMPLE_S = 10.0
 WINDOWS = 10
@@ -51,30 +45,14 @@ Sample = dict[str, float]
 
 
 def pong(minutes: float, seed: int) -> RunConfig:
-    """The paper's reward net and image segments, with little training, so that many versions are made."""
+    """`pong-fast` with labels and versions of the reward ten times as often, so that a leak would show early."""
     steps = int(minutes * 60 * MOST_STEPS_PER_S)
     labels = steps // STEPS_PER_LABEL
-    return RunConfig(
-        env=EnvConfig("prefrl/Pong-v0", num_envs=8, endless=True),
-        agent=AgentConfig(
-            "ppo",
-            policy="FastCnnPolicy",
-            hyperparameters={"n_steps": 128, "batch_size": 256, "n_epochs": 2, "learning_rate": 2.5e-4},
-        ),
-        reward=RewardConfig(
-            network="cnn",
-            learning_rate=3e-4,
-            batch_size=8,
-            initial_epochs=5,
-            epochs_per_update=1,
-            last_labels=300,
-            dropout=0.5,
-            batch_norm=True,
-            std=0.05,
-        ),
-        queries=QueryConfig(segment_steps=25, candidates=3, batch=20, window_segments=200),
+    config = get_preset("pong-fast").config
+    return replace(
+        config,
+        reward=replace(config.reward, initial_epochs=1, queries_per_label=4),
         schedule=ScheduleConfig("constant", initial_share=min(0.5, FIRST_LABELS / labels), ends_at=1.0),
-        runtime=RuntimeConfig(pool_segments=300, checkpoint_steps=20_000),
         labels=labels,
         steps=steps,
         seed=seed,

@@ -139,6 +139,7 @@ def _draw_chart(draw: ImageDraw.ImageDraw, episode: Episode, box: Box, em: int) 
     if plot[2] - plot[0] < 3 * em or plot[3] - plot[1] < 2 * em:
         return  # too small for curves: the readings alone are worth the room
     _draw_grid(draw, episode, plot, em)
+    # The wider line below shows on both sides of the other where they coincide.
     _draw_curve(draw, true, _TRUE, episode.horizon_steps, plot, em, is_round=False)
     _draw_curve(draw, predicted, _PREDICTED, episode.horizon_steps, plot, em, is_round=True)
 
@@ -194,7 +195,8 @@ def _draw_curve(
         )
         for step, value in zip(steps.tolist(), values.tolist(), strict=True)
     ]
-    draw.line(points, fill=colour, width=max(_SAMPLES, round(em * 0.16)), joint="curve")
+    width = em * (0.16 if is_round else 0.36)
+    draw.line(points, fill=colour, width=max(_SAMPLES, round(width)), joint="curve")
     _draw_marker(draw, *points[-1], 0.36 * em, colour, is_round)
 
 
