@@ -13,6 +13,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 import prefrl_envs  # noqa: F401  # registers the environments
 from prefrl_agents import FastCnnPolicy, FastRolloutBuffer
+from prefrl_agents.fast_cnn import CENTRED_SCALE
 
 IMAGES = spaces.Box(0, 255, (4, 84, 84), np.uint8)
 ACTIONS = spaces.Discrete(6)
@@ -120,6 +121,72 @@ def test_scaled_images_are_refused(images: torch.Tensor) -> None:
 def test_another_precision_is_refused() -> None:
     with pytest.raises(ValueError, match="precision is 'float16'; it must be one of"):
         policy("float16")
+
+
+def centred(precision: str = "float32") -> FastCnnPolicy:
+    torch.manual_seed(0)
+    extractor = {"precision": precision, "centred": True}
+    return FastCnnPolicy(IMAGES, ACTIONS, lambda _: 1e-3, features_extractor_kwargs=extractor)
+
+
+def test_centred_pixels_are_differences_from_their_mean_so_far(
+    plain: ActorCriticCnnPolicy, images: torch.Tensor
+) -> None:
+    fast, more = centred(), torch.flip(images, dims=[0])[:4]
+    parameters = dict(plain.named_parameters())
+    fast.load_state_dict(plain.state_dict(), strict=False)
+    for minibatch in (images, more):
+        fast.set_training_mode(True)
+        fast.predict_values(minibatch)
+    fast.set_training_mode(False)
+    mean = torch.cat([images, more]).float().mean(dim=0)
+    with torch.no_grad():
+        # The plain network divides by 255 what it is shown.
+        network = plain.features_extractor
+        theirs = plain.value_net(network.linear(network.cnn((images - mean) / CENTRED_SCALE)))
+        torch.testing.assert_close(fast.predict_values(images), theirs, atol=1e-4, rtol=1e-4)
+    assert dict(fast.named_parameters()).keys() == parameters.keys()
+
+
+def test_the_mean_is_taken_in_once_a_rollout_and_never_while_acting(images: torch.Tensor) -> None:
+    fast = centred()
+    fast.set_training_mode(False)
+    fast.predict_values(images)
+    assert fast.features_extractor.pixel_images == 0
+    fast.set_training_mode(True)
+    fast.predict_values(images)
+    fast.predict_values(images[:3])
+    assert fast.features_extractor.pixel_images == len(images)
+
+
+def test_bfloat16_sees_a_faint_thing_on_a_bright_background_as_float32_does() -> None:
+    background = torch.full((2, 4, 84, 84), 236, dtype=torch.uint8)
+    with_ball = background.clone()
+    with_ball[1, :, 40:42, 40:42] = 235
+    differences = []
+    for precision in ("float32", "bfloat16"):
+        fast = centred(precision)
+        fast.set_training_mode(True)
+        fast.predict_values(background)
+        fast.set_training_mode(False)
+        with torch.no_grad():
+            features = fast.features_extractor(with_ball)
+        differences.append(features[1] - features[0])
+    exact, rounded = differences
+    assert exact.abs().max() > 0
+    assert (rounded - exact).norm() < 0.03 * exact.norm()
+
+
+def test_acting_follows_a_mean_that_is_loaded(images: torch.Tensor) -> None:
+    fast, other = centred(), centred()
+    other.set_training_mode(True)
+    other.predict_values(images)
+    for each in (fast, other):
+        each.set_training_mode(False)
+    with torch.no_grad():
+        assert not torch.equal(fast.predict_values(images), other.predict_values(images))
+        fast.load_state_dict(other.state_dict())
+        assert torch.equal(fast.predict_values(images), other.predict_values(images))
 
 
 def dots(num_envs: int = 4) -> DummyVecEnv:
