@@ -30,7 +30,7 @@ __all__ = ["FastCnnPolicy", "FastNatureCNN"]
 KERNEL, STRIDE = 8, 4
 """of the first convolution"""
 CENTRED_SCALE = 25.0
-"""gray levels that centred pixels are divided by: ten times the contrast of `NatureCNN`, whose input is never centred"""
+"""gray levels that centred pixels are divided by: ten times the contrast of `NatureCNN`, which nothing centres"""
 
 
 class FastNatureCNN(NatureCNN):

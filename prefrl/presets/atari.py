@@ -87,16 +87,20 @@ _FAST = replace(
         policy="FastCnnPolicy",
         hyperparameters={
             "n_steps": 128,
-            # Many small steps: with a quarter as many, Pong is learned in more than twice the time on its true reward.
-            "batch_size": 64,
-            "n_epochs": 3,
+            "batch_size": 128,
+            # Further epochs cost as much time as they spare steps.
+            "n_epochs": 1,
             "gamma": 0.99,
             "gae_lambda": 0.95,
             "clip_range": 0.1,
             "ent_coef": 0.01,
             "vf_coef": 0.5,
-            "learning_rate": "lin_3e-4_1e-4",
-            "policy_kwargs": {"optimizer_kwargs": {"fused": True, "eps": 1e-5}},
+            "learning_rate": "lin_1e-3_1e-4",
+            # Centred pixels learn Pong in less than half the steps, and bear a learning rate three times as high.
+            "policy_kwargs": {
+                "optimizer_kwargs": {"fused": True, "eps": 1e-5},
+                "features_extractor_kwargs": {"centred": True},
+            },
         },
         overlap=True,
         deterministic=False,
@@ -112,7 +116,7 @@ _FAST = replace(
         batch_size=8,
         initial_epochs=8,
         epochs_per_update=4,
-        queries_per_label=40,
+        queries_per_label=20,
         patience_epochs=3,
     ),
     queries=QueryConfig(segment_steps=25, candidates=10, batch=50, window_segments=300),
@@ -120,7 +124,7 @@ _FAST = replace(
     # Where the reward cannot keep up, the agent would learn much of an old one.
     runtime=replace(_PAPER.runtime, max_label_lag=100),
     labels=1500,
-    steps=1_500_000,
+    steps=1_000_000,
 )
 
 
@@ -136,7 +140,7 @@ ATARI: dict[str, Preset] = {
     for name, game in _GAMES.items()
 } | {
     f"{name}-fast": _preset(
-        _FAST, game, f"{game} without its score, 1,500 labels and 1.5 million steps (PPO, tuned on Pong)"
+        _FAST, game, f"{game} without its score, 1,500 labels and 1 million steps (PPO, tuned on Pong)"
     )
     for name, game in _GAMES.items()
 }

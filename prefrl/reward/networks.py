@@ -71,8 +71,8 @@ class RewardNetwork(nn.Module):
         for observations, actions in batches:
             inputs = self._inputs(observations, actions)
             count += len(inputs)
-            total = total + inputs.sum(dim=0, dtype=torch.float64)
-            squares = squares + inputs.double().square().sum(dim=0)
+            total = total + inputs.sum(dim=0)
+            squares = squares + inputs.square_().sum(dim=0)
         mean = total / count
         spread = (squares / count - mean.square()).clamp(min=0.0).sqrt()
         self.input_mean.copy_(mean)
@@ -80,7 +80,7 @@ class RewardNetwork(nn.Module):
         self.input_steps.fill_(num_steps)
 
     def _inputs(self, observations: Tensor, actions: Tensor) -> Tensor:
-        """What is standardised, (M, *input_shape)."""
+        """What is standardised, (M, *input_shape), a copy that sums of a batch are exact enough in."""
         raise NotImplementedError
 
     def _scale_of(self, mean: Tensor, spread: Tensor) -> Tensor:
@@ -166,7 +166,7 @@ class MLPEnsemble(RewardNetwork):
         return torch.cat([flat, actions], dim=1) if self.use_actions else flat
 
     def _inputs(self, observations: Tensor, actions: Tensor) -> Tensor:
-        return self.features(observations, actions)
+        return self.features(observations, actions).double()
 
     def _scale_of(self, mean: Tensor, spread: Tensor) -> Tensor:
         # Below float32's resolution of the mean, the spread is rounding and would be blown up to the clip.
@@ -258,7 +258,8 @@ class ConvEnsemble(RewardNetwork):
         return norm(F.conv2d(x, weight, bias.to(x.dtype), stride, padding, groups=layer.groups))
 
     def _inputs(self, observations: Tensor, actions: Tensor) -> Tensor:
-        return observations
+        # Whole numbers: of 256 images even the squares add up without rounding.
+        return observations.float()
 
     def _scale_of(self, mean: Tensor, spread: Tensor) -> Tensor:
         return spread.clamp(min=LEAST_PIXEL_SPREAD)

@@ -17,6 +17,8 @@ from prefrl.types import Segment
 __all__ = ["FeatureStore", "FrameStore", "SegmentTable"]
 
 SEGMENTS_PER_BATCH = 32
+IMAGES_PER_BATCH = 256
+"""instead, where observations are images: 800 of them take a gigabyte of temporary tensors"""
 
 
 class StepTable:
@@ -176,7 +178,10 @@ class SegmentTable:
         Where there are more than ``most_steps``, those of about as many segments as hold so many, evenly spaced.
         """
         every = max(1, math.ceil(self.num_steps / most_steps))
-        for rows in torch.arange(0, len(self), every).split(SEGMENTS_PER_BATCH):
+        size = SEGMENTS_PER_BATCH
+        if self._observation_spec.is_image and len(self):
+            size = max(1, IMAGES_PER_BATCH // int(self._actions.lengths.max()))
+        for rows in torch.arange(0, len(self), every).split(size):
             observations, actions, valid = self.gather(rows)
             is_step = slice(None) if valid is None else valid.flatten().bool()
             yield observations.flatten(0, 1)[is_step], actions.flatten(0, 1)[is_step]
