@@ -51,7 +51,9 @@ def pong(minutes: float, seed: int) -> RunConfig:
     config = get_preset("pong-fast").config
     return replace(
         config,
-        reward=replace(config.reward, initial_epochs=1, queries_per_label=4),
+        reward=replace(config.reward, initial_epochs=1, queries_per_label=3),
+        queries=replace(config.queries, batch=100),
+        runtime=replace(config.runtime, max_label_lag=500),
         schedule=ScheduleConfig("constant", initial_share=min(0.5, FIRST_LABELS / labels), ends_at=1.0),
         labels=labels,
         steps=steps,

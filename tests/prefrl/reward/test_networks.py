@@ -10,7 +10,7 @@ from gymnasium import spaces
 from torch import Tensor, nn
 
 from prefrl.config import RewardConfig
-from prefrl.reward.networks import FILTERS, ConvEnsemble, MLPEnsemble, build_network
+from prefrl.reward.networks import FILTERS, ConvEnsemble, MLPEnsemble, _dropout_mask, build_network
 from prefrl.spaces import SpaceSpec
 
 VECTOR = SpaceSpec("box", (3,), "float32")
@@ -205,6 +205,22 @@ def test_dropout_is_its_own_for_each_member_and_drawn_from_the_generator(
     network.eval()
     assert torch.equal(network(*inputs)[0], network(*inputs)[1])
     assert torch.equal(torch.get_rng_state(), global_state)
+
+
+@pytest.mark.parametrize("dropout", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_dropout_mask_keeps_its_share_and_the_mean(dropout: float, dtype: torch.dtype) -> None:
+    x = torch.zeros(30, 48, 13, 11, dtype=dtype).to(memory_format=torch.channels_last)
+    mask = _dropout_mask(x, dropout, seeded()).double()
+    assert mask.unique().tolist()[0] == 0.0
+    assert len(mask.unique()) == 2
+    # The share is a whole number of 256ths; 200,000 draws have a standard error of a thousandth.
+    assert float((mask == 0).double().mean()) == pytest.approx(dropout, abs=0.002 + 0.004)
+    assert float(mask.mean()) == pytest.approx(1.0, abs=0.02)
+    # Neighbours in memory, which come from one random word, are independent too.
+    drawn = (mask.permute(0, 2, 3, 1).reshape(-1, 8) > 0).double()
+    correlation = np.corrcoef(drawn.numpy().T)
+    assert np.abs(correlation - np.eye(8)).max() < 0.03
 
 
 def test_inputs_are_standardised_and_clipped() -> None:
