@@ -34,24 +34,25 @@ from prefrl.presets import get_preset
 
 NAME = "atari"
 STEPS_PER_LABEL = 100
-QUERIES_PER_LABEL = 3
-"""per step as much training of the reward as in pong-fast, which has 20 for each of 1.5 labels in a thousand steps"""
+QUERIES_PER_LABEL = {"pong-fast": 3, "pong": 2}
+"""per step as much training of the reward as the presets have: 20 for each of 1.5 labels, 200 for each of 0.11, in a
+thousand steps"""
 SPEED_STEPS, QUICK_STEPS = 60_000, 8_192
 SPEED = {"speed-ppo": ("pong-fast", "sb3-ppo"), "speed-a2c": ("pong", "sb3-a2c")}
 """task: the preset, and its peer"""
-_THREE_EPOCHS = get_preset("pong-fast").config.agent.hyperparameters | {
-    "batch_size": 64,
-    "n_epochs": 3,
-    "learning_rate": "lin_3e-4_1e-4",
-    "policy_kwargs": {"optimizer_kwargs": {"fused": True, "eps": 1e-5}},
+_UNCENTRED = get_preset("pong-fast").config.agent.hyperparameters | {
+    "policy_kwargs": {"optimizer_kwargs": {"fused": True, "eps": 1e-5}}
 }
+_LEARNING_UNCENTRED = _UNCENTRED | {"batch_size": 64, "n_epochs": 3, "learning_rate": "lin_3e-4_1e-4"}
 """what Pong is learned with where pixels are not centred"""
 WITHOUT: dict[str, list[str]] = {
     "without-overlap": ["--agent.no-overlap"],
     "without-native-environments": ["--env.no-native"],
-    "without-fast-policy": ["--agent.policy", "CnnPolicy"],
+    "without-fast-policy": [
+        *("--agent.policy", "CnnPolicy", "--agent.hyperparameters", json.dumps(_UNCENTRED)),
+    ],
     "without-bfloat16-reward": ["--reward.precision", "float32"],
-    "without-centred-pixels": ["--agent.hyperparameters", json.dumps(_THREE_EPOCHS)],
+    "without-centred-pixels": ["--agent.hyperparameters", json.dumps(_LEARNING_UNCENTRED)],
 }
 """method: pong-fast with one of the things left out that make it fast"""
 FAST_GAMES = ("pong",)
@@ -105,7 +106,7 @@ def _speed(task: str, method: str, preset: str, seed: int, steps: int, flags: li
             # The time is to be that of training with labels coming in, not that of the pretraining.
             *("--schedule.initial-share", str(round(50 / labels, 3)), "--schedule.ends-at", "1.0"),
             *("--reward.initial-epochs", "1", "--eval-episodes", "1"),
-            *("--reward.queries-per-label", str(QUERIES_PER_LABEL)),
+            *("--reward.queries-per-label", str(QUERIES_PER_LABEL[preset])),
             # In steps, both are still a fifth of what they are in pong-fast.
             *("--queries.batch", "100", "--runtime.max-label-lag", "500"),
             *flags,
