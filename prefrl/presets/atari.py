@@ -57,7 +57,9 @@ _PAPER = RunConfig(
         label_noise=0.1,
         learning_rate=3e-4,
         batch_size=16,
-        initial_epochs=100,
+        # The paper's 200, unless the out-of-bag loss has long stopped falling.
+        initial_epochs=200,
+        patience_epochs=20,
         epochs_per_update=1,
         queries_per_label=200,
         last_labels=3000,
