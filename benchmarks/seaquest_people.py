@@ -29,7 +29,7 @@ ANNOTATOR = "person"
 OBSERVATIONS = SpaceSpec("box", (STACK, 84, 84), "uint8")
 ACTIONS = SpaceSpec("discrete", (), "int64", (1,), (0,))
 """the actions were not kept: the reward is one of observations alone"""
-EPOCHS, FOLDS, SEEDS = 10, 10, 5
+EPOCHS, FOLDS, SEEDS = 10, 10, 3
 SETTINGS = [
     "--reward.no-use-actions",
     "--reward.batch-norm",

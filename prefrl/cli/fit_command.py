@@ -64,7 +64,9 @@ def main(words: Sequence[str]) -> int:
     specs = source.specs()
     # Loaded late, so that wrong words are answered at once.
     from prefrl.reward import RewardTrainer
+    from prefrl.workers import keep_heap
 
+    keep_heap()
     trainer = RewardTrainer(*specs, options.reward, options.seed)
     with source.answers(options.reward.last_labels) as answers:
         for batch in answers.batches():

@@ -46,7 +46,9 @@ def _launch_processes(run: RunDir) -> Result | None:
 def _launch_serial(run: RunDir) -> Result | None:
     from prefrl.factory import build_agent
     from prefrl.runtime.serial import SerialLauncher
+    from prefrl.workers import keep_heap
 
+    keep_heap()
     with Progress(run) as progress:
         launcher = SerialLauncher(run, build_agent, progress.tick)
         signal.signal(signal.SIGINT, launcher.stop.set)
