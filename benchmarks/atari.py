@@ -35,13 +35,14 @@ from prefrl.presets import get_preset
 NAME = "atari"
 STEPS_PER_LABEL = 100
 QUERIES_PER_LABEL = {"pong-fast": 3, "pong": 2}
-"""per step as much training of the reward as the presets have: 20 for each of 1.5 labels, 200 for each of 0.11, in a
-thousand steps"""
+"""per step about as much training of the reward as the presets have: 20 for each of 1.7 labels, 200 for each of 0.11,
+in a thousand steps"""
 SPEED_STEPS, QUICK_STEPS = 60_000, 8_192
 SPEED = {"speed-ppo": ("pong-fast", "sb3-ppo"), "speed-a2c": ("pong", "sb3-a2c")}
 """task: the preset, and its peer"""
-_UNCENTRED = get_preset("pong-fast").config.agent.hyperparameters | {
-    "policy_kwargs": {"optimizer_kwargs": {"fused": True, "eps": 1e-5}}
+_CENTRED = get_preset("pong-fast").config.agent.hyperparameters
+_UNCENTRED = _CENTRED | {
+    "policy_kwargs": {"optimizer_kwargs": _CENTRED["policy_kwargs"]["optimizer_kwargs"]},
 }
 _LEARNING_UNCENTRED = _UNCENTRED | {"batch_size": 64, "n_epochs": 3, "learning_rate": "lin_3e-4_1e-4"}
 """what Pong is learned with where pixels are not centred"""
@@ -94,25 +95,27 @@ def _speeds(task: str, seed: int, quick: bool) -> list[Job]:
     return [_speed(task, "prefrl", preset, seed, steps, []), *peers, *ours]
 
 
-def _speed(task: str, method: str, preset: str, seed: int, steps: int, flags: list[str]) -> Job:
+def _speed(task: str, method: str, preset: str, seed: int, steps: int, left_out: list[str]) -> Job:
     labels = steps // STEPS_PER_LABEL
+    flags = [
+        *("--labels", str(labels), "--steps", str(steps), "--schedule.kind", "constant"),
+        # The time is to be that of training with labels coming in, not that of the pretraining.
+        *("--schedule.initial-share", str(round(50 / labels, 3)), "--schedule.ends-at", "1.0"),
+        *("--reward.initial-epochs", "1", "--eval-episodes", "1"),
+        *("--reward.queries-per-label", str(QUERIES_PER_LABEL[preset])),
+        # In steps, neither is more than in pong-fast.
+        *("--queries.batch", "100", "--runtime.max-label-lag", "500"),
+        *left_out,
+    ]
     run = WORK / "runs" / NAME / f"{task}-{method}-{seed}"
     return Job(
         name=f"{task}/{method}",
         seed=seed,
         command=[
-            *(sys.executable, "-m", "prefrl.cli", "train", preset),
-            *("--labels", str(labels), "--steps", str(steps), "--schedule.kind", "constant"),
-            # The time is to be that of training with labels coming in, not that of the pretraining.
-            *("--schedule.initial-share", str(round(50 / labels, 3)), "--schedule.ends-at", "1.0"),
-            *("--reward.initial-epochs", "1", "--eval-episodes", "1"),
-            *("--reward.queries-per-label", str(QUERIES_PER_LABEL[preset])),
-            # In steps, both are still a fifth of what they are in pong-fast.
-            *("--queries.batch", "100", "--runtime.max-label-lag", "500"),
-            *flags,
+            *(sys.executable, "-m", "prefrl.cli", "train", preset, *flags),
             *("--seed", str(seed), "--run", str(run.relative_to(ROOT))),
         ],
-        config={"labels": labels, "steps": steps, "preset": to_json(get_preset(preset).config)},
+        config={"flags": flags, "preset": to_json(get_preset(preset).config)},
         scratch=run,
     )
 
@@ -156,7 +159,7 @@ def _piece(
             *(sys.executable, "-m", "benchmarks.atari_piece", preset, "--minutes", f"{minutes:g}"),
             *("--seed", str(seed), "--run", str(run.relative_to(ROOT)), *flags),
         ],
-        config={"preset": to_json(get_preset(preset).config)},
+        config={"flags": list(flags), "preset": to_json(get_preset(preset).config)},
         scratch=run if fresh else None,
     )
 

@@ -124,9 +124,9 @@ class FastNatureCNN(NatureCNN):
     def _prepared(self, device: torch.device) -> list[Tensor]:
         dtype = computing_dtype(self._precision, device)
         layers = [layer for layer in [*self.cnn, *self.linear] if isinstance(layer, (nn.Conv2d, nn.Linear))]
+        scale = CENTRED_SCALE if self._centred else BYTE
         prepared: list[Tensor] = []
         for index, layer in enumerate(layers):
-            scale = CENTRED_SCALE if self._centred else BYTE
             weight = blocked_weight(layer.weight, STRIDE) / scale if index == 0 else layer.weight
             layout = torch.channels_last if weight.ndim == 4 else torch.preserve_format
             prepared += [weight.to(dtype, memory_format=layout), cast(Tensor, layer.bias).to(dtype)]

@@ -8,7 +8,23 @@ from torch import Tensor
 
 from prefrl.spaces import SpaceSpec
 
-__all__ = ["channel_axis", "channels_first_shape", "check_array", "feature_tensor", "observation_tensor"]
+__all__ = [
+    "channel_axis",
+    "channels_first_shape",
+    "check_array",
+    "chunk_steps",
+    "feature_tensor",
+    "observation_tensor",
+]
+
+IMAGES_PER_CHUNK = 256
+"""800 take a gigabyte of temporary tensors; up to 256, sums of squared bytes are exact in float32"""
+VECTORS_PER_CHUNK = 8192
+
+
+def chunk_steps(spec: SpaceSpec) -> int:
+    """How many steps of these observations are evaluated at once."""
+    return IMAGES_PER_CHUNK if spec.is_image else VECTORS_PER_CHUNK
 
 
 def channel_axis(image_shape: tuple[int, ...]) -> int:

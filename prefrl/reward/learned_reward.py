@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from prefrl.config import RewardConfig, from_json, to_json
-from prefrl.reward.inputs import check_array, feature_tensor, observation_tensor
+from prefrl.reward.inputs import check_array, chunk_steps, feature_tensor, observation_tensor
 from prefrl.reward.losses import preference_probability, preference_scale
 from prefrl.reward.networks import RewardNetwork, build_network
 from prefrl.reward.tensor_files import RewardFileError, read_tensors, write_tensors
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["LearnedReward", "latest_reward"]
 
 FORMAT = "prefrl-learned-reward"
-IMAGES_PER_CHUNK = 256
-VECTORS_PER_CHUNK = 8192
 
 
 class LearnedReward:
@@ -193,7 +191,7 @@ class LearnedReward:
 
     @torch.inference_mode()
     def _raw_rewards(self, observations: np.ndarray, actions: np.ndarray) -> Tensor:
-        size = IMAGES_PER_CHUNK if self.observation_spec.is_image else VECTORS_PER_CHUNK
+        size = chunk_steps(self.observation_spec)
         chunks = [
             self._network(
                 observation_tensor(self.observation_spec, observations[start : start + size]),
@@ -204,7 +202,7 @@ class LearnedReward:
         return torch.cat(chunks, dim=1)
 
     def _segment_batches(self, segments: Sequence[Segment]) -> Iterator[list[Segment]]:
-        limit = IMAGES_PER_CHUNK if self.observation_spec.is_image else VECTORS_PER_CHUNK
+        limit = chunk_steps(self.observation_spec)
         batch: list[Segment] = []
         steps = 0
         for segment in segments:

@@ -258,7 +258,7 @@ class ConvEnsemble(RewardNetwork):
         return norm(F.conv2d(x, weight, bias.to(x.dtype), stride, padding, groups=layer.groups))
 
     def _inputs(self, observations: Tensor, actions: Tensor) -> Tensor:
-        # Whole numbers: of 256 images even the squares add up without rounding.
+        # Whole numbers: those of a chunk, and their squares, add up without rounding.
         return observations.float()
 
     def _scale_of(self, mean: Tensor, spread: Tensor) -> Tensor:

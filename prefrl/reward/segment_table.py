@@ -10,15 +10,11 @@ import torch
 from torch import Tensor
 
 from prefrl.frames import pack_frames
-from prefrl.reward.inputs import channel_axis, channels_first_shape, check_array, feature_tensor
+from prefrl.reward.inputs import channel_axis, channels_first_shape, check_array, chunk_steps, feature_tensor
 from prefrl.spaces import SpaceSpec
 from prefrl.types import Segment
 
 __all__ = ["FeatureStore", "FrameStore", "SegmentTable"]
-
-SEGMENTS_PER_BATCH = 32
-IMAGES_PER_BATCH = 256
-"""instead, where observations are images: 800 of them take a gigabyte of temporary tensors"""
 
 
 class StepTable:
@@ -177,10 +173,10 @@ class SegmentTable:
 
         Where there are more than ``most_steps``, those of about as many segments as hold so many, evenly spaced.
         """
+        if not len(self):
+            return
         every = max(1, math.ceil(self.num_steps / most_steps))
-        size = SEGMENTS_PER_BATCH
-        if self._observation_spec.is_image and len(self):
-            size = max(1, IMAGES_PER_BATCH // int(self._actions.lengths.max()))
+        size = max(1, chunk_steps(self._observation_spec) // int(self._actions.lengths.max()))
         for rows in torch.arange(0, len(self), every).split(size):
             observations, actions, valid = self.gather(rows)
             is_step = slice(None) if valid is None else valid.flatten().bool()
