@@ -6,7 +6,7 @@ import json
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import torch
@@ -86,11 +86,17 @@ class RewardTrainer:
         self._loss = preference_loss(config)
         self._l2 = torch.full((config.members,), config.l2)
         self._optimizer = self._new_optimizer()
+        self._progress = FitProgress()
 
     @property
     def num_labels(self) -> int:
         """Comparisons in use, training and held out: the newest, without "can't tell"."""
         return len(self._dataset)
+
+    @property
+    def is_amid_fit(self) -> bool:
+        """True for a state that was saved between two epochs of a fit, which is still to be ended."""
+        return self._progress.epochs > 0
 
     def update(self, labelled: Sequence[LabelledQuery]) -> None:
         """Take in comparisons, new ones or all again; see `ComparisonDataset.update`.
@@ -109,6 +115,8 @@ class RewardTrainer:
     ) -> FitReport:
         """Train for ``epochs`` passes over the comparisons, or until ``config.patience_epochs`` end it.
 
+        A trainer that goes on from a state saved in ``on_epoch`` first ends that fit: its epochs count here.
+
         Args:
             epochs: passes at most.
             annotator_error: probability of a wrong answer by annotator, noise 2e in the loss; those not named
@@ -117,29 +125,29 @@ class RewardTrainer:
             most_queries: queries at most, those drawn again included; the last pass stops short there.
         """
         noise_of = {name: min(1.0, 2 * error) for name, error in (annotator_error or {}).items()}
-        losses, done, diverged = None, 0, False
-        best, stale_epochs = math.inf, 0
+        losses, diverged, progress = None, False, self._progress
         if self._dataset.num_training:
             self._standardise_inputs()
-        while self._dataset.num_training and done < epochs and most_queries > 0:
+        while self._dataset.num_training and not self._is_through(epochs, most_queries):
             before = {name: tensor.clone() for name, tensor in self._network.state_dict().items()}
-            latest = self._train_epoch(noise_of, most_queries)
+            latest = self._train_epoch(noise_of, most_queries - progress.queries)
             if not self._is_finite(latest):
                 self._undo_epoch(before)
                 diverged = True
                 break
-            losses, done = latest, done + 1
-            most_queries -= latest.queries
+            losses = latest
+            progress.add(latest)
             if self._config.adaptive_l2:
                 self._adapt_l2(losses)
             if on_epoch is not None:
-                on_epoch(done)
-            validation = _finite_mean(latest.validation)
-            stale_epochs = stale_epochs + 1 if validation is not None and validation >= best else 0
-            best = best if validation is None else min(best, validation)
-            if self._config.patience_epochs is not None and stale_epochs >= self._config.patience_epochs:
-                break
-        return self._report(losses, done, diverged)
+                on_epoch(progress.epochs)
+        self._progress = FitProgress()
+        return self._report(losses, progress.epochs, diverged)
+
+    def _is_through(self, epochs: int, most_queries: float) -> bool:
+        done, patience = self._progress, self._config.patience_epochs
+        is_stale = patience is not None and done.stale_epochs >= patience
+        return is_stale or done.epochs >= epochs or done.queries >= most_queries
 
     def snapshot(self, version: int) -> LearnedReward:
         """A frozen copy, each member normalised over all steps of the labelled segments.
@@ -181,13 +189,14 @@ class RewardTrainer:
         self.load_state_dict(tensors)
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Weights, optimiser, L2 weights and random state, by name."""
+        """Weights, optimiser, L2 weights, random state and how far a fit under way has come, by name."""
         state = {f"network.{name}": tensor for name, tensor in self._network.state_dict().items()}
         for index, moments in self._optimizer.state_dict()["state"].items():
             state |= {f"adam.{index}.{name}": tensor for name, tensor in moments.items()}
         return {name: tensor.clone() for name, tensor in state.items()} | {
             "l2": self._l2.clone(),
             "random_state": self._generator.get_state(),
+            "fit": torch.tensor(astuple(self._progress), dtype=torch.float64),
         }
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
@@ -206,6 +215,8 @@ class RewardTrainer:
         self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": moments})
         self._l2 = state["l2"].clone()
         self._generator.set_state(state["random_state"])
+        epochs, queries, stale_epochs, best = state["fit"].tolist()
+        self._progress = FitProgress(int(epochs), int(queries), int(stale_epochs), best)
 
     def _description(self) -> dict[str, object]:
         specs = {"observations": self._observation_spec, "actions": self._action_spec}
@@ -317,6 +328,27 @@ class RewardTrainer:
             l2=float(self._l2.mean()),
             diverged=diverged,
         )
+
+
+@dataclass
+class FitProgress:
+    """How far a fit has come."""
+
+    epochs: int = 0
+    queries: int = 0
+    """trained on, those drawn again included"""
+    stale_epochs: int = 0
+    """since the out-of-bag loss last fell"""
+    best: float = math.inf
+    """lowest out-of-bag loss"""
+
+    def add(self, losses: EpochLosses) -> None:
+        """Count an epoch."""
+        self.epochs += 1
+        self.queries += losses.queries
+        validation = _finite_mean(losses.validation)
+        self.stale_epochs = self.stale_epochs + 1 if validation is not None and validation >= self.best else 0
+        self.best = self.best if validation is None else min(self.best, validation)
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -26,6 +27,10 @@ _PAGE_COMPARISONS = 64
 """loaded at once: image segments are large until the trainer has packed them"""
 
 
+_SAVE_EVERY_S = 60.0
+"""in a fit: what a killed worker has to do again, at most"""
+
+
 class _StopAskedError(Exception):
     """Leaves a half-trained trainer behind, which must not be used: the next worker starts from the saved state."""
 
@@ -38,7 +43,7 @@ class RewardWorker:
         store: its open store.
         config: its settings.
         trainer: fits the ensemble; freshly made, it is brought up to date from the run directory.
-        stop: ends a fit between two epochs. It is done again, from the start, by the worker that goes on.
+        stop: ends a fit between two epochs. The worker that goes on ends that fit first.
     """
 
     def __init__(
@@ -61,8 +66,15 @@ class RewardWorker:
         latest = latest_version(run.reward)
         if latest is not None:
             self._reward = LearnedReward.load(latest[1])
-            if run.trainer_state.exists():
-                trainer.load_state(run.trainer_state)
+        if run.trainer_state.exists():
+            self._go_on()
+
+    def _go_on(self) -> None:
+        untrained = self._trainer.state_dict()
+        self._trainer.load_state(self._run.trainer_state)
+        # The first fit's whole work without its version: the worker was killed between the two. It is done again.
+        if self._reward is None and not self._trainer.is_amid_fit:
+            self._trainer.load_state_dict(untrained)
 
     @property
     def finished(self) -> bool:
@@ -147,10 +159,17 @@ class RewardWorker:
             new = max(1.0, labels - self._store.counters().get("reward_labels", 0.0))
             most_queries = settings.queries_per_label * new
 
+        saved_s = time.monotonic()
+
         def on_epoch(done: int) -> None:
+            nonlocal saved_s
             self._pulse.beat("fitting", f"epoch {done} of {epochs}")
-            if done < epochs:
-                self._check_stop()
+            if done == epochs:
+                return
+            if self._stop.is_set or time.monotonic() - saved_s >= _SAVE_EVERY_S:
+                self._trainer.save_state(self._run.trainer_state)
+                saved_s = time.monotonic()
+            self._check_stop()
 
         return self._trainer.fit(epochs, errors, on_epoch, most_queries)
 

@@ -143,7 +143,7 @@ def stopping(after_epochs: int, stop: StopFlag, monkeypatch: pytest.MonkeyPatch)
     return done
 
 
-def test_stopped_between_epochs_it_publishes_nothing_and_the_next_trains_as_if_nothing_had_been(
+def test_stopped_between_epochs_it_publishes_nothing_and_the_next_ends_that_fit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     undisturbed, store = make_run(tmp_path / "a", 12)
@@ -162,11 +162,46 @@ def test_stopped_between_epochs_it_publishes_nothing_and_the_next_trains_as_if_n
                 assert stopped.step() == (version == 1)
                 assert epochs == [1]
                 assert not stopped.step()
-            assert run.trainer_state.exists() == (version == 1)
             if version == 0:
                 assert latest_version(run.reward) is None
                 assert not stopped.finished
                 assert "reward_comparison" not in store.counters()
-                worker(run, store).step()
+                with monkeypatch.context() as patched:
+                    epochs = stopping(99, StopFlag(), patched)
+                    worker(run, store).step()
+                assert len(epochs) == CONFIG.reward.initial_epochs - 1
                 label(store, 3)
     assert published(run) == published(undisturbed)
+
+
+def test_killed_amid_a_fit_it_goes_on_from_the_epoch_last_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undisturbed, store = make_run(tmp_path / "a", 12)
+    with store:
+        worker(undisturbed, store).step()
+    run, store = make_run(tmp_path / "b", 12)
+    monkeypatch.setattr(reward_module, "_SAVE_EVERY_S", 0.0)
+    with store:
+        with monkeypatch.context() as patched:
+            patched.setattr(RewardTrainer, "_is_finite", kills_at_call(3))
+            with pytest.raises(KilledError):
+                worker(run, store).step()
+        assert latest_version(run.reward) is None
+        with monkeypatch.context() as patched:
+            epochs = stopping(99, StopFlag(), patched)
+            worker(run, store).step()
+    assert len(epochs) == 1
+    assert published(run) == published(undisturbed)
+
+
+def kills_at_call(number: int) -> Any:
+    calls: list[int] = []
+
+    def is_finite(*_: object) -> bool:
+        calls.append(1)
+        if len(calls) == number:
+            raise KilledError
+        return True
+
+    return is_finite
