@@ -180,8 +180,14 @@ class TeacherConfig:
 class OracleConfig:
     """Who answers."""
 
-    kind: Literal["synthetic", "human"] = "synthetic"
+    kind: Literal["synthetic", "human", "mixed"] = "synthetic"
+    """"mixed": a person whenever one is at the viewer, else the synthetic oracle"""
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
+
+    @property
+    def asks_people(self) -> bool:
+        """Whether there may be people to show clips to."""
+        return self.kind != "synthetic"
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
-from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from gymnasium.wrappers import ClipReward
 from gymnasium.wrappers.vector import ClipReward as ClipVectorReward
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
@@ -19,7 +19,9 @@ from gymnasium.wrappers.vector import RecordEpisodeStatistics
 import prefrl_envs
 from prefrl.config import EnvConfig, RunConfig
 from prefrl.recorder import check_finite
+from prefrl.scenes import has_texts
 from prefrl.spaces import SpaceSpec
+from prefrl.viewer.episodes import check_drawable
 
 __all__ = [
     "check_environment",
@@ -27,6 +29,7 @@ __all__ = [
     "make_environment",
     "make_native_environment",
     "make_ordinary_environment",
+    "make_screens",
 ]
 
 _ACTIONS = {"dqn": (spaces.Discrete,), "sac": (spaces.Box,)}
@@ -84,6 +87,13 @@ def make_native_environment(
     return prefrl_envs.EndlessVector(env, config.termination_penalty) if config.endless else env
 
 
+def make_screens(env: VectorEnv[Any, Any, Any], num_envs: int) -> VectorEnv[Any, Any, Any] | None:
+    """The first so many of a native environment's copies, for people to look at; None where it makes none."""
+    while isinstance(env, VectorWrapper) and not hasattr(env, "make_screens"):
+        env = env.env
+    return env.make_screens(num_envs) if hasattr(env, "make_screens") else None
+
+
 @contextmanager
 def _explained(config: EnvConfig) -> Iterator[None]:
     """What Gymnasium raises in its own words, as a ValueError in ours."""
@@ -108,14 +118,17 @@ def _explained(config: EnvConfig) -> Iterator[None]:
         ) from error
 
 
-def make_environment(config: EnvConfig, wrap_inner: Any = None) -> gym.Env[Any, Any]:
+def make_environment(
+    config: EnvConfig, wrap_inner: Any = None, render_mode: str | None = None
+) -> gym.Env[Any, Any]:
     """The environment as the agent acts in it: episode ends hidden if the config says so.
 
     Args:
         config: id and settings.
         wrap_inner: applied beneath the wrapper that hides episode ends, to count whole episodes.
+        render_mode: "rgb_array" where it is to be filmed.
     """
-    env = make_ordinary_environment(config)
+    env = make_ordinary_environment(config, render_mode)
     if wrap_inner is not None:
         env = wrap_inner(env)
     if config.clip_rewards:
@@ -127,8 +140,8 @@ def check_environment(config: RunConfig) -> tuple[SpaceSpec, SpaceSpec]:
     """Make the environment, try it for one step, and describe its observations and actions.
 
     Raises:
-        ValueError: when it cannot be made, reset or stepped, a space has no array form, or the
-            algorithm or the reward network does not suit it.
+        ValueError: when it cannot be made, reset or stepped, a space has no array form, the algorithm or the
+            reward network does not suit it, or people are to answer and cannot be shown anything.
     """
     env = make_ordinary_environment(config.env)
     try:
@@ -138,6 +151,8 @@ def check_environment(config: RunConfig) -> tuple[SpaceSpec, SpaceSpec]:
                 f"{config.agent.algorithm} needs {wanted[0].__name__} actions, {config.env.id} has "
                 f"{env.action_space}; use ppo or a2c"
             )
+        if config.oracle.asks_people and not has_texts(env):
+            check_drawable(env)
         observation_spec, action_spec = SpaceSpec.of(env.observation_space), SpaceSpec.of(env.action_space)
         if config.reward.network == "cnn" and not observation_spec.is_image:
             raise ValueError(

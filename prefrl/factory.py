@@ -7,30 +7,37 @@ from collections.abc import Callable
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor
 
-from prefrl.config import EnvConfig, RunConfig
+from prefrl.config import RunConfig
 from prefrl.environments import (
     is_native,
     make_environment,
     make_native_environment,
     make_ordinary_environment,
+    make_screens,
 )
 from prefrl.recorder import SegmentRecorder
 from prefrl.run_dir import RunDir
-from prefrl.sb3 import NativeVecEnv, PreferenceVecEnv
+from prefrl.sb3 import NativeVecEnv, PreferenceVecEnv, make_film
 from prefrl.workers import PolicyLink
 from prefrl_agents import SB3Agent, build_model
 
 __all__ = ["build_agent", "check_agent", "evaluation_environments"]
+
+_SCREENS = 2
+"""native environments that people can look into; each costs as much as another environment"""
 
 
 def build_agent(
     run: RunDir, config: RunConfig, make_link: Callable[[SegmentRecorder], PolicyLink]
 ) -> SB3Agent:
     """Make the agent, or continue the one saved in the run directory."""
-    inner = _training_environments(config.env)
+    inner = _training_environments(config)
     inner.seed(config.seed)
     queries = config.queries
-    venv = PreferenceVecEnv(inner, queries.segment_steps, config.env.id, config.seed, queries.within_episodes)
+    film = make_film(inner, config)
+    venv = PreferenceVecEnv(
+        inner, queries.segment_steps, config.env.id, config.seed, queries.within_episodes, film
+    )
     link = make_link(venv.recorder)
     agent = SB3Agent(
         config.agent,
@@ -59,10 +66,16 @@ def check_agent(config: RunConfig) -> None:
         venv.close()
 
 
-def _training_environments(config: EnvConfig) -> VecEnv:
-    if is_native(config):
-        return NativeVecEnv(make_native_environment(config, config.num_envs, for_training=True))
-    return DummyVecEnv([lambda: make_environment(config, Monitor)] * config.num_envs)
+def _training_environments(config: RunConfig) -> VecEnv:
+    env, is_filmed = config.env, config.oracle.asks_people
+    if is_native(env):
+        games = make_native_environment(env, env.num_envs, for_training=True)
+        screens = make_screens(games, min(_SCREENS, env.num_envs)) if is_filmed else None
+        if screens is not None or not is_filmed:
+            return NativeVecEnv(games, screens)
+        games.close()
+    mode = "rgb_array" if is_filmed else None
+    return DummyVecEnv([lambda: make_environment(env, Monitor, mode)] * env.num_envs)
 
 
 def evaluation_environments(config: RunConfig) -> Callable[[int], VecEnv]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from prefrl.filming import Film
 from prefrl.spaces import SpaceSpec
 from prefrl.types import Provenance, Segment
 
@@ -47,6 +48,7 @@ class SegmentRecorder:
         env_id: for the segments' provenance.
         seed: likewise; also draws the offsets.
         within_episodes: whether no segment crosses an episode's end.
+        film: takes pictures, for runs where people answer.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class SegmentRecorder:
         env_id: str,
         seed: int,
         within_episodes: bool = False,
+        film: Film | None = None,
     ) -> None:
         if segment_steps < 1:
             raise ValueError(f"segment_steps is {segment_steps}; a segment has at least 1 step")
@@ -76,11 +79,23 @@ class SegmentRecorder:
         self._since_cut = -(np.random.default_rng(seed).permutation(num_envs) * segment_steps // num_envs)
         self._episode_steps = np.zeros(num_envs, dtype=int)
         self._finished: list[Segment] = []
+        self._film = film
+        self._clips: dict[str, bytes] = {}
         self._episodes: list[tuple[int, float, int]] = []
         self.policy_step = 0
         """environment steps recorded, over all environments; set it when a run continues"""
         self.reward_version = 0
         """version of the learned reward in force, for the segments' provenance"""
+
+    @property
+    def is_filmed(self) -> bool:
+        """Whether segments come with clips, those at least that can be shown to people."""
+        return self._film is not None
+
+    def shoot(self) -> None:
+        """Film the environments as they are before the step that `record` will be told of."""
+        if self._film is not None:
+            self._film.shoot(self._row, self._since_cut == 0)
 
     def record(
         self,
@@ -147,6 +162,11 @@ class SegmentRecorder:
         finished, self._finished = self._finished, []
         return finished
 
+    def take_clips(self) -> dict[str, bytes]:
+        """Encoded clips of segments finished since the last call, by the segment's id; not every one has one."""
+        clips, self._clips = self._clips, {}
+        return clips
+
     def _end_episodes(self, has_ended: np.ndarray) -> None:
         self._episode_steps[has_ended] = 0
         if self._within_episodes:
@@ -155,7 +175,7 @@ class SegmentRecorder:
     def _cut(self, env: int) -> Segment:
         """The latest steps of an environment, oldest first."""
         rows = np.arange(self._row, self._row + self._segment_steps) % self._segment_steps
-        return Segment(
+        segment = Segment(
             self._observations[rows, env],
             self._actions[rows, env],
             self._true_rewards[rows, env],
@@ -163,3 +183,7 @@ class SegmentRecorder:
             self._truncated[rows, env],
             Provenance(self.env_id, self._seed, self.policy_step, self.reward_version),
         )
+        clip = None if self._film is None else self._film.cut(env, rows)
+        if clip is not None:
+            self._clips[segment.id] = clip
+        return segment

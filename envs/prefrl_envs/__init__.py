@@ -14,7 +14,15 @@ from prefrl_envs.endless import EndlessEpisodes, EndlessVector
 from prefrl_envs.tabular import TabularMDP
 from prefrl_envs.wrappers import IntendedReward
 
-__all__ = ["ATARI_IDS", "ENV_IDS", "EndlessEpisodes", "EndlessVector", "IntendedReward", "TabularMDP"]
+__all__ = [
+    "ATARI_IDS",
+    "BEHAVIOUR_IDS",
+    "ENV_IDS",
+    "EndlessEpisodes",
+    "EndlessVector",
+    "IntendedReward",
+    "TabularMDP",
+]
 
 _PENGUIN = "prefrl_envs.penguin_ice:PenguinIce"
 _BOAT = "prefrl_envs.boat_race:BoatRace"
@@ -40,8 +48,19 @@ ENV_IDS = tuple(_REGISTERED)
 ATARI_IDS = tuple(f"prefrl/{game}-v0" for game in GAMES)
 """those that need ale-py"""
 
+_BEHAVIOURS = {
+    "prefrl/PendulumSpin-v0": "make_spin",
+    "prefrl/HopperBackflip-v0": "make_backflip",
+    "prefrl/CheetahOneLeg-v0": "make_one_leg",
+}
+
+BEHAVIOUR_IDS = tuple(_BEHAVIOURS)
+"""behaviours that a judge scores; all but the first need MuJoCo"""
+
 for _id, (_entry_point, _details) in _REGISTERED.items():
     gym.register(_id, _entry_point, **_details)
+for _id, _maker in _BEHAVIOURS.items():
+    gym.register(_id, f"prefrl_envs.behaviours:{_maker}")
 for _id, _game in zip(ATARI_IDS, GAMES, strict=True):
     gym.register(
         _id,

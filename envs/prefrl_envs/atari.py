@@ -31,6 +31,7 @@ __all__ = [
 ]
 
 FRAMES_A_STEP = 4
+FRAMES_A_SECOND = 60
 STACK = 4
 SIDE_PIXELS = 84
 MOST_NOOPS = 30
@@ -149,7 +150,10 @@ def make_atari(
     )
     frames = AtariPreprocessing(FireAtStart(emulator), noop_max=noop_max, frame_skip=FRAMES_A_STEP)
     stacked = FrameStackObservation(frames, STACK, padding_type="reset")
-    return HideAreas(stacked, settings.hidden if hide_score else ())
+    env = HideAreas(stacked, settings.hidden if hide_score else ())
+    # Seen a step at a time, a game goes at its own pace.
+    env.metadata = {**env.metadata, "render_fps": FRAMES_A_SECOND // FRAMES_A_STEP}
+    return env
 
 
 def find_game(name: str) -> Game:

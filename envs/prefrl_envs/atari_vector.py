@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from prefrl_envs.atari import FRAMES_A_STEP, MOST_NOOPS, SIDE_PIXELS, STACK, Are
 
 __all__ = ["GameScreens", "make_atari_vector"]
 
+SCREEN_PIXELS = 210, 160
+"""height and width of the consoles' picture"""
 _MOST_FRAMES_AN_EPISODE = 108_000
 """half an hour of play, ale-py's own limit"""
 
@@ -35,25 +38,27 @@ def make_atari_vector(
         ValueError: when there is no such game.
     """
     settings = find_game(game)
-    from ale_py.vector_env import AtariVectorEnv
 
-    # ale-py draws the number of no-ops from 0 to one less than its limit.
-    emulators = AtariVectorEnv(
-        settings.rom,
-        num_envs,
-        num_threads=num_threads,
-        max_num_frames_per_episode=_MOST_FRAMES_AN_EPISODE,
-        repeat_action_probability=0.0,
-        autoreset_mode=AutoresetMode.SAME_STEP,
-        img_height=SIDE_PIXELS,
-        img_width=SIDE_PIXELS,
-        stack_num=STACK,
-        frameskip=FRAMES_A_STEP,
-        noop_max=noop_max + 1 if noop_max else 0,
-        reward_clipping=False,
-        use_fire_reset=True,
-    )
-    return GameScreens(emulators, settings.hidden if hide_score else ())
+    def emulators(num_envs: int, **picture: Any) -> VectorEnv[Any, Any, Any]:
+        from ale_py.vector_env import AtariVectorEnv
+
+        return AtariVectorEnv(
+            settings.rom,
+            num_envs,
+            num_threads=min(num_threads, num_envs),
+            max_num_frames_per_episode=_MOST_FRAMES_AN_EPISODE,
+            repeat_action_probability=0.0,
+            autoreset_mode=AutoresetMode.SAME_STEP,
+            frameskip=FRAMES_A_STEP,
+            # ale-py draws the number of no-ops from 0 to one less than its limit.
+            noop_max=noop_max + 1 if noop_max else 0,
+            reward_clipping=False,
+            use_fire_reset=True,
+            **picture,
+        )
+
+    games = emulators(num_envs, img_height=SIDE_PIXELS, img_width=SIDE_PIXELS, stack_num=STACK)
+    return GameScreens(games, settings.hidden if hide_score else (), emulators)
 
 
 class GameScreens(VectorWrapper[Any, Any, Any]):
@@ -63,11 +68,27 @@ class GameScreens(VectorWrapper[Any, Any, Any]):
     Rewards become float32, and ``info["_final_obs"]`` says which final observations count.
     """
 
-    def __init__(self, env: VectorEnv[Any, Any, Any], areas: tuple[Area, ...]) -> None:
+    def __init__(
+        self,
+        env: VectorEnv[Any, Any, Any],
+        areas: tuple[Area, ...],
+        make_emulators: Callable[..., VectorEnv[Any, Any, Any]],
+    ) -> None:
         super().__init__(env)
-        self._areas = areas
+        self._areas, self._make_emulators = areas, make_emulators
         self._steps = np.zeros(env.num_envs, dtype=int)
         """of each game"""
+
+    def make_screens(self, num_envs: int) -> VectorEnv[Any, Any, Any]:
+        """The first so many games for people to look at.
+
+        Given the seeds and actions of these games, the twin plays the same, and observes (num_envs, 1, 210, 160, 3)
+        uint8: the screen in colour, the score on it, each pixel the brighter of a step's last two frames.
+        """
+        height, width = SCREEN_PIXELS
+        return self._make_emulators(
+            num_envs, img_height=height, img_width=width, stack_num=1, grayscale=False
+        )
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

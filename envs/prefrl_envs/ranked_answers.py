@@ -42,6 +42,11 @@ class RankedAnswers(TabularEnv[np.int64]):
         self.observation_space = spaces.Discrete(1)
         self._answer: int | None = None
 
+    @staticmethod
+    def segment_text(observations: np.ndarray, actions: np.ndarray) -> tuple[str, str]:
+        """Prompt and response of a segment, for people to read: the last of its rounds."""
+        return QUESTION, ANSWERS[int(actions[-1])]
+
     def _begin(self, options: Info) -> Info:
         self._answer = None
         return super()._begin(options)

@@ -17,6 +17,7 @@ from prefrl.config_check import check_config
 from prefrl.oracles import Oracle, SyntheticOracle
 from prefrl.reward import LearnedReward
 from prefrl.run_dir import RunDir
+from prefrl.sb3.cameras import make_film
 from prefrl.sb3.install import install_buffer, preference_venv
 from prefrl.sb3.vec_env import PreferenceVecEnv
 from prefrl.store import Store
@@ -44,8 +45,8 @@ class PreferenceCallback(BaseCallback):
 
     Args:
         oracle: "synthetic" (judges by the true reward, which the agent never sees), "human" (people answer
-            through `prefrl.Store`: lease, add_comparisons), or an `Oracle` of your own; by default as
-            ``config`` says.
+            by ``prefrl label RUN``; make the environments with ``render_mode="rgb_array"``), or an `Oracle` of your
+            own; by default as ``config`` says.
         labels: comparisons to ask for; by default as ``config`` says.
         run: the run directory, made where there is none; by default a new ``runs/callback-DATE``.
         config: everything else: reward, queries, schedule, teacher, seed.
@@ -97,7 +98,10 @@ class PreferenceCallback(BaseCallback):
             ValueError: when ``venv`` is no VecEnv, is wrapped already, or holds a VecNormalize.
         """
         queries, seed = self._config.queries, self._config.seed
-        return PreferenceVecEnv(venv, queries.segment_steps, _env_id(venv), seed, queries.within_episodes)
+        film = make_film(venv, self._config)
+        return PreferenceVecEnv(
+            venv, queries.segment_steps, _env_id(venv), seed, queries.within_episodes, film
+        )
 
     def _on_training_start(self) -> None:
         venv = preference_venv(self.model)
@@ -126,7 +130,7 @@ class PreferenceCallback(BaseCallback):
         if oracle is None and config.oracle.kind == "synthetic":
             oracle = SyntheticOracle(config.oracle.teacher, config.seed)
         if oracle is None:
-            print(f"waiting for answers through prefrl.Store: {self.run.store}", file=sys.stderr)
+            print(f"waiting for answers; give them with: prefrl label {self.run.path}", file=sys.stderr)
         others = helpers_in_process(self.run, store, config, *specs, oracle)
         return PolicyLink(self.run, store, config, venv.recorder, others)
 

@@ -20,16 +20,22 @@ class NativeVecEnv(VecEnv):
     Args:
         env: a Gymnasium vector environment that begins the next episode within the step that ends one
             (``AutoresetMode.SAME_STEP``), with array observations.
+        screens: twin of the first so many of its copies, to look at: given the same seeds and actions it goes the
+            same way, and its observations are stacks of S pictures, (num_screens, S, H, W, 3) uint8, the newest last.
 
     Raises:
         ValueError: when it resets otherwise: SB3 would take a reset for a step.
     """
 
-    def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
+    def __init__(
+        self, env: VectorEnv[Any, Any, Any], screens: VectorEnv[Any, Any, Any] | None = None
+    ) -> None:
         mode = env.metadata.get("autoreset_mode")
         if mode != AutoresetMode.SAME_STEP:
             raise ValueError(f"autoreset_mode of {env} is {mode}; {AutoresetMode.SAME_STEP} is needed")
-        self.env = env
+        self.env, self.screens = env, screens
+        self.pictures = np.zeros(0, np.uint8)
+        """what the screens show, as they observe it"""
         super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
         self._sent: np.ndarray | None = None
 
@@ -37,6 +43,8 @@ class NativeVecEnv(VecEnv):
         """Reset all environments, with the seeds given since the last reset."""
         # SB3 seeds the environments with consecutive numbers; so does Gymnasium, from the first of them.
         observations, info = self.env.reset(seed=self._seeds[0])
+        if self.screens is not None:
+            self.pictures, _ = self.screens.reset(seed=self._seeds[0])
         self.reset_infos = split_info(info, self.num_envs)
         self._reset_seeds()
         self._reset_options()
@@ -48,7 +56,10 @@ class NativeVecEnv(VecEnv):
 
     def step_wait(self) -> VecEnvStepReturn:
         """Step all environments."""
+        assert self._sent is not None, "send actions first"
         observations, rewards, terminated, truncated, info = self.env.step(self._sent)
+        if self.screens is not None:
+            self.pictures, *_ = self.screens.step(self._sent[: self.screens.num_envs])
         dones = terminated | truncated
         infos = split_info(info, self.num_envs)
         for index in np.flatnonzero(dones):
@@ -59,6 +70,8 @@ class NativeVecEnv(VecEnv):
     def close(self) -> None:
         """Close the environments."""
         self.env.close()
+        if self.screens is not None:
+            self.screens.close()
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
         """An attribute of the vector environment, which all its copies share; AttributeError if there is none."""

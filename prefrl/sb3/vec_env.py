@@ -12,6 +12,7 @@ import numpy as np
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs
 
+from prefrl.filming import Film
 from prefrl.recorder import SegmentRecorder
 from prefrl.sb3.hidden_reward import HiddenRewardVecEnv
 from prefrl.spaces import SpaceSpec
@@ -85,17 +86,26 @@ class PreferenceVecEnv(HiddenRewardVecEnv):
         env_id: for the segments' provenance.
         seed: likewise.
         within_episodes: whether no segment crosses an episode's end.
+        film: takes pictures of ``venv``, for runs where people answer.
 
     Raises:
         ValueError: when ``venv`` cannot be wrapped.
     """
 
     def __init__(
-        self, venv: VecEnv, segment_steps: int, env_id: str, seed: int, within_episodes: bool = False
+        self,
+        venv: VecEnv,
+        segment_steps: int,
+        env_id: str,
+        seed: int,
+        within_episodes: bool = False,
+        film: Film | None = None,
     ) -> None:
         super().__init__(venv)
         specs = self.observation_spec, self.action_spec
-        self.recorder = SegmentRecorder(*specs, self.num_envs, segment_steps, env_id, seed, within_episodes)
+        self.recorder = SegmentRecorder(
+            *specs, self.num_envs, segment_steps, env_id, seed, within_episodes, film
+        )
         self._live_reward: StepReward | None = None
         self._rollout: list[tuple[np.ndarray, np.ndarray]] | None = None
         self._in_training = False
@@ -132,6 +142,12 @@ class PreferenceVecEnv(HiddenRewardVecEnv):
             )
         observations, actions = zip(*rollout, strict=True)
         return np.stack(observations), np.stack(actions)
+
+    def step_async(self, actions: np.ndarray) -> None:
+        """Send actions."""
+        if self._in_training:
+            self.recorder.shoot()
+        super().step_async(actions)
 
     def reset(self) -> VecEnvObs:
         """Reset all environments; the episodes under way are recorded as truncated."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from prefrl.store.errors import StoreError
-from prefrl.store.schema import APPLICATION_ID, SCHEMA_VERSION, STATEMENTS
+from prefrl.store.schema import APPLICATION_ID, SCHEMA_VERSION, STATEMENTS, UPDATES
 
 __all__ = ["Connection"]
 
@@ -154,6 +154,7 @@ class Connection:
     def _set_up(self, create: bool) -> None:
         with self.read():  # one look at the file: another process may be filling it
             is_ours = self._is_ours()
+            is_current = is_ours and self._version() == SCHEMA_VERSION
         if not is_ours and not create:
             raise StoreError(f"{self._path}: the file is empty; start the run anew to fill it")
         mode = self._patiently(lambda: self.value("PRAGMA journal_mode = WAL"))
@@ -164,7 +165,7 @@ class Connection:
             )
         self._raw.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT_BYTES}").fetchall()
         self._raw.execute("PRAGMA foreign_keys = ON")
-        if not is_ours:
+        if not is_current:
             with self.write():
                 self._create_tables()
 
@@ -172,9 +173,15 @@ class Connection:
         if not self._is_ours():  # another process may have been first
             for statement in STATEMENTS:
                 self._raw.execute(statement)
+        while (version := self._version()) < SCHEMA_VERSION:
+            for statement in UPDATES[version]:
+                self._raw.execute(statement)
+
+    def _version(self) -> int:
+        return int(self.value("SELECT value FROM meta WHERE key = 'schema_version'"))
 
     def _is_ours(self) -> bool:
-        """False for an empty file; raises StoreError for one that is not a store of this version."""
+        """False for an empty file; raises StoreError for one that is no store, or one of a later version."""
         application = self.value("PRAGMA application_id")
         if application == 0 and self.value("SELECT count(*) FROM sqlite_master") == 0:
             return False
@@ -182,10 +189,10 @@ class Connection:
             raise StoreError(
                 f"{self._path}: an SQLite file of another program, left as it is; check the path"
             )
-        version = self.value("SELECT value FROM meta WHERE key = 'schema_version'")
-        if version != SCHEMA_VERSION:
+        version = self._version()
+        if not 1 <= version <= SCHEMA_VERSION:
             raise StoreError(
-                f"{self._path}: a store of schema version {version}, this prefrl knows {SCHEMA_VERSION}; "
-                "export it with the prefrl that wrote it (`prefrl export`) and import that here"
+                f"{self._path}: a store of schema version {version}, this prefrl knows 1 to {SCHEMA_VERSION}; "
+                "update prefrl, or export it with the prefrl that wrote it (`prefrl export`) and import that here"
             )
         return True

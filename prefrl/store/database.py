@@ -11,9 +11,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any
 
+from prefrl.clips import Clip, decode_clip
 from prefrl.store.codec import decode_segment, encode_segment
 from prefrl.store.connection import Connection
 from prefrl.store.errors import StoreError
@@ -67,12 +68,18 @@ class Store:
 
     # Segments
 
-    def add_segments(self, segments: Sequence[Segment], keep_unqueried: int) -> int:
+    def add_segments(
+        self,
+        segments: Sequence[Segment],
+        keep_unqueried: int,
+        clips: Mapping[str, bytes] = MappingProxyType({}),
+    ) -> int:
         """Add segments, those already there left out, then drop the oldest that no query refers to.
 
         Args:
             segments: the new ones, oldest first.
             keep_unqueried: segments without a query that remain at most.
+            clips: of some of them, by id, as `prefrl.clips.encode_clip` gives them.
 
         Returns:
             How many were dropped.
@@ -83,6 +90,10 @@ class Store:
         with self._db.write():
             self._db.run_many(
                 "INSERT OR IGNORE INTO segments (id, policy_step, payload) VALUES (?, ?, ?)", rows
+            )
+            self._db.run_many(
+                "INSERT OR REPLACE INTO clips SELECT sequence, ? FROM segments WHERE id = ?",
+                [(clip, key) for key, clip in clips.items()],
             )
             unqueried = self._db.value("SELECT count(*) FROM segments WHERE is_queried = 0")
             excess = max(0, unqueried - keep_unqueried)
@@ -113,6 +124,15 @@ class Store:
                     f"segment {key} is not in the store; it was dropped from the pool or never added"
                 )
         return [decode_segment(payload) for payload in payloads]
+
+    def clip(self, segment_id: str) -> Clip | None:
+        """What people see of a segment; None where it was not filmed."""
+        with self._db.read():
+            payload = self._db.value(
+                "SELECT c.payload FROM clips c JOIN segments s ON s.sequence = c.segment WHERE s.id = ?",
+                [segment_id],
+            )
+        return None if payload is None else decode_clip(payload)
 
     # Queries
 
@@ -289,13 +309,22 @@ class Store:
             LabelledQuery(self._load_query(self.query_record(c.query_id), loaded), c) for c in comparisons
         ]
 
-    def comparisons(self) -> list[Comparison]:
-        """Every comparison, superseded ones included, oldest first."""
+    def comparisons(self, with_superseded: bool = True) -> list[Comparison]:
+        """Every comparison, oldest first; or those alone that count, because nobody supersedes them."""
+        condition = "TRUE" if with_superseded else COUNTS
         with self._db.read():
-            return [
-                _comparison(row)
-                for row in self._db.rows(f"SELECT {COMPARISON} FROM comparisons c ORDER BY c.id")
-            ]
+            rows = self._db.rows(f"SELECT {COMPARISON} FROM comparisons c WHERE {condition} ORDER BY c.id")
+        return [_comparison(row) for row in rows]
+
+    def label_counts(self) -> dict[str, int]:
+        """Labels that count, "can't tell" left out, by annotator."""
+        with self._db.read():
+            return dict(
+                self._db.rows(
+                    f"SELECT c.annotator, count(*) FROM comparisons c WHERE c.ranks IS NOT NULL AND {COUNTS} "
+                    "GROUP BY c.annotator"
+                )
+            )
 
     def last_comparison_id(self) -> int:
         """Id of the newest comparison, 0 before the first; cheap to poll."""

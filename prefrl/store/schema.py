@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-__all__ = ["APPLICATION_ID", "SCHEMA_VERSION", "STATEMENTS"]
+__all__ = ["APPLICATION_ID", "SCHEMA_VERSION", "STATEMENTS", "UPDATES"]
 
 APPLICATION_ID = int.from_bytes(b"PREF", "big")
 """in the header of every file of ours, so that other programs' databases are told apart"""
 
-SCHEMA_VERSION = 1
-"""raise it with every change of `STATEMENTS`"""
+SCHEMA_VERSION = 2
+"""raise it with every change of `STATEMENTS`, and add to `UPDATES`"""
+
+CLIPS = """CREATE TABLE clips (
+    segment INTEGER PRIMARY KEY REFERENCES segments (sequence) ON DELETE CASCADE,
+    payload BLOB NOT NULL
+)"""
+"""what people see of segments, of those that can be shown; gone when its segment is"""
 
 STATEMENTS = (
     f"PRAGMA application_id = {APPLICATION_ID}",
@@ -23,6 +29,7 @@ STATEMENTS = (
         payload BLOB NOT NULL
     )""",
     "CREATE INDEX segments_unqueried ON segments (sequence) WHERE is_queried = 0",
+    CLIPS,
     """CREATE TABLE queries (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         sampler TEXT NOT NULL,
@@ -90,3 +97,6 @@ STATEMENTS = (
         beat_s REAL NOT NULL
     ) WITHOUT ROWID""",
 )
+
+UPDATES = {1: (CLIPS, "UPDATE meta SET value = 2 WHERE key = 'schema_version'")}
+"""by the version that they bring a store on from"""

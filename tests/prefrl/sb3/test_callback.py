@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,8 @@ from prefrl import PreferenceCallback
 from prefrl.config import OracleConfig, QueryConfig, RewardConfig, RunConfig, ScheduleConfig, TeacherConfig
 from prefrl.oracles import ScriptedOracle
 from prefrl.run_dir import RunDir, RunDirError, read_metrics
-from prefrl.store import Store
+from prefrl.store import Store, StoreError
+from prefrl.types import Comparison
 from prefrl_envs import EndlessEpisodes
 
 SMALL = RunConfig(
@@ -295,3 +298,24 @@ class TestMistakes:
         loop = make_loop()
         venv = DummyVecEnv([lambda: Unregistered(gym.make("Pendulum-v1"))])
         assert loop.wrap(venv).recorder.env_id == "unregistered"
+
+
+def test_people_are_shown_what_a_script_s_own_environments_draw(tmp_path: Path) -> None:
+    def answer(stop: threading.Event) -> None:
+        while not stop.wait(0.01):
+            with contextlib.suppress(StoreError), Store.open(tmp_path / "run" / "store.sqlite") as store:
+                query = store.lease("ann", 60.0)
+                if query is not None and query.id is not None:
+                    store.add_comparisons([Comparison(query.id, (1, 2), "ann")])
+
+    stop = threading.Event()
+    person = threading.Thread(target=answer, args=(stop,))
+    person.start()
+    loop = PreferenceCallback("human", run=tmp_path / "run", config=SMALL)
+    venv = make_vec_env("prefrl/PenguinIce-v0", 2, env_kwargs={"render_mode": "rgb_array"})
+    PPO("MlpPolicy", loop.wrap(venv), n_steps=32, batch_size=32).learn(256, callback=loop)
+    stop.set()
+    person.join()
+    with Store.open(tmp_path / "run" / "store.sqlite") as store:
+        assert store.label_counts() == {"ann": SMALL.labels}
+        assert all(store.clip(entry.id) is not None for entry in store.pool(1000))

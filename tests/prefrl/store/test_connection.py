@@ -7,8 +7,10 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from prefrl.clips import Clip, encode_clip
 from prefrl.store import Store, StoreError
 from prefrl.store.schema import SCHEMA_VERSION
 from prefrl.types import Comparison, Segment
@@ -66,7 +68,9 @@ def test_what_a_creator_killed_early_leaves_is_filled_only_with_create(tmp_path:
 
 def test_an_unknown_schema_version_is_refused(path: Path) -> None:
     run_sql(path, "UPDATE meta SET value = 99 WHERE key = 'schema_version'")
-    with pytest.raises(StoreError, match=rf"schema version 99.*knows {SCHEMA_VERSION}.*export") as caught:
+    with pytest.raises(
+        StoreError, match=rf"schema version 99.*knows 1 to {SCHEMA_VERSION}.*export"
+    ) as caught:
         Store.open(path)
     assert str(path) in str(caught.value)
 
@@ -147,3 +151,17 @@ def test_answers_wait_for_the_disk_and_heartbeats_do_not(store: Store, ask: Call
     assert store._db.value("PRAGMA synchronous") == full
     store.beat("policy", 1, "alive")
     assert store._db.value("PRAGMA synchronous") == normal
+
+
+def test_a_store_without_clips_is_brought_up_to_date(
+    path: Path, make_segment: Callable[..., Segment]
+) -> None:
+    with Store.open(path) as store:
+        store.add_segments([make_segment(1)], keep_unqueried=10)
+    run_sql(path, "DROP TABLE clips", "UPDATE meta SET value = 1 WHERE key = 'schema_version'")
+    segment = make_segment(1)
+    with Store.open(path) as store:
+        assert store.clip(segment.id) is None
+        clip = Clip(states=np.zeros((3, 2)))
+        store.add_segments([segment], keep_unqueried=10, clips={segment.id: encode_clip(clip)})
+        assert store.clip(segment.id) is not None

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from prefrl.clips import Clip, encode_clip
 from prefrl.store import Counts, Episode, Lease, PoolEntry, QueryRecord, Store, StoreError, WorkerStatus
 from prefrl.types import Comparison, Query, Segment
 
@@ -355,3 +356,19 @@ def test_what_is_polled_never_scans_the_payloads(store: Store, ask: Ask) -> None
     for statement in selects:
         steps = [row[3] for row in store._db.rows(f"EXPLAIN QUERY PLAN {statement}")]
         assert "SCAN segments" not in steps, statement
+
+
+def test_a_clip_stays_as_long_as_its_segment(store: Store, make_segment: Callable[..., Segment]) -> None:
+    segments = [make_segment(number) for number in range(3)]
+    clips = {
+        segment.id: encode_clip(Clip(states=np.full((3, 2), float(number))))
+        for number, segment in enumerate(segments[:2])
+    }
+    store.add_segments(segments, keep_unqueried=10, clips=clips)
+    shown = store.clip(segments[1].id)
+    assert shown is not None
+    assert shown.states is not None
+    assert (shown.states == 1.0).all()
+    assert store.clip(segments[2].id) is None
+    store.add_segments([], keep_unqueried=1)
+    assert [store.clip(segment.id) for segment in segments] == [None] * 3

@@ -1,0 +1,81 @@
+"""Cameras that look into Stable-Baselines3's vector environments."""
+
+from __future__ import annotations
+
+import numpy as np
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+
+from prefrl.config import RunConfig
+from prefrl.filming import Camera, Film
+from prefrl.queries import initial_segments
+from prefrl.sb3.hidden_reward import layers
+from prefrl.sb3.native_vec_env import NativeVecEnv
+from prefrl.scenes import has_states, has_texts, state_of
+
+__all__ = ["find_camera", "make_film"]
+
+
+def make_film(venv: VecEnv, config: RunConfig) -> Film | None:
+    """What films these environments in a run; None where nobody is asked, or there is nothing to look at."""
+    camera = find_camera(venv) if config.oracle.asks_people else None
+    return None if camera is None else Film(camera, config.queries.segment_steps, initial_segments(config))
+
+
+def find_camera(venv: VecEnv) -> Camera | None:
+    """What can look at these environments in the cheapest way; None where there is nothing to look at."""
+    inmost = list(layers(venv))[-1]
+    if isinstance(inmost, NativeVecEnv):
+        return None if inmost.screens is None else _ScreenCamera(inmost)
+    if isinstance(inmost, DummyVecEnv):
+        if all(has_texts(env) for env in inmost.envs):
+            return None
+        if all(has_states(env) for env in inmost.envs):
+            return _StateCamera(inmost)
+    return _RenderCamera(venv) if venv.render_mode == "rgb_array" else None
+
+
+class _RenderCamera:
+    """Has each environment draw itself."""
+
+    def __init__(self, venv: VecEnv) -> None:
+        self._venv = venv
+        self.num_envs = venv.num_envs
+
+    def shoot(self, env: int) -> np.ndarray:
+        """A picture, shape (H, W, 3) uint8.
+
+        Raises:
+            ValueError: when it is of another kind.
+        """
+        picture = np.asarray(self._venv.env_method("render", indices=[env])[0])
+        if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
+            raise ValueError(
+                f"environment {env} draws arrays of shape {picture.shape} and type {picture.dtype}; "
+                "(height, width, 3) of uint8 is needed, as Gymnasium asks of render mode 'rgb_array'"
+            )
+        return picture
+
+
+class _StateCamera:
+    """Notes the state of simulators, to be drawn later."""
+
+    def __init__(self, venv: DummyVecEnv) -> None:
+        self._envs = venv.envs
+        self.num_envs = venv.num_envs
+
+    def shoot(self, env: int) -> np.ndarray:
+        """A state, shape (F,) float64."""
+        return state_of(self._envs[env])
+
+
+class _ScreenCamera:
+    """Sees the coloured screens that run along with a native environment."""
+
+    def __init__(self, venv: NativeVecEnv) -> None:
+        assert venv.screens is not None
+        self._venv = venv
+        self.num_envs = venv.screens.num_envs
+
+    def shoot(self, env: int) -> np.ndarray:
+        """A picture, shape (H, W, 3) uint8."""
+        return self._venv.pictures[env, -1]

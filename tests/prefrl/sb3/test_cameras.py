@@ -1,0 +1,129 @@
+"""What cameras see is what the agent's observation is of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+
+from prefrl.clips import decode_clip
+from prefrl.config import EnvConfig
+from prefrl.environments import make_environment, make_native_environment, make_screens
+from prefrl.filming import Film
+from prefrl.recorder import SegmentRecorder
+from prefrl.sb3 import NativeVecEnv, PreferenceVecEnv, find_camera
+from prefrl.scenes import draw_state
+from prefrl.types import Segment
+
+STEPS = 10
+
+
+def ordinary(env_id: str, num_envs: int = 2, render_mode: str | None = "rgb_array") -> VecEnv:
+    config = EnvConfig(id=env_id)
+    return DummyVecEnv([lambda: make_environment(config, Monitor, render_mode)] * num_envs)
+
+
+def record(venv: VecEnv, steps: int) -> list[tuple[Segment, Any]]:
+    """Random play; the segments that were filmed, each with its clip."""
+    camera = find_camera(venv)
+    assert camera is not None
+    venv.seed(3)
+    filmed = PreferenceVecEnv(venv, STEPS, "Test-v0", 0, film=Film(camera, STEPS, first_clips=100))
+    filmed.begin_training(None)
+    filmed.reset()
+    rng = np.random.default_rng(0)
+    filmed.action_space.seed(0)
+    for _ in range(steps):
+        if isinstance(filmed.action_space, gym.spaces.Discrete):
+            actions = rng.integers(filmed.action_space.n, size=filmed.num_envs)
+        else:
+            actions = np.stack([filmed.action_space.sample() for _ in range(filmed.num_envs)])
+        filmed.step(actions)
+    recorder: SegmentRecorder = filmed.recorder
+    segments, clips = recorder.take(), recorder.take_clips()
+    filmed.close()
+    return [(segment, decode_clip(clips[segment.id])) for segment in segments if segment.id in clips]
+
+
+def test_an_environment_that_draws_itself() -> None:
+    found = record(ordinary("prefrl/PenguinIce-v0"), 60)
+    assert len(found) >= 10
+    drawn: Any = gym.make("prefrl/PenguinIce-v0", render_mode="rgb_array")
+    for segment, clip in found:
+        for observation, frame in zip(segment.observations, clip.frames, strict=True):
+            drawn.reset(options={"state": int(observation.argmax() if observation.ndim else observation)})
+            np.testing.assert_array_equal(frame, drawn.render())
+
+
+@pytest.mark.parametrize("env_id", ["Pendulum-v1", "CartPole-v1", "MountainCar-v0", "Acrobot-v1"])
+def test_classic_control_is_noted_by_its_states_and_drawn_later_as_it_was(env_id: str) -> None:
+    venv = ordinary(env_id, num_envs=1)
+    camera = find_camera(venv)
+    assert camera is not None
+    venv.seed(0)
+    venv.reset()
+    venv.action_space.seed(0)
+    pictures, states = [], []
+    for _ in range(5):
+        states.append(camera.shoot(0))
+        pictures.append(venv.env_method("render")[0])
+        venv.step(np.array([venv.action_space.sample()]))
+    later = gym.make(env_id, render_mode="rgb_array", disable_env_checker=True)
+    later.reset(seed=1)
+    for state, picture in zip(states, pictures, strict=True):
+        np.testing.assert_array_equal(draw_state(later, state), picture)
+
+
+def test_a_simulator_s_states_are_noted_and_drawn_later() -> None:
+    pytest.importorskip("mujoco", reason="needs the mujoco extra")
+    found = record(ordinary("Hopper-v5", render_mode=None), 60)
+    assert len(found) >= 10
+    for segment, clip in found:
+        assert clip.frames is None
+        # A Hopper observes all its positions but the first, and its velocities up to 10.
+        np.testing.assert_allclose(clip.states[:, 1:6], segment.observations[:, :5])
+        np.testing.assert_allclose(np.clip(clip.states[:, 6:], -10, 10), segment.observations[:, 5:])
+
+
+@pytest.mark.parametrize("game", ["Pong", "Seaquest"])
+def test_coloured_screens_of_games_stepped_natively(game: str) -> None:
+    pytest.importorskip("ale_py", reason="the games need the atari extra")
+    cv2 = pytest.importorskip("cv2")
+    config = EnvConfig(id=f"prefrl/{game}-v0", num_envs=3)
+    games = make_native_environment(config, 3, for_training=True)
+    found = record(NativeVecEnv(games, make_screens(games, 1)), 400)
+    assert len(found) == 39
+    for segment, clip in found:
+        assert clip.frames.shape == (STEPS, 210, 160, 3)
+        for observation, frame in zip(segment.observations, clip.frames, strict=True):
+            grey = cv2.resize(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), (84, 84), interpolation=cv2.INTER_AREA)
+            # Black in the observation may also be hidden: score and lives. The brighter of two frames is taken of
+            # each colour here, of grey there.
+            shown = observation[-1] > 0
+            assert (observation[-1][shown] == grey[shown]).mean() > 0.95
+            assert grey[:9].any()
+
+
+def test_what_cannot_be_drawn_has_no_camera() -> None:
+    venv = ordinary("prefrl/PenguinIce-v0", render_mode=None)
+    assert find_camera(venv) is None
+    venv.close()
+
+
+def test_a_picture_of_another_kind_is_refused() -> None:
+    class Flat(gym.Env[np.ndarray, np.int64]):
+        render_mode = "rgb_array"
+        observation_space = gym.spaces.Box(0, 1, (1,))
+        action_space = gym.spaces.Discrete(2)
+
+        def render(self) -> Any:
+            return np.zeros((4, 4))
+
+    camera = find_camera(DummyVecEnv([Flat]))
+    assert camera is not None
+    with pytest.raises(ValueError, match=r"arrays of shape \(4, 4\) and type float64"):
+        camera.shoot(0)
