@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from prefrl.config import RewardConfig
+from prefrl.oracles import Answer, Rule, resolve
 from prefrl.reward.split import validation_segments
 from prefrl.run_dir import RunDir
 from prefrl.spaces import SpaceSpec
@@ -52,14 +53,14 @@ class ComparisonSource:
         return RunDir.open(self.path).specs() if self.is_run else exported_specs(self.path)
 
     @contextmanager
-    def answers(self, newest: int) -> Iterator[SavedAnswers]:
-        """The ``newest`` answers, while the context lasts.
+    def answers(self, newest: int, rule: Rule | None = None) -> Iterator[SavedAnswers]:
+        """The ``newest`` answers, while the context lasts; see `SavedAnswers`.
 
         Raises:
             ValueError: when there are none that say anything.
         """
         with self._store() as store:
-            answers = SavedAnswers(store, newest)
+            answers = SavedAnswers(store, newest, rule)
             if not answers.comparisons:
                 count = store.counts().comparisons
                 found = (
@@ -89,34 +90,54 @@ class SavedAnswers:
 
     Their queries are numbered from 1, as they were asked. A store counts the queries nobody answered as well
     and its export does not, and the number decides which member trains on what: so both give the same reward.
+
+    Args:
+        store: holds them.
+        newest: how many.
+        rule: makes one answer of those to the same pair; None keeps them all.
     """
 
-    def __init__(self, store: Store, newest: int) -> None:
+    def __init__(self, store: Store, newest: int, rule: Rule | None = None) -> None:
         self._store = store
-        everything = store.comparisons()
-        superseded = {comparison.supersedes for comparison in everything}
-        counting = [c for c in everything if c.id not in superseded and c.ranks is not None]
+        counting = [c for c in store.comparisons(with_superseded=False) if c.ranks is not None]
         self.comparisons = counting[-newest:]
         """oldest first, with the store's query ids"""
-        asked = sorted({comparison.query_id for comparison in everything})
+        records = [store.query_record(comparison.query_id) for comparison in self.comparisons]
+        self.answers = [
+            Answer(record.segment_ids, comparison.ranks, comparison.annotator)
+            for record, comparison in zip(records, self.comparisons, strict=True)
+        ]
+        """the same, by their segments alone"""
+        several = len({comparison.query_id for comparison in self.comparisons}) < len(self.comparisons)
+        self.has_repeats = several or any(record.repeat_of is not None for record in records)
+        """whether pairs were put more than once on purpose, which tells how far each annotator can be trusted"""
+        if rule is not None:
+            self.comparisons = [
+                replace(self.comparisons[index], ranks=ranks) for index, ranks in resolve(self.answers, rule)
+            ]
+        asked = sorted({comparison.query_id for comparison in store.comparisons()})
         self._number = {query_id: number for number, query_id in enumerate(asked, start=1)}
 
     def batches(self) -> Iterator[list[LabelledQuery]]:
         """The comparisons with their segments, oldest first, some at a time."""
-        ids = {comparison.id for comparison in self.comparisons}
+        ranks = {comparison.id: comparison.ranks for comparison in self.comparisons}
         after = (self.comparisons[0].id or 0) - 1
         while batch := self._store.labelled(after, _BATCH):
             after = batch[-1].comparison.id or 0
-            yield [self._renumbered(item) for item in batch if item.comparison.id in ids]
+            yield [
+                self._renumbered(item, ranks[item.comparison.id])
+                for item in batch
+                if item.comparison.id in ranks
+            ]
 
     def held_out(self, fraction: float) -> set[str]:
         """Ids of the segments that a trainer keeps for validation, where it holds out this fraction."""
         queries = (self._store.query_record(comparison.query_id) for comparison in self.comparisons)
         return validation_segments((query.segment_ids for query in queries), fraction)
 
-    def _renumbered(self, item: LabelledQuery) -> LabelledQuery:
-        comparison = item.comparison
-        return replace(item, comparison=replace(comparison, query_id=self._number[comparison.query_id]))
+    def _renumbered(self, item: LabelledQuery, ranks: tuple[int, ...] | None) -> LabelledQuery:
+        number = self._number[item.comparison.query_id]
+        return replace(item, comparison=replace(item.comparison, query_id=number, ranks=ranks))
 
 
 def exported_specs(folder: Path) -> tuple[SpaceSpec, SpaceSpec]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
@@ -16,6 +16,7 @@ from prefrl.cli.comparison_source import ComparisonSource, SavedAnswers
 from prefrl.cli.options import parse
 from prefrl.config import RewardConfig, RunConfig
 from prefrl.config_check import check_config
+from prefrl.oracles import estimate_errors
 from prefrl.run_dir import publish_version
 
 if TYPE_CHECKING:
@@ -45,6 +46,9 @@ class Options:
     folds: int | None = None
     """train so many times more, each time without one part of the comparisons, to say how well answers are predicted
     that were not trained on: for comparisons too few to hold some out"""
+    conflicts: Literal["trust", "majority", "dawid_skene"] = "trust"
+    """of pairs that were answered more than once, "trust" keeps every answer, and trusts each annotator by the error
+    that these pairs show; the others make one answer of them, by vote or by Dawid and Skene (1979)"""
     seed: int = 0
     """of initial weights, minibatches and bootstrap; by default the run's"""
     reward: RewardConfig = dataclasses.field(default_factory=RewardConfig)
@@ -68,11 +72,12 @@ def main(words: Sequence[str]) -> int:
 
     keep_heap()
     trainer = RewardTrainer(*specs, options.reward, options.seed)
-    with source.answers(options.reward.last_labels) as answers:
+    rule = None if options.conflicts == "trust" else options.conflicts
+    with source.answers(options.reward.last_labels, rule) as answers:
         for batch in answers.batches():
             trainer.update(batch)
         with _progress(epochs, "epochs") as on_epoch:
-            report = trainer.fit(epochs, on_epoch=on_epoch)
+            report = trainer.fit(epochs, _errors(options, answers), on_epoch)
         _check(report, options)
         reward = trainer.snapshot(version=1)
         publish_version(options.out, reward.version, reward.save)
@@ -90,6 +95,13 @@ def _read(words: Sequence[str]) -> tuple[Options, ComparisonSource]:
     source = ComparisonSource.open(named.source)
     default = Options(named.source, named.out, seed=source.seed, reward=source.reward)
     return parse(Options, words, "prefrl fit", _DESCRIPTION, default), source
+
+
+def _errors(options: Options, answers: SavedAnswers) -> dict[str, float]:
+    """Of each annotator, where there is evidence and it is to be used."""
+    if options.conflicts != "trust" or not answers.has_repeats:
+        return {}
+    return estimate_errors(answers.answers, options.reward.label_noise / 2)
 
 
 def _cross_validate(

@@ -1,7 +1,8 @@
 """Who answers queries, and how far to trust them."""
 
-from prefrl.oracles.annotators import AnnotatorReport, Answer, annotator_reports, estimate_errors
+from prefrl.oracles.annotators import AnnotatorReport, Answer, annotator_reports, doubts, estimate_errors
 from prefrl.oracles.base import Oracle
+from prefrl.oracles.conflicts import Rule, resolve
 from prefrl.oracles.scripted import ScriptedOracle
 from prefrl.oracles.synthetic import TEACHERS, SyntheticOracle, check_teacher
 
@@ -10,9 +11,12 @@ __all__ = [
     "AnnotatorReport",
     "Answer",
     "Oracle",
+    "Rule",
     "ScriptedOracle",
     "SyntheticOracle",
     "annotator_reports",
     "check_teacher",
+    "doubts",
     "estimate_errors",
+    "resolve",
 ]

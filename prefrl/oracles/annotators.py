@@ -20,8 +20,12 @@ import numpy as np
 from prefrl.oracles.dawid_skene import PRIOR_ERROR, Votes, error_interval, fit_errors
 from prefrl.types import LabelledQuery
 
-__all__ = ["AnnotatorReport", "Answer", "annotator_reports", "estimate_errors"]
+__all__ = ["DOUBTFUL_ERROR", "AnnotatorReport", "Answer", "annotator_reports", "doubts", "estimate_errors"]
 
+DOUBTFUL_ERROR = 0.25
+"""estimated error above which answers look random"""
+FEWEST_ANSWERS = 20
+"""before which a liking for one side is not spoken of"""
 _TWO_SIDED_95 = 1.959964
 
 
@@ -68,6 +72,21 @@ class AnnotatorReport:
         """True when chance alone would hardly give this preference for one side."""
         low, high = self.side_bias_interval
         return not low <= 0.5 <= high
+
+
+def doubts(report: AnnotatorReport) -> list[str]:
+    """What there is to doubt about an annotator, in a few words each; empty where there is nothing."""
+    found = []
+    low, high = report.error_interval
+    if report.repeats and low > DOUBTFUL_ERROR:
+        found.append(
+            f"the answers look random: {report.error:.0%} of them are wrong ({low:.0%} to {high:.0%})"
+        )
+    if report.is_side_biased and report.answers >= FEWEST_ANSWERS:
+        side = "first" if report.side_bias > 0.5 else "last"
+        share = max(report.side_bias, 1 - report.side_bias)
+        found.append(f"{share:.0%} of the answers go to the clip shown {side}, whichever it is")
+    return found
 
 
 def estimate_errors(answers: Sequence[Answer], assumed_error: float = PRIOR_ERROR) -> dict[str, float]:

@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gymnasium import spaces
 from safetensors.numpy import load_file
 
 from prefrl.cli import main
 from prefrl.cli.comparison_source import SavedAnswers
 from prefrl.config import RunConfig
-from prefrl.reward import LearnedReward
+from prefrl.reward import LearnedReward, RewardTrainer
 from prefrl.run_dir import RunDir
+from prefrl.spaces import SpaceSpec
 from prefrl.store import QueryRecord, Store
 from prefrl.types import CANT_TELL, Comparison, Provenance, Query, Segment
 
@@ -160,3 +162,45 @@ def test_superseded_and_older_answers_are_left_out_and_queries_numbered_as_asked
         assert [c.id for batch in newest.batches() for c in (item.comparison for item in batch)] == [4, 5]
     assert unanswered == 1
     assert [(c.query_id, c.ranks) for c in read] == [(1, (1, 2)), (4, (1, 1)), (2, (1, 2))]
+
+
+def test_conflicting_answers_are_weighed_or_made_one(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Forty pairs, each answered by two who know and two who press left."""
+    told: list[dict[str, float]] = []
+    fitted = RewardTrainer.fit
+
+    def spy(self: RewardTrainer, epochs: int, errors: dict[str, float], *rest: Any) -> Any:
+        told.append(dict(errors))
+        return fitted(self, epochs, errors, *rest)
+
+    monkeypatch.setattr(RewardTrainer, "fit", spy)
+    run = RunDir.create(tmp_path / "run", RunConfig())
+    run.write_specs(*SPECS)
+    with Store.open(run.store, create=True) as store:
+        for number in range(40):
+            pair = segment(2 * number), segment(2 * number + 1)
+            store.add_segments(pair, keep_unqueried=1000)
+            (query,) = store.add_queries([Query(pair if number % 2 else pair[::-1])])
+            ranks = (2, 1) if number % 2 else (1, 2)
+            store.add_comparisons([Comparison(query, ranks, name) for name in ("ann", "bob")])
+            store.add_comparisons([Comparison(query, (1, 2), name) for name in ("left", "lefty")])
+    results = {
+        rule: fit(capsys, run.path, tmp_path / rule, "--conflicts", rule, "--epochs", "2")
+        for rule in ("trust", "majority", "dawid_skene")
+    }
+    assert [result["labels"] for result in results.values()] == [160, 40, 40]
+    # Two against two: the votes alone cannot tell who is right, and say no more than that they differ.
+    assert set(told[0]) == {"ann", "bob", "left", "lefty"}
+    assert told[1:] == [{}, {}]
+
+
+def segment(number: int) -> Segment:
+    flags, rewards = np.zeros(3, bool), np.full(3, number, np.float32)
+    return Segment(
+        rewards[:, None], flags.astype(int), rewards, flags, flags, Provenance("Test-v0", 0, number, 0)
+    )
+
+
+SPECS = SpaceSpec.of(spaces.Box(-1e6, 1e6, (1,), np.float32)), SpaceSpec.of(spaces.Discrete(2))

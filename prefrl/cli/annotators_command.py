@@ -1,0 +1,84 @@
+"""``prefrl annotators``: how far each annotator can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from prefrl.cli.options import parse
+from prefrl.oracles import AnnotatorReport, Answer, annotator_reports, doubts
+from prefrl.run_dir import RunDir
+from prefrl.store import Store
+
+__all__ = ["main"]
+
+_DESCRIPTION = """How far each annotator can be trusted, from their answers alone.
+
+What tells is a pair of clips that was answered more than once: by one person on a repeated query, its sides
+swapped (--queries.repeat-share), or by several people. Intervals are at 95 %."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Which run."""
+
+    run: tyro.conf.Positional[Path]
+    """run directory"""
+
+
+def main(words: Sequence[str]) -> int:
+    """Print a table of the annotators, and what is to be doubted about them."""
+    options = parse(Options, words, "prefrl annotators", _DESCRIPTION)
+    run = RunDir.open(options.run)
+    with Store.open(run.store) as store:
+        answers, seconds = _answers(store)
+    if not answers:
+        raise ValueError(f"{run.path} has no answers yet; give some with `prefrl label {run.path}`")
+    reports = annotator_reports(answers)
+    console = Console()
+    console.print(_table(list(reports.values()), seconds))
+    for report in reports.values():
+        for doubt in doubts(report):
+            console.print(f"! {report.annotator}: {doubt}", style="yellow", highlight=False, markup=False)
+    return 0
+
+
+def _answers(store: Store) -> tuple[list[Answer], dict[str, list[float]]]:
+    """The answers that count, oldest first, and how long each annotator's took."""
+    answers, seconds = [], dict[str, list[float]]()
+    for comparison in store.comparisons(with_superseded=False):
+        record = store.query_record(comparison.query_id)
+        answers.append(Answer(record.segment_ids, comparison.ranks, comparison.annotator))
+        seconds.setdefault(comparison.annotator, []).append(comparison.latency_s)
+    return answers, seconds
+
+
+def _table(reports: Sequence[AnnotatorReport], seconds: dict[str, list[float]]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("annotator")
+    for name in ("answers", "s each", "repeats", "agree", "error", "first shown", "ties", "can't tell"):
+        table.add_column(name, justify="right")
+    for report in reports:
+        agree = f"{report.agreements / report.repeats:.0%}" if report.repeats else "-"
+        table.add_row(
+            report.annotator,
+            f"{report.answers}",
+            f"{np.median(seconds[report.annotator]):.1f}",
+            f"{report.repeats}",
+            agree,
+            f"{report.error:.0%} ({_range(report.error_interval)})",
+            f"{report.side_bias:.0%} ({_range(report.side_bias_interval)})",
+            f"{report.tie_share:.0%}",
+            f"{report.cant_tell_share:.0%}",
+        )
+    return table
+
+
+def _range(interval: tuple[float, float]) -> str:
+    return f"{interval[0]:.0%} to {interval[1]:.0%}"
