@@ -5,13 +5,14 @@ from __future__ import annotations
 import difflib
 
 from prefrl.presets.atari import ATARI
+from prefrl.presets.behaviours import BEHAVIOURS
 from prefrl.presets.control import CONTROL
 from prefrl.presets.gridworlds import GRIDWORLDS
 from prefrl.presets.preset import Preset
 
 __all__ = ["PRESETS", "Preset", "get_preset"]
 
-PRESETS: dict[str, Preset] = CONTROL | GRIDWORLDS | ATARI
+PRESETS: dict[str, Preset] = CONTROL | GRIDWORLDS | BEHAVIOURS | ATARI
 
 
 def get_preset(name: str) -> Preset:

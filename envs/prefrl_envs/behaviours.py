@@ -1,0 +1,141 @@
+"""Behaviours that no environment pays for, each with a judge that stands in for a person.
+
+A judge is a program that scores the behaviour from the simulator's state, step by step. Its score takes the place of
+the environment's own reward: what a synthetic oracle judges by, so that the whole way from clips to behaviour can be
+measured without a person, who would be shown the same clips.
+
+Backflip and one leg are novel behaviours of Christiano et al. 2017, section 3.2; the paper's were taught by a person
+alone, and these judges are ours.
+"""
+
+from __future__ import annotations
+
+from typing import Any, SupportsFloat
+
+import gymnasium as gym
+import numpy as np
+
+__all__ = ["Backflip", "OneLeg", "Spin", "make_backflip", "make_one_leg", "make_spin"]
+
+Step = tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]
+
+FULL_TURN = 2 * np.pi
+_STANDING_METRES = 1.25
+"""height of a standing hopper's torso"""
+_UPRIGHT = 0.02
+"""radians that a step with the torso up there is worth"""
+_FOOT_METRES = 0.12
+"""height of a cheetah's front foot from which it is off the ground"""
+_STEPS_IN_AIR = 10
+"""that make a leg held up out of a bound: half a second"""
+
+
+class Judged(gym.Wrapper[Any, Any, Any, Any]):
+    """Puts a judge's score in the reward's place. Episodes end by the clock alone."""
+
+    def step(self, action: Any) -> Step:
+        """Take a step; its reward is the judge's score of it."""
+        observation, _, terminated, truncated, info = self.env.step(action)
+        return observation, self._score(observation, info), terminated, truncated, info
+
+    def _score(self, observation: Any, info: dict[str, Any]) -> float:
+        """Of the step just taken."""
+        raise NotImplementedError
+
+
+class Spin(Judged):
+    """A pendulum that goes round and round counter-clockwise, the faster the better."""
+
+    def _score(self, observation: Any, info: dict[str, Any]) -> float:
+        # Angular velocity, of 8 rad/s at most.
+        return float(observation[2]) / 8.0
+
+
+class Backflip(Judged):
+    """A hopper that jumps and turns over backwards in the air.
+
+    The score of a step is how far it turned backwards, in radians, while nothing of it touched the ground; so that of
+    two clips the one with more of a flip wins, and rolling about on the ground wins nothing. A little is added for
+    holding the torso high, by which landing on the foot beats lying down. ``info["flips"]`` counts the full turns made
+    in the air within the episode.
+    """
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Begin an episode."""
+        observation, info = self.env.reset(seed=seed, options=options)
+        self._angle, self._turned = self._pitch(), 0.0
+        return observation, info | {"flips": 0}
+
+    def _score(self, observation: Any, info: dict[str, Any]) -> float:
+        before, self._angle = self._angle, self._pitch()
+        data = self._data()
+        turn = before - self._angle if data.ncon == 0 else 0.0
+        self._turned += turn
+        info["flips"] = max(0, int(self._turned / FULL_TURN))
+        return float(turn) + _UPRIGHT * float(np.clip(data.qpos[1] / _STANDING_METRES, 0.0, 1.0))
+
+    def _pitch(self) -> float:
+        """Angle of the torso, radians, growing forwards; it counts whole turns."""
+        return float(self._data().qpos[2])
+
+    def _data(self) -> Any:
+        return self.env.unwrapped.data  # type: ignore[attr-defined]  # MujocoEnv's own
+
+
+class OneLeg(Judged):
+    """A cheetah that runs forward on its back leg, the front foot off the ground.
+
+    The score is the step's speed forward in metres a second, up to 3. It counts in full once the front foot has been in
+    the air for half a second, in part before that, and not at all where it touches the ground or the cheetah lies on
+    its back: so galloping, with the foot in the air at every bound, is worth little.
+    """
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Begin an episode."""
+        self._steps_in_air = 0
+        return self.env.reset(seed=seed, options=options)
+
+    def _score(self, observation: Any, info: dict[str, Any]) -> float:
+        inner: Any = self.env.unwrapped
+        is_in_air = float(inner.data.geom("ffoot").xpos[2]) > _FOOT_METRES
+        is_upright = abs(float(inner.data.qpos[2])) < np.pi / 2
+        self._steps_in_air = self._steps_in_air + 1 if is_in_air and is_upright else 0
+        share = min(self._steps_in_air / _STEPS_IN_AIR, 1.0)
+        return share * float(np.clip(info["x_velocity"], 0.0, 3.0))
+
+
+def make_spin(render_mode: str | None = None) -> gym.Env[Any, Any]:
+    """Pendulum-v1 for `Spin`."""
+    return Spin(gym.make("Pendulum-v1", render_mode=render_mode, disable_env_checker=True))
+
+
+def make_backflip(render_mode: str | None = None, frame_skip: int = 8, **kwargs: Any) -> gym.Env[Any, Any]:
+    """Hopper-v5 for `Backflip`: falling over ends nothing, and a step is twice as long as Hopper's own, 16 ms."""
+    env = gym.make(
+        "Hopper-v5",
+        render_mode=render_mode,
+        frame_skip=frame_skip,
+        terminate_when_unhealthy=False,
+        max_episode_steps=500,
+        camera_name="track",
+        disable_env_checker=True,
+        **kwargs,
+    )
+    return Backflip(env)
+
+
+def make_one_leg(render_mode: str | None = None, **kwargs: Any) -> gym.Env[Any, Any]:
+    """HalfCheetah-v5 for `OneLeg`, in episodes of 500 steps, 25 s."""
+    env = gym.make(
+        "HalfCheetah-v5",
+        render_mode=render_mode,
+        max_episode_steps=500,
+        camera_name="track",
+        disable_env_checker=True,
+        **kwargs,
+    )
+    return OneLeg(env)

@@ -1,0 +1,117 @@
+"""Judges score what they say, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+
+import prefrl_envs
+
+
+def make(env_id: str, **kwargs: Any) -> Any:
+    if env_id != "prefrl/PendulumSpin-v0":
+        pytest.importorskip("mujoco", reason="needs the mujoco extra")
+    return gym.make(env_id, **kwargs)
+
+
+@pytest.mark.parametrize("env_id", prefrl_envs.BEHAVIOUR_IDS)
+@pytest.mark.filterwarnings("ignore:.*WARN.*:UserWarning")
+def test_gymnasium_contract(env_id: str) -> None:
+    env = make(env_id)
+    check_env(env.unwrapped, skip_render_check=True)
+    steps, is_over = 0, False
+    env.reset(seed=0)
+    env.action_space.seed(0)
+    while not is_over:
+        _, reward, terminated, truncated, _ = env.step(env.action_space.sample())
+        assert np.isfinite(reward)
+        assert not terminated
+        steps, is_over = steps + 1, truncated
+    assert steps == env.spec.max_episode_steps or steps in (200, 500)
+
+
+def test_a_pendulum_is_paid_for_its_speed_and_its_direction() -> None:
+    env = make("prefrl/PendulumSpin-v0")
+    env.reset(seed=0)
+    for speed in (4.0, -4.0):
+        env.unwrapped.state = np.array([0.0, speed])
+        observation, reward, *_ = env.step(np.zeros(1, np.float32))
+        assert reward == observation[2] / 8
+        assert np.sign(reward) == np.sign(speed)
+
+
+def backflip_score(turn_rad: float, height: float) -> tuple[float, dict[str, Any]]:
+    """Of a step in which the torso turns so far backwards at this height."""
+    env = make("prefrl/HopperBackflip-v0")
+    inner = env.unwrapped
+    env.reset(seed=0)
+
+    def turn(action: Any) -> tuple[Any, ...]:
+        positions = inner.data.qpos.copy()
+        positions[1], positions[2] = height, positions[2] - turn_rad
+        inner.set_state(positions, inner.data.qvel)
+        return np.zeros(11), 0.0, False, False, {}
+
+    inner.step = turn
+    _, reward, _, _, info = env.step(np.zeros(3))
+    return float(reward), info
+
+
+def test_a_hopper_is_paid_for_turning_backwards_in_the_air() -> None:
+    assert backflip_score(0.5, height=3.0)[0] == pytest.approx(0.5 + 0.02)
+    assert backflip_score(-0.5, height=3.0)[0] == pytest.approx(-0.5 + 0.02)
+
+
+def test_on_the_ground_it_is_paid_for_getting_up_alone() -> None:
+    lying, standing = (backflip_score(0.05, height)[0] for height in (0.3, 1.2))
+    assert 0 < lying < standing <= 0.02
+
+
+def test_full_turns_backwards_in_the_air_are_counted_as_flips() -> None:
+    assert backflip_score(13.0, height=3.0)[1]["flips"] == 2
+    assert backflip_score(-13.0, height=3.0)[1]["flips"] == 0
+    assert backflip_score(13.0, height=0.1)[1]["flips"] == 0
+
+
+@pytest.mark.parametrize(
+    ("foot_height", "pitch", "speed", "score"),
+    [
+        (0.5, 0.0, 2.0, 2.0),
+        (0.05, 0.0, 2.0, 0.0),
+        (0.5, 3.0, 2.0, 0.0),
+        (0.5, 0.0, -1.0, 0.0),
+        (0.5, 0.0, 9.0, 3.0),
+    ],
+)
+def test_a_cheetah_is_paid_for_speed_on_its_back_leg(
+    foot_height: float, pitch: float, speed: float, score: float
+) -> None:
+    env = make("prefrl/CheetahOneLeg-v0")
+    assert [run(env, foot_height, pitch, speed) for _ in range(12)][-1] == score
+
+
+def test_a_gallop_is_worth_little() -> None:
+    env = make("prefrl/CheetahOneLeg-v0")
+    run(env, 0.5, 0.0, 2.0, begins=True)
+    gallop = [run(env, 0.5 if step % 4 else 0.05, 0.0, 2.0) for step in range(40)]
+    assert np.mean(gallop) < 0.4
+    assert gallop[::4] == [0.0] * 10
+
+
+def run(env: Any, foot_height: float, pitch: float, speed: float, begins: bool = False) -> float:
+    """The score of a step that ends like this."""
+    inner = env.unwrapped
+
+    def hold(action: Any) -> tuple[Any, ...]:
+        inner.data.qpos[2] = pitch
+        inner.data.geom("ffoot").xpos[2] = foot_height
+        return np.zeros(17), 0.0, False, False, {"x_velocity": speed}
+
+    if begins or "step" not in vars(inner):
+        env.reset(seed=0)
+    inner.step = hold
+    return float(env.step(np.zeros(6))[1])
