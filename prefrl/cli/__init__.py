@@ -18,6 +18,9 @@ COMMANDS = {
     "resume": "go on with a run that was stopped or killed",
     "status": "who is alive, who starves and why",
     "eval": "act in the ordinary environment and print the true return",
+    "label": "compare clips of a run's agent, and so teach it",
+    "play": "act in an environment yourself, before you judge others",
+    "annotators": "how far each annotator can be trusted",
     "watch": "see the agent act, predicted reward beside true",
     "fit": "learn a reward from saved comparisons alone",
     "presets": "list the presets",
@@ -63,7 +66,7 @@ def _run(words: list[str]) -> int:
         return 0
     command, rest = words[0], words[1:]
     if command not in COMMANDS:
-        near = difflib.get_close_matches(command, COMMANDS, n=1)
+        near = [] if command.startswith("-") else difflib.get_close_matches(command, COMMANDS, n=1)
         hint = f"did you mean `prefrl {near[0]}`?" if near else "see `prefrl --help`"
         print(f"prefrl: there is no command {command!r}; {hint}", file=sys.stderr)
         return 2
@@ -96,7 +99,7 @@ def _missing_extra(error: BaseException) -> str | None:
 
 
 def _help() -> str:
-    lines = [f"  {name:<8} {summary}" for name, summary in COMMANDS.items()]
+    lines = [f"  {name:<10} {summary}" for name, summary in COMMANDS.items()]
     return "\n".join(
         [
             "prefrl: deep reinforcement learning from human preferences",

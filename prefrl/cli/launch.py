@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 
 from prefrl.cli.panel import Progress
@@ -17,20 +20,42 @@ __all__ = ["AGENT_FACTORY", "launch"]
 AGENT_FACTORY = "prefrl.factory:build_agent"
 
 
-def launch(run: RunDir) -> int:
+def launch(run: RunDir, opens_viewer: bool = False) -> int:
     """Run, or go on with, ``run``; returns 0 when it finished and 130 when Ctrl-C stopped it.
+
+    Args:
+        run: its directory.
+        opens_viewer: whether a window is opened for somebody who labels.
 
     Raises:
         RunFailedError: when a worker kept failing.
     """
     # The processes expect the store to be there; making it here is harmless when it is.
     Store.open(run.store, create=True).close()
-    result = _launch_serial(run) if run.config().runtime.launcher == "serial" else _launch_processes(run)
+    with _viewer(run) if opens_viewer else nullcontext():
+        result = _launch_serial(run) if run.config().runtime.launcher == "serial" else _launch_processes(run)
     if result is None:
         print(f"stopped; go on with: prefrl resume {run.path}", file=sys.stderr)
         return 130
     print(json.dumps(asdict(result)))
     return 0
+
+
+@contextmanager
+def _viewer(run: RunDir) -> Iterator[None]:
+    """A viewer in a process of its own, closed when the run ends; closing it ends nothing."""
+    with run.log("viewer").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "prefrl.cli", "label", str(run.path)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def _launch_processes(run: RunDir) -> Result | None:

@@ -20,11 +20,15 @@ from prefrl.environments import check_environment
 from prefrl.oracles import TEACHERS
 from prefrl.presets import get_preset
 from prefrl.run_dir import RunDir
+from prefrl.viewer.instructions import check_instructions, put_instructions
+from prefrl.viewer.window import check_display
 
 __all__ = ["main"]
 
 _SHORT = {"--oracle": "--oracle.kind", "--launcher": "--runtime.launcher", "--env": "--env.id"}
 """the long names of flags that people use most"""
+_BATCHES_AHEAD = 2
+"""of queries, that an agent may be ahead of the people who answer them"""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,11 @@ class Options:
     config: Annotated[RunConfig, tyro.conf.arg(name="")]
     run: Path | None = None
     """run directory to make; by default runs/PRESET-SEED-DATE"""
+    viewer: bool = True
+    """open a window for the person who answers; without it they join by `prefrl label`"""
+    instructions: Path | None = None
+    """text that tells people what to judge by, the question on its first line; by default one for the environment. It
+    is copied into the run directory, and may be edited there"""
     teacher: Literal["oracle", "mistake", "noisy", "skip", "equal", "myopic"] | None = None
     """one of B-Pref's synthetic teachers; by default the preset's"""
 
@@ -49,7 +58,13 @@ def main(words: Sequence[str]) -> int:
     if options.teacher is not None:
         oracle = dataclasses.replace(config.oracle, teacher=TEACHERS[options.teacher])
         config = dataclasses.replace(config, oracle=oracle)
+    config = _paced(config)
     check_config(config)
+    opens_viewer = options.viewer and config.oracle.asks_people
+    if options.instructions is not None:
+        check_instructions(options.instructions)
+    if opens_viewer:
+        check_display("train with --no-viewer, and label where there is a screen")
     specs = check_environment(config)
     if name is None or (config.env, config.agent) != (default.env, default.agent):
         # Loaded late, as it takes seconds: a preset's own agent is known to suit its environment.
@@ -59,8 +74,18 @@ def main(words: Sequence[str]) -> int:
     path = options.run or Path("runs") / f"{name or 'run'}-{config.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
     run = RunDir.create(path, config)
     run.write_specs(*specs)
+    if config.oracle.asks_people:
+        put_instructions(options.instructions, run, config.env.id)
     print(f"run directory: {run.path}", file=sys.stderr)
-    return launch(run)
+    return launch(run, opens_viewer)
+
+
+def _paced(config: RunConfig) -> RunConfig:
+    """With people, a policy that never waits would be through before they have answered anything."""
+    if not config.oracle.asks_people or config.runtime.max_label_lag is not None:
+        return config
+    runtime = dataclasses.replace(config.runtime, max_label_lag=_BATCHES_AHEAD * config.queries.batch)
+    return dataclasses.replace(config, runtime=runtime)
 
 
 def _lengthen(word: str) -> str:

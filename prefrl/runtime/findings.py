@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
+from prefrl.oracles.annotators import DOUBTFUL_ERROR
 from prefrl.runtime.history import Fresh, History, Point
 from prefrl.runtime.liveness import WorkerView
-from prefrl.runtime.snapshot import RunSnapshot
+from prefrl.runtime.snapshot import ROLES, RunSnapshot
 
 __all__ = ["findings", "in_words", "reward_hacking", "starves"]
 
@@ -24,7 +25,7 @@ def findings(snapshot: RunSnapshot) -> list[str]:
     if snapshot.state == "finished":
         return []
     alarm = reward_hacking(snapshot.history, snapshot.config.reward.std)
-    return starves(snapshot) + ([alarm] if alarm else [])
+    return starves(snapshot) + ([alarm] if alarm else []) + _doubtful_annotators(snapshot)
 
 
 def starves(snapshot: RunSnapshot) -> list[str]:
@@ -34,7 +35,8 @@ def starves(snapshot: RunSnapshot) -> list[str]:
         return []
     if state == "not started":
         return [f"no process has begun to work on this run; `prefrl resume {snapshot.path}` starts it"]
-    found = [text for worker in snapshot.workers if (text := _trouble(worker, snapshot))]
+    workers = [worker for worker in snapshot.workers if worker.name in ROLES]
+    found = [text for worker in workers if (text := _trouble(worker, snapshot))]
     if state == "stopped":
         return [*found, f"nobody works on this run; `prefrl resume {snapshot.path}` goes on with it"]
     waits = (_waits_for_segments, _waits_for_people, _waits_for_labels, _policy_waits, _hardly_tells)
@@ -155,6 +157,15 @@ def _hardly_tells(snapshot: RunSnapshot) -> str | None:
         f"the oracle could not tell in {cant_tell} of {cant_tell + labels} answers, which teach nothing; "
         "longer segments differ more (--queries.segment-steps)"
     )
+
+
+def _doubtful_annotators(snapshot: RunSnapshot) -> list[str]:
+    return [
+        f"the answers of {name} look random ({error:.0%} of them wrong, by their own repeats or others'); "
+        f"`prefrl annotators {snapshot.path}` says more"
+        for name, error in snapshot.history.annotator_errors
+        if error > DOUBTFUL_ERROR
+    ]
 
 
 def _newest(fresh: tuple[Fresh, ...], pairs: int) -> list[Fresh]:

@@ -16,6 +16,8 @@ Record = dict[str, Any]
 Point = tuple[int, float]
 """policy step and value"""
 
+ANNOTATOR_ERROR = "annotator_error/"
+"""what the names of estimated errors begin with"""
 MOST_POINTS = 512
 RECENT_RECORDS = 10
 
@@ -41,6 +43,10 @@ class History:
     """mean learned reward a step"""
     fresh: tuple[Fresh, ...] = ()
     """one for each update of the reward that had comparisons to check it on"""
+    annotator_errors: tuple[tuple[str, float], ...] = ()
+    """newest estimate by annotator, where there is evidence"""
+    accuracies: tuple[float, ...] = ()
+    """held-out accuracy of the versions of the reward"""
 
 
 class MetricsHistory:
@@ -53,6 +59,7 @@ class MetricsHistory:
         self._returns: list[Point] = []
         self._predicted: list[Point] = []
         self._fresh: list[Fresh] = []
+        self._accuracies: list[Point] = []
 
     def update(self) -> None:
         """Read the records appended since the last call."""
@@ -78,7 +85,18 @@ class MetricsHistory:
     @property
     def history(self) -> History:
         """The course so far."""
-        return History(tuple(self._returns), tuple(self._predicted), tuple(self._fresh))
+        errors = {
+            name.removeprefix(ANNOTATOR_ERROR): float(value)
+            for name, value in self.latest("reward").items()
+            if name.startswith(ANNOTATOR_ERROR)
+        }
+        return History(
+            true_returns=tuple(self._returns),
+            predicted_rewards=tuple(self._predicted),
+            fresh=tuple(self._fresh),
+            annotator_errors=tuple(sorted(errors.items())),
+            accuracies=tuple(accuracy for _, accuracy in self._accuracies),
+        )
 
     def _add_policy(self, record: Record) -> None:
         self._recent.append(record)
@@ -89,6 +107,9 @@ class MetricsHistory:
                 points[:] = thinned(points, MOST_POINTS)
 
     def _add_reward(self, record: Record) -> None:
+        if "accuracy_validation" in record:
+            point = int(record.get("policy_step", 0)), float(record["accuracy_validation"])
+            self._accuracies = thinned([*self._accuracies, point], MOST_POINTS)
         pairs = int(record.get("pairs_fresh", 0))
         if pairs:
             right = float(record["accuracy_fresh"]) * pairs

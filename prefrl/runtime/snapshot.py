@@ -20,7 +20,7 @@ from prefrl.runtime.history import History, MetricsHistory
 from prefrl.runtime.liveness import WorkerView, view
 from prefrl.store import Counts, Store, WorkerStatus
 
-__all__ = ["RunSnapshot", "SnapshotReader", "read_snapshot"]
+__all__ = ["ROLES", "RunSnapshot", "SnapshotReader", "read_snapshot"]
 
 ROLES = ("policy", "oracle", "reward")
 
@@ -75,7 +75,7 @@ class RunSnapshot:
     @property
     def state(self) -> Literal["not started", "starting", "running", "finished", "stopped"]:
         """What the run as a whole is doing; a killed one is stopped."""
-        lives = {worker.life for worker in self.workers}
+        lives = {worker.life for worker in self.workers if worker.name in ROLES}
         if self.is_finished:
             return "finished"
         if lives == {"not started"}:

@@ -83,8 +83,8 @@ def make_serial(
 
 
 def make_oracle(config: RunConfig) -> Oracle | None:
-    """The program that answers, or None when people do."""
-    return SyntheticOracle(config.oracle.teacher, config.seed) if config.oracle.kind == "synthetic" else None
+    """The program that answers, or None when only people do."""
+    return None if config.oracle.kind == "human" else SyntheticOracle(config.oracle.teacher, config.seed)
 
 
 def _policy(

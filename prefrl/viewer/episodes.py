@@ -40,7 +40,7 @@ def check_drawable(env: gym.Env[Any, Any]) -> None:
     if "rgb_array" not in modes:
         known = f"it has the render modes {', '.join(map(str, modes))}" if modes else "it has no render modes"
         raise ValueError(
-            f"environment {_id(env)} cannot be watched: {known}, and 'rgb_array' is needed; "
+            f"environment {_id(env)} cannot be seen: {known}, and 'rgb_array' is needed; "
             "give the environment one, or see its true return with `prefrl eval`"
         )
 

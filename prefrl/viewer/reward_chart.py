@@ -1,32 +1,23 @@
 """The picture of an agent at work: the environment's frame beside a chart of predicted and true reward.
 
-Pure functions of numpy arrays, drawn by Pillow. Colours are those of Okabe and Ito (Color Universal Design,
-2008), safe for people with any colour vision; markers tell the curves apart without colour.
+Pure functions of numpy arrays, drawn by Pillow. Markers tell the curves apart without colour.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from prefrl.viewer.axis import INTERVALS, Axis
+from prefrl.viewer.drawing import BLUE, FAINT, GRID, INK, PAPER, VERMILION, Box, Colour, text_width, write
 
 __all__ = ["Curve", "Episode", "draw_picture", "shrink"]
 
-Box = tuple[int, int, int, int]
-"""left, top, right, bottom, in pixels"""
-Colour = tuple[int, int, int]
-
-_PAPER: Colour = (255, 255, 255)
-_INK: Colour = (40, 44, 52)
-_FAINT: Colour = (112, 118, 128)
-_GRID: Colour = (228, 230, 234)
-_PREDICTED: Colour = (213, 94, 0)
-_TRUE: Colour = (0, 114, 178)
+_PREDICTED = VERMILION
+_TRUE = BLUE
 
 _SAMPLES = 2
 """everything is drawn so many times larger, per axis, and averaged: Pillow's lines have no smooth edges"""
@@ -72,9 +63,9 @@ def draw_picture(frame: np.ndarray, episode: Episode, size: tuple[int, int]) -> 
     """
     width, height = (max(1, side) * _SAMPLES for side in size)
     em = _em(width, height)
-    sheet = Image.new("RGB", (width, height), _PAPER)
+    sheet = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(sheet)
-    _text(draw, em, episode.caption, em * 0.6, _INK, em * 0.9, width - 2 * em)
+    write(draw, em, episode.caption, em * 0.6, INK, em * 0.9, width - 2 * em)
     body = (em, round(2.4 * em), width - em, height - em)
     frame_box, chart_box = _layout(frame.shape[1] / frame.shape[0], body, em)
     if chart_box[2] - chart_box[0] >= _LEAST_EMS * em:
@@ -120,7 +111,7 @@ def _paste_frame(picture: Image.Image, frame: np.ndarray, box: Box) -> None:
     corner = left + (right - left - size[0]) // 2, top + (bottom - top - size[1]) // 2
     picture.paste(image, corner)
     edge = (corner[0] - 1, corner[1] - 1, corner[0] + size[0], corner[1] + size[1])
-    ImageDraw.Draw(picture).rectangle(edge, outline=_GRID)
+    ImageDraw.Draw(picture).rectangle(edge, outline=GRID)
 
 
 def _draw_chart(draw: ImageDraw.ImageDraw, episode: Episode, box: Box, em: int) -> None:
@@ -129,7 +120,7 @@ def _draw_chart(draw: ImageDraw.ImageDraw, episode: Episode, box: Box, em: int) 
     predicted, true = episode.predicted, episode.true
     _draw_reading(draw, "predicted", predicted, _PREDICTED, (left, top, middle, bottom), em)
     _draw_reading(draw, "true", true, _TRUE, (middle, top, right, bottom), em)
-    widths = [max(_width(label, em) for label in curve.axis.labels) for curve in (predicted, true)]
+    widths = [max(text_width(label, em) for label in curve.axis.labels) for curve in (predicted, true)]
     plot = (
         round(left + widths[0] + em * 0.6),
         round(top + 5.4 * em),
@@ -151,11 +142,11 @@ def _draw_reading(
     left, top, right, _ = box
     _draw_marker(draw, left + 0.5 * em, top + 0.62 * em, 0.36 * em, colour, is_round=colour == _PREDICTED)
     room = right - left - 1.6 * em
-    name = f"{name} reward" if _width(f"{name} reward", em) <= room else name
-    _text(draw, left + 1.3 * em, name, top, _INK, em, room)
-    _text(draw, left + 1.3 * em, _number(curve.values[-1]), top + 1.2 * em, colour, 1.7 * em, room)
+    name = f"{name} reward" if text_width(f"{name} reward", em) <= room else name
+    write(draw, left + 1.3 * em, name, top, INK, em, room)
+    write(draw, left + 1.3 * em, _number(curve.values[-1]), top + 1.2 * em, colour, 1.7 * em, room)
     total = f"return {_number(curve.values.sum())}"
-    _text(draw, left + 1.3 * em, total, top + 3.3 * em, _FAINT, em, room)
+    write(draw, left + 1.3 * em, total, top + 3.3 * em, FAINT, em, room)
 
 
 def _draw_grid(draw: ImageDraw.ImageDraw, episode: Episode, plot: Box, em: int) -> None:
@@ -165,16 +156,16 @@ def _draw_grid(draw: ImageDraw.ImageDraw, episode: Episode, plot: Box, em: int) 
     every = 1 if bottom - top >= 1.3 * em * INTERVALS else INTERVALS
     for tick, (predicted, true) in enumerate(labels):
         y = bottom - (bottom - top) * tick / INTERVALS
-        draw.line([(left, y), (right, y)], fill=_GRID, width=_SAMPLES)
+        draw.line([(left, y), (right, y)], fill=GRID, width=_SAMPLES)
         if tick % every == 0:
-            _text(draw, left - 0.5 * em - _width(predicted, em), predicted, y - 0.62 * em, _PREDICTED, em)
-            _text(draw, right + 0.5 * em, true, y - 0.62 * em, _TRUE, em)
+            write(draw, left - 0.5 * em - text_width(predicted, em), predicted, y - 0.62 * em, _PREDICTED, em)
+            write(draw, right + 0.5 * em, true, y - 0.62 * em, _TRUE, em)
     last = f"{episode.horizon_steps:,}"
-    _text(draw, left, "0", bottom + 0.5 * em, _FAINT, em)
-    _text(draw, right - _width(last, em), last, bottom + 0.5 * em, _FAINT, em)
+    write(draw, left, "0", bottom + 0.5 * em, FAINT, em)
+    write(draw, right - text_width(last, em), last, bottom + 0.5 * em, FAINT, em)
     step = f"step {len(episode.true.values):,}"
-    if right - left > _width(step, em) + 2 * _width(last, em) + 2 * em:
-        _text(draw, (left + right - _width(step, em)) / 2, step, bottom + 0.5 * em, _INK, em)
+    if right - left > text_width(step, em) + 2 * text_width(last, em) + 2 * em:
+        write(draw, (left + right - text_width(step, em)) / 2, step, bottom + 0.5 * em, INK, em)
 
 
 def _draw_curve(
@@ -215,13 +206,13 @@ def _draw_marker(
     draw: ImageDraw.ImageDraw, x: float, y: float, radius: float, colour: Colour, is_round: bool
 ) -> None:
     if is_round:
-        draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour, outline=_PAPER)
+        draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour, outline=PAPER)
     else:
         radius *= 1.2
         corners: Sequence[tuple[float, float]] = [
             (x - radius, y), (x, y - radius), (x + radius, y), (x, y + radius)
         ]  # fmt: skip
-        draw.polygon(corners, fill=colour, outline=_PAPER)
+        draw.polygon(corners, fill=colour, outline=PAPER)
 
 
 def _number(value: float) -> str:
@@ -229,29 +220,3 @@ def _number(value: float) -> str:
     size = abs(value)
     text = f"{value:,.0f}" if size >= 1000 else f"{value:.1f}" if size >= 100 else f"{value:.2f}"
     return text.lstrip("-") if not text.strip("-0.,") else text
-
-
-def _text(
-    draw: ImageDraw.ImageDraw,
-    x: float,
-    text: str,
-    y: float,
-    colour: Colour,
-    pixels: float,
-    room: float | None = None,
-) -> None:
-    """Write ``text`` with its corner at (x, y), cut off where it would need more ``room``."""
-    while room is not None and len(text) > 1 and _width(text, pixels) > room:
-        text = text.rstrip("…")[:-1] + "…"
-    draw.text((x, y), text, fill=colour, font=_font(round(pixels)))
-
-
-def _width(text: str, pixels: float) -> float:
-    return _font(round(pixels)).getlength(text)
-
-
-@lru_cache(maxsize=32)
-def _font(pixels: int) -> ImageFont.FreeTypeFont:
-    font = ImageFont.load_default(pixels)
-    assert isinstance(font, ImageFont.FreeTypeFont), "Pillow was built without FreeType"
-    return font

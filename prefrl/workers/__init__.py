@@ -9,7 +9,7 @@ from prefrl.workers.in_process import helpers_in_process
 from prefrl.workers.link import PolicyLink
 from prefrl.workers.oracle import OracleWorker
 from prefrl.workers.policy import Agent, PolicyWorker
-from prefrl.workers.pulse import Pulse, StopFlag
+from prefrl.workers.pulse import Pulse, StopFlag, annotator_beat
 from prefrl.workers.reward import RewardWorker
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Pulse",
     "RewardWorker",
     "StopFlag",
+    "annotator_beat",
     "helpers_in_process",
     "keep_heap",
 ]

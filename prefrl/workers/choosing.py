@@ -6,16 +6,18 @@ import sys
 
 import numpy as np
 
-from prefrl.config import RunConfig
+from prefrl.config import QueryConfig, RunConfig
 from prefrl.queries import draw_candidates, select, swap_repeat
 from prefrl.reward import LearnedReward, is_validation_segment
-from prefrl.store import Store, StoreError
+from prefrl.store import PoolEntry, Store, StoreError
 from prefrl.types import Query, Segment
 
 __all__ = ["add_chosen", "choose_queries"]
 
 _MOST_PIXELS_A_SIDE = 12
 _ALL = sys.maxsize
+_FEWEST_RECENT = 10
+"""times the items of a query, segments to draw from, else older ones are drawn from as well"""
 
 
 def choose_queries(
@@ -65,10 +67,16 @@ def choose_queries(
     ]
 
 
-def add_chosen(store: Store, queries: list[Query]) -> None:
-    """Ask the queries; segments that were dropped from the pool while they were chosen are stored again."""
+def add_chosen(store: Store, queries: list[Query], is_shown: bool = False) -> None:
+    """Ask the queries.
+
+    Segments may have been dropped from the pool while they were chosen. They are stored again; but their clips are
+    gone, so where queries are shown to people those that hold one are left out, and others chosen next time.
+    """
     with store.transaction():
         kept = {entry.id for entry in store.pool(_ALL)}
+        if is_shown:
+            queries = [query for query in queries if all(segment.id in kept for segment in query.segments)]
         dropped = [segment for query in queries for segment in query.segments if segment.id not in kept]
         store.add_segments(dropped, keep_unqueried=_ALL)
         store.add_queries(queries)
@@ -80,12 +88,21 @@ def _draw(
     """Candidates for ``count`` queries: their segments, and which of these (candidates, K) each compares."""
     settings = config.queries
     pool = store.pool(settings.window_segments)
+    if config.oracle.asks_people:
+        pool = _recent(pool, settings)
     # Pairs come from one side of the validation split, so that no label is lost to it.
     sides = np.array([is_validation_segment(entry.id, config.reward.validation_fraction) for entry in pool])
     candidates = draw_candidates(len(pool), count * settings.candidates, settings.items, rng, sides)
     used, compact = np.unique(candidates, return_inverse=True)
     segments = store.segments([pool[index].id for index in used])
     return segments, compact.reshape(candidates.shape)
+
+
+def _recent(pool: list[PoolEntry], settings: QueryConfig) -> list[PoolEntry]:
+    """Those from the steps that the window spans where every segment is kept; where few are filmed, too few are new."""
+    oldest_step = pool[-1].policy_step - settings.window_segments * settings.segment_steps
+    recent = [entry for entry in pool if entry.policy_step > oldest_step]
+    return recent if len(recent) >= _FEWEST_RECENT * settings.items else pool
 
 
 def _repeats(store: Store, count: int, policy_step: int, rng: np.random.Generator) -> list[Query]:

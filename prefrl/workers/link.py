@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from prefrl.recorder import SegmentRecorder
 from prefrl.reward import LearnedReward
 from prefrl.run_dir import RunDir, latest_version
 from prefrl.store import Episode, Store
+from prefrl.workers.oracle import answers_are_over
 from prefrl.workers.pulse import Pulse, StopFlag
 
 __all__ = ["PolicyLink"]
@@ -106,9 +107,12 @@ class PolicyLink:
             self.sync()
 
     def _upload(self) -> None:
-        segments = self.recorder.take()
+        segments, clips = self.recorder.take(), self.recorder.take_clips()
+        if self.recorder.is_filmed:
+            # People could not be asked about the others.
+            segments = [segment for segment in segments if segment.id in clips]
         if segments:
-            self._store.add_segments(segments, self._config.runtime.pool_segments)
+            self._store.add_segments(segments, self._config.runtime.pool_segments, clips)
         episodes = [Episode(*episode) for episode in self.recorder.take_episodes()]
         if episodes:
             self._store.add_episodes(episodes)
@@ -146,9 +150,18 @@ class PolicyLink:
         counters = self._store.counters()
         if self.reward is None and self._store.counts().segments < initial_segments(self._config):
             return None
+        lag = int(counters["due_labels"] - counters.get("reward_labels", 0))
+        if self._waits_for_people(counters):
+            return f"the last {lag} labels"
         # "Can't tell" answers are no labels, but they are answers: a teacher that skips must not stall the policy.
-        lag = int(counters["due_labels"] - counters.get("reward_labels", 0)) - self._store.counts().cant_tell
+        lag -= self._store.counts().cant_tell
         return f"{lag} due labels that its reward has not seen" if lag > limit else None
+
+    def _waits_for_people(self, counters: Mapping[str, float]) -> bool:
+        """Whether all is asked and people still answer: they take longer than the steps that are left would."""
+        is_all_asked = counters["due_labels"] == self._config.labels and self.reward is not None
+        asks_people_alone = self._config.oracle.kind == "human"
+        return asks_people_alone and is_all_asked and not answers_are_over(self._store, self._config)
 
     def _log(self) -> None:
         now_s = time.monotonic()

@@ -12,7 +12,7 @@ from prefrl.run_dir import RunDir, latest_version
 from prefrl.store import Counts, Store
 from prefrl.types import Comparison
 from prefrl.workers.choosing import add_chosen, choose_queries
-from prefrl.workers.pulse import Pulse
+from prefrl.workers.pulse import Pulse, is_anybody_labelling
 
 __all__ = ["OracleWorker", "answers_are_over"]
 
@@ -73,7 +73,7 @@ class OracleWorker:
         # Seeded by how many were asked before, a restarted worker chooses as the lost one would have.
         rng = np.random.default_rng([self._config.seed, counts.queries])
         queries = choose_queries(self._store, self._reward, self._config, count, policy_step, rng)
-        add_chosen(self._store, queries)
+        add_chosen(self._store, queries, is_shown=self._config.oracle.asks_people)
         return True
 
     def _queries_missing(self, counts: Counts, policy_step: int) -> int:
@@ -88,7 +88,7 @@ class OracleWorker:
         return batch if 0 < batch <= missing else 0
 
     def _answer(self) -> bool:
-        if self._oracle is None:
+        if self._oracle is None or self._is_relieved():
             return False
         if isinstance(self._oracle, SyntheticOracle):
             episodes = self._store.recent_episodes(10)
@@ -99,6 +99,10 @@ class OracleWorker:
         while (count := self._answer_batch(self._oracle)) > 0:
             answered += count
         return answered > 0
+
+    def _is_relieved(self) -> bool:
+        """Whether a person answers in this oracle's place."""
+        return self._config.oracle.kind == "mixed" and is_anybody_labelling(self._store)
 
     def _answer_batch(self, oracle: Oracle) -> int:
         """Answer a batch of open queries and save the answers together: the reward is fitted to them once."""

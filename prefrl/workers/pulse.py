@@ -7,9 +7,11 @@ import time
 
 from prefrl.store import Store
 
-__all__ = ["Pulse", "StopFlag"]
+__all__ = ["Pulse", "StopFlag", "annotator_beat", "is_anybody_labelling"]
 
 _SHORTEST_S = 0.5
+_ANNOTATOR = "annotator "
+_PRESENT_S = 5.0
 
 
 class StopFlag:
@@ -26,6 +28,22 @@ class StopFlag:
         """Sleep unless a stop was asked for."""
         if not self.is_set:
             time.sleep(seconds)
+
+
+def annotator_beat(store: Store, name: str, pid: int, is_at_work: bool) -> None:
+    """Say that a person sits at a viewer, and whether they are answering."""
+    store.beat(_ANNOTATOR + name, pid, "labelling" if is_at_work else "away")
+
+
+def is_anybody_labelling(store: Store) -> bool:
+    """Whether a person was answering queries a few seconds ago."""
+    now_s = time.time()
+    return any(
+        worker.name.startswith(_ANNOTATOR)
+        and worker.state == "labelling"
+        and now_s - worker.beat_s < _PRESENT_S
+        for worker in store.workers()
+    )
 
 
 class Pulse:

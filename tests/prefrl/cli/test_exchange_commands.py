@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from prefrl.cli import main
-from prefrl.config import EnvConfig, RunConfig
+from prefrl.clips import Clip, encode_clip
+from prefrl.config import EnvConfig, OracleConfig, RunConfig
 from prefrl.environments import check_environment
 from prefrl.factory import build_agent
 from prefrl.run_dir import RunDir
 from prefrl.runtime.serial import SerialLauncher
 from prefrl.spaces import SpaceSpec
 from prefrl.store import Store, export_comparisons, read_about
+from prefrl.types import Comparison, Provenance, Query, Segment
 
 Capture = pytest.CaptureFixture[str]
 
@@ -119,3 +122,38 @@ def test_what_cannot_be_imported_is_said_with_the_way_out(
     error = error_of(["import", str(tmp_path / "without"), str(fresh.path)], capsys)
     assert "does not describe" in error
     assert "prefrl export" in error
+
+
+@pytest.mark.parametrize("kind", ["gif", "mp4"])
+def test_clips_are_written_with_their_answers(
+    people: RunDir, tmp_path: Path, kind: str, capsys: Capture
+) -> None:
+    assert main(["export", str(people.path), str(tmp_path / "export"), "--clips", kind]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["films"], printed["queries_without_clips"]) == (2, 1)
+    written = sorted(path.name for path in (tmp_path / "export" / "clips").iterdir())
+    assert written == [f"000001-ann.{kind}", f"000002-bob.{kind}"]
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> RunDir:
+    """Three answers, one of them changed later and one to a query that nobody filmed."""
+    run = RunDir.create(tmp_path / "people", RunConfig(oracle=OracleConfig("human")))
+    with Store.open(run.store, create=True) as store:
+        for number in range(3):
+            pair = segment(2 * number), segment(2 * number + 1)
+            clip = encode_clip(Clip(frames=np.zeros((3, 40, 40, 3), np.uint8)))
+            clips = {one.id: clip for one in pair} if number < 2 else {}
+            store.add_segments(pair, keep_unqueried=100, clips=clips)
+            store.add_queries([Query(pair)])
+        store.add_comparisons([Comparison(1, (1, 2), "ann")])
+        store.add_comparisons([Comparison(1, (1, 1), "ann"), Comparison(2, None, "bob")])
+        store.add_comparisons([Comparison(3, (1, 2), "bob")])
+    run.write_specs(*check_environment(run.config()))
+    return run
+
+
+def segment(number: int) -> Segment:
+    flags, rewards = np.zeros(3, bool), np.full(3, number, np.float32)
+    actions, provenance = rewards[:, None], Provenance("Pendulum-v1", 0, number, 0)
+    return Segment(np.stack([rewards] * 3, axis=1), actions, rewards, flags, flags, provenance)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 import prefrl.workers.choosing as choosing_module
 import prefrl.workers.oracle as oracle_module
-from prefrl.config import QueryConfig, RunConfig, ScheduleConfig
+from prefrl.config import OracleConfig, QueryConfig, RunConfig, ScheduleConfig
 from prefrl.run_dir import RunDir
 from prefrl.store import Store, StoreError
 from prefrl.store import connection as connection_module
@@ -73,3 +74,19 @@ def test_segments_dropped_while_they_are_read_are_drawn_anew_and_the_policy_wait
     assert worker.step()
     assert could == [True, False]
     check_queries(worker)
+
+
+def test_where_people_are_shown_clips_dropped_segments_are_not_asked_about(
+    tmp_path: Path, make_segments: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = dataclasses.replace(CONFIG, oracle=OracleConfig("human"))
+    run = RunDir.create(tmp_path / "run", config)
+    with Store.open(run.store, create=True) as store:
+        store.add_segments(make_segments(30), 100)
+        worker = OracleWorker(run, store, config, None)
+        with monkeypatch.context() as patched:
+            policy_overtakes(patched, oracle_module, "choose_queries", worker, make_segments(30, start=100))
+            worker.step()
+        assert store.counts().queries == 0
+        worker.step()
+        assert store.counts().open_queries == 10

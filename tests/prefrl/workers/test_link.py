@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 
 import prefrl.workers.link as link_module
-from prefrl.config import QueryConfig, RunConfig
+from prefrl.config import OracleConfig, QueryConfig, RunConfig, RuntimeConfig
+from prefrl.queries import LabelSchedule
 from prefrl.recorder import SegmentRecorder
 from prefrl.run_dir import RunDir, read_metrics
 from prefrl.spaces import SpaceSpec
 from prefrl.store import Store
+from prefrl.types import Comparison, Query, Segment
 from prefrl.workers import PolicyLink
 from prefrl.workers.pulse import StopFlag
 
@@ -54,3 +59,31 @@ def test_a_run_whose_episodes_are_shorter_than_a_segment_ends_with_an_error(
             recorder.record(zeros, never.astype(int), zeros[:, 0], never | (step % 4 == 3), never)
         with pytest.raises(ValueError, match=r"0 segments of 5 steps.*within_episodes"):
             link.sync()
+
+
+def test_the_last_labels_of_people_are_waited_for_and_those_of_a_program_are_not(
+    tmp_path: Path, specs: tuple[SpaceSpec, SpaceSpec], make_segments: Callable[..., list[Segment]]
+) -> None:
+    def waits_for(
+        kind: Literal["human", "synthetic"], step: int, labels: int, cant_tell: int = 0
+    ) -> str | None:
+        config = replace(
+            CONFIG, labels=40, oracle=OracleConfig(kind), runtime=RuntimeConfig(max_label_lag=20)
+        )
+        run = RunDir.create(tmp_path / f"{kind}-{step}-{labels}-{cant_tell}", config)
+        with Store.open(run.store, create=True) as store:
+            link = PolicyLink(run, store, config, SegmentRecorder(*specs, 10, 5, "Test-v0", seed=0))
+            link.reward = object()  # type: ignore[assignment]  # there is one, whatever it says
+            pair = make_segments(2)
+            store.add_segments(pair, 10)
+            for number in range(labels + cant_tell):
+                (query,) = store.add_queries([Query(tuple(pair))])
+                store.add_comparisons([Comparison(query, (1, 2) if number < labels else None)])
+            due = LabelSchedule(config.labels, config.steps, config.schedule).due(step)
+            store.set_counters({"due_labels": due, "reward_labels": labels})
+            return link._waits_for()
+
+    assert waits_for("synthetic", 100, 25) is None
+    assert waits_for("human", 10, 8) is None
+    assert waits_for("human", 100, 39, cant_tell=5) == "the last 1 labels"
+    assert waits_for("human", 100, 40) is None

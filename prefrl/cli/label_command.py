@@ -1,0 +1,112 @@
+"""``prefrl label``: sit down and compare clips."""
+
+from __future__ import annotations
+
+import getpass
+import re
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import tyro
+from filelock import FileLock, Timeout
+
+from prefrl.cli.options import parse
+from prefrl.cli.situations import Situations
+from prefrl.config import RunConfig
+from prefrl.run_dir import RunDir
+from prefrl.viewer.desk import Desk
+from prefrl.viewer.events import Close
+from prefrl.viewer.exhibits import Artist, clip_fps
+from prefrl.viewer.instructions import Instructions, find_instructions
+from prefrl.viewer.labelling import Labelling, Page
+from prefrl.viewer.window import Window
+
+__all__ = ["main"]
+
+_DESCRIPTION = """Compare clips of a run's agent, and so teach it.
+
+Joins a run at work, or one that waits; several people may label at once, each under a name of their own.
+Q leaves: what was answered is saved, and the training goes on."""
+
+_NAME = re.compile(r"[\w.-]{1,40}")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Which run, and who labels."""
+
+    run: tyro.conf.Positional[Path]
+    """run directory"""
+    annotator: str | None = None
+    """name that the answers are signed with; by default the one you are logged in with"""
+    instructions: Path | None = None
+    """text to show instead of the run's: the question on the first line, what to judge by below"""
+
+
+def main(words: Sequence[str]) -> int:
+    """Label until the person leaves."""
+    options = parse(Options, words, "prefrl label", _DESCRIPTION)
+    run = RunDir.open(options.run)
+    config = run.config()
+    if not config.oracle.asks_people:
+        raise ValueError(
+            f"{run.path} asks nobody: its oracle is synthetic; start a run with --oracle human, or mixed"
+        )
+    annotator = _annotator(options.annotator)
+    instructions = find_instructions(options.instructions, run, config.env.id)
+    lock = FileLock(run.path / f"annotator-{annotator}.lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout as error:
+        raise ValueError(
+            f"somebody labels this run as {annotator!r} already; take another name with --annotator"
+        ) from error
+    with lock:
+        _label(run, config, annotator, instructions)
+    return 0
+
+
+def _annotator(name: str | None) -> str:
+    name = name or getpass.getuser()
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"--annotator is {name!r}; up to 40 letters, digits, points and dashes are needed")
+    return name
+
+
+def _label(run: RunDir, config: RunConfig, annotator: str, instructions: Instructions) -> None:
+    from prefrl.environments import make_ordinary_environment
+
+    make_env = partial(make_ordinary_environment, config.env)
+    fps = clip_fps(make_env)
+    lease_s = config.runtime.lease_s
+    with Window(
+        f"prefrl label {run.path} as {annotator}", way_out="label from a machine with a screen"
+    ) as window:
+        desk = Desk(
+            run.store,
+            annotator,
+            lease_s,
+            lambda store: Artist(store, make_env, fps),
+            window.size,
+        )
+        situations = Situations(run, annotator)
+        labelling = Labelling(window, desk, instructions, situations.newest, fps, lease_s)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: labelling.handle(Close()))
+        try:
+            while not labelling.is_over:
+                seconds = labelling.tick()
+                for event in window.events(seconds):
+                    labelling.handle(event)
+                situations.is_at_work = labelling.page in (Page.QUERY, Page.WAITING)
+        finally:
+            situations.close()
+            desk.close()
+    print(
+        f"{situations.labels_given()} labels given; go on with: prefrl label {run.path}",
+        file=sys.stderr,
+    )

@@ -1,0 +1,88 @@
+"""``prefrl play``: act in an environment yourself, before you judge how others do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import tyro
+
+from prefrl.cli.options import parse
+from prefrl.config import EnvConfig
+from prefrl.presets import PRESETS
+
+__all__ = ["main"]
+
+_DESCRIPTION = """Play an environment by the keyboard, to know what is hard about it.
+
+The labellers of Christiano et al. 2017 played each game for a few minutes before they compared clips of it.
+Q leaves."""
+_LEGEND_PIXELS = 48
+_SLOWEST_FPS, _FASTEST_FPS = 4.0, 60.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to play."""
+
+    env: tyro.conf.Positional[str]
+    """preset, or Gymnasium id"""
+    seed: int = 0
+    """of the first episode; the next ones count up"""
+    fps: float | None = None
+    """steps a second; by default what the environment asks for"""
+
+
+def main(words: Sequence[str]) -> int:
+    """Play until Q."""
+    options = parse(Options, words, "prefrl play", _DESCRIPTION)
+    if options.fps is not None and not 0 < options.fps <= 1000:
+        raise ValueError(f"--fps is {options.fps}; a number above 0, at most 1000, is needed")
+    if options.seed < 0:
+        raise ValueError(f"--seed is {options.seed}; 0 or more is needed")
+    # Loaded late, so that wrong words are answered at once.
+    from prefrl.environments import make_ordinary_environment
+    from prefrl.viewer.controls import find_controls
+    from prefrl.viewer.episodes import check_drawable
+    from prefrl.viewer.exhibits import clip_fps
+    from prefrl.viewer.window import Window
+
+    config = PRESETS[options.env].config.env if options.env in PRESETS else EnvConfig(options.env)
+    plain = make_ordinary_environment(replace(config, endless=False))
+    check_drawable(plain)
+    plain.close()
+    env = make_ordinary_environment(config, "rgb_array")
+    controls = find_controls(env)
+    fps = options.fps or min(
+        max(clip_fps(partial(make_ordinary_environment, config)), _SLOWEST_FPS), _FASTEST_FPS
+    )
+    with Window(f"prefrl play {options.env}", way_out="play on a machine with a screen") as window:
+        _play(env, controls, window, fps, options.seed)
+    env.close()
+    return 0
+
+
+def _play(env: Any, controls: Any, window: Any, fps: float, seed: int) -> None:
+    from prefrl.viewer.exhibits import fit
+    from prefrl.viewer.text_page import draw_line
+
+    env.reset(seed=seed)
+    steps, is_over = 0, False
+    while not window.is_closed:
+        if is_over:
+            seed, steps = seed + 1, 0
+            env.reset(seed=seed)
+        width, height = window.size
+        frame = fit(np.asarray(env.render())[None], (width, height - _LEGEND_PIXELS))[0]
+        picture = np.full((height, width, 3), 255, np.uint8)
+        left = (width - frame.shape[1]) // 2
+        picture[: len(frame), left : left + frame.shape[1]] = frame
+        legend = f"keys: {controls.legend}; Q leaves · step {steps}"
+        picture[height - _LEGEND_PIXELS :] = draw_line((width, _LEGEND_PIXELS), legend)
+        window.show(picture)
+        window.wait(1 / fps)
+        _, _, terminated, truncated, _ = env.step(controls.action(window.held_keys()))
+        steps, is_over = steps + 1, terminated or truncated

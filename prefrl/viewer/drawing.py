@@ -1,0 +1,108 @@
+"""What the pages of the windows are drawn with: Pillow, a few colours, and text that fits.
+
+Colours are those of Okabe and Ito (Color Universal Design, 2008), safe for people with any colour vision; nothing is
+told by colour alone.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from PIL import ImageDraw, ImageFont
+
+__all__ = [
+    "BLUE",
+    "FAINT",
+    "GREEN",
+    "GRID",
+    "INK",
+    "ORANGE",
+    "PAPER",
+    "SHADE",
+    "VERMILION",
+    "Box",
+    "Colour",
+    "draw_arrow",
+    "text_width",
+    "wrap",
+    "write",
+]
+
+Box = tuple[int, int, int, int]
+"""left, top, right, bottom, in pixels"""
+Colour = tuple[int, int, int]
+
+PAPER: Colour = (255, 255, 255)
+SHADE: Colour = (244, 245, 247)
+INK: Colour = (40, 44, 52)
+FAINT: Colour = (112, 118, 128)
+GRID: Colour = (228, 230, 234)
+BLUE: Colour = (0, 114, 178)
+ORANGE: Colour = (230, 159, 0)
+VERMILION: Colour = (213, 94, 0)
+GREEN: Colour = (0, 158, 115)
+
+
+def write(
+    draw: ImageDraw.ImageDraw,
+    x: float,
+    text: str,
+    y: float,
+    colour: Colour,
+    pixels: float,
+    room: float | None = None,
+) -> None:
+    """Write ``text`` so many pixels high with its corner at (x, y), cut off where it would need more ``room``."""
+    while room is not None and len(text) > 1 and text_width(text, pixels) > room:
+        text = text.rstrip("…")[:-1] + "…"
+    draw.text((x, y), text, fill=colour, font=_font(round(pixels)))
+
+
+def draw_arrow(
+    draw: ImageDraw.ImageDraw, direction: str, x: float, y: float, pixels: float, colour: Colour
+) -> None:
+    """An arrow "left", "right", "up" or "down", as high as text, its corner at (x, y); fonts may lack it."""
+    turn = {"left": 1j * 1j, "right": 1, "up": -1j, "down": 1j}[direction]
+    middle = complex(x + pixels / 2, y + pixels * 0.62)
+    # A shaft and a head that point to the right, turned; of unit length.
+    points = (-0.5 - 0.07j, 0.05 - 0.07j, 0.05 - 0.32j, 0.5, 0.05 + 0.32j, 0.05 + 0.07j, -0.5 + 0.07j)
+    turned = [middle + point * turn * 0.9 * pixels for point in points]
+    draw.polygon([(point.real, point.imag) for point in turned], fill=colour)
+
+
+def text_width(text: str, pixels: float) -> float:
+    """Width of a line, so many pixels high."""
+    return _font(round(pixels)).getlength(text)
+
+
+def wrap(text: str, pixels: float, room: float) -> list[str]:
+    """The text in lines no wider than ``room``; its own line breaks stay, and a word too long for a line is cut."""
+    lines: list[str] = []
+    for paragraph in text.split("\n"):
+        line = ""
+        for word in paragraph.split(" "):
+            longer = f"{line} {word}" if line else word
+            if text_width(longer, pixels) <= room:
+                line = longer
+                continue
+            if line:
+                lines.append(line)
+            while text_width(word, pixels) > room and len(word) > 1:
+                fits = _fitting(word, pixels, room)
+                lines.append(word[:fits])
+                word = word[fits:]
+            line = word
+        lines.append(line)
+    return lines
+
+
+def _fitting(word: str, pixels: float, room: float) -> int:
+    """How many letters of a word fit, at least one."""
+    return max(1, sum(text_width(word[: end + 1], pixels) <= room for end in range(len(word))))
+
+
+@lru_cache(maxsize=32)
+def _font(pixels: int) -> ImageFont.FreeTypeFont:
+    font = ImageFont.load_default(max(1, pixels))
+    assert isinstance(font, ImageFont.FreeTypeFont), "Pillow was built without FreeType"
+    return font

@@ -1,0 +1,47 @@
+"""``prefrl play``, on SDL's dummy screen."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pygame
+import pytest
+
+from prefrl.cli import main
+
+
+def leave_after(seconds: float) -> threading.Thread:
+    def leave() -> None:
+        while not pygame.display.get_init():
+            time.sleep(0.01)
+        time.sleep(seconds)
+        pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_q, unicode="q"))
+
+    thread = threading.Thread(target=leave)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize("what", ["penguin", "CartPole-v1"])
+def test_a_preset_or_an_environment_is_played_until_q(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    thread = leave_after(0.5)
+    # CartPole falls over meanwhile, and begins anew.
+    assert main(["play", what, "--fps", "100"]) == 0
+    thread.join()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nowhere-v0"], "no environment is registered"),
+        (["penguin", "--fps", "0"], "--fps is 0"),
+        (["penguin", "--seed", "-1"], "--seed is -1"),
+    ],
+)
+def test_what_cannot_be_played_is_named(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["play", *words]) == 1
+    assert message in capsys.readouterr().err

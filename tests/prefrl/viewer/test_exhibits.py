@@ -1,0 +1,84 @@
+"""What is to be seen of a segment: frames as they were, scenes drawn from states, texts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from prefrl.clips import Clip, encode_clip
+from prefrl.store import Store
+from prefrl.types import Provenance, Segment
+from prefrl.viewer.exhibits import Artist, Text
+
+STEPS = 6
+
+
+def segment(actions: np.ndarray | None = None) -> Segment:
+    flags, zeros = np.zeros(STEPS, bool), np.zeros(STEPS, np.float32)
+    actions = np.zeros(STEPS, int) if actions is None else actions
+    return Segment(zeros[:, None], actions, zeros, flags, flags, Provenance("Test-v0", 0, 0, 0))
+
+
+class Scene(gym.Env[Any, Any]):
+    """Looks like MuJoCo's environments: a state is one position and one velocity."""
+
+    class model:
+        nq = 1
+
+    class data:
+        qpos = qvel = np.zeros(1)
+
+    def reset(self, **_: Any) -> tuple[Any, dict[str, Any]]:
+        return None, {}
+
+    def set_state(self, positions: np.ndarray, velocities: np.ndarray) -> None:
+        self.position = positions[0]
+
+    def render(self) -> Any:
+        return np.full((2, 2, 3), self.position, np.uint8)
+
+
+def shown(tmp_path: Path, clip: Clip | None, env: Any = None, fps: float = 10.0, one: Any = None) -> Any:
+    one = one or segment()
+    with Store.open(tmp_path / "store.sqlite", create=True) as store:
+        clips = {} if clip is None else {one.id: encode_clip(clip)}
+        store.add_segments([one], keep_unqueried=10, clips=clips)
+        artist = Artist(store, lambda _: env, fps)
+        item = artist.item(one.id)
+        artist.close()
+    return item
+
+
+def test_frames_are_shown_as_they_were_filmed(tmp_path: Path) -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (STEPS, 4, 5, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(shown(tmp_path, Clip(frames=frames)), frames)
+
+
+@pytest.mark.parametrize(("fps", "positions"), [(30.0, [0, 1, 2, 3, 4, 5]), (125.0, [0, 0, 0, 0, 4, 4])])
+def test_scenes_are_drawn_from_states_no_oftener_than_the_eye_asks_for(
+    tmp_path: Path, fps: float, positions: list[int]
+) -> None:
+    states = np.stack([np.arange(STEPS), np.zeros(STEPS)], axis=1).astype(float)
+    drawn = shown(tmp_path, Clip(states=states), Scene(), fps)
+    assert drawn[:, 0, 0, 0].tolist() == positions
+
+
+def test_states_of_another_environment_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"shape \(3,\) cannot be drawn.*states have shape \(2,\)"):
+        shown(tmp_path, Clip(states=np.zeros((STEPS, 3))), Scene())
+
+
+def test_a_segment_of_texts_is_shown_as_text(tmp_path: Path) -> None:
+    env = gym.make("prefrl_envs:prefrl/RankedAnswers-v0", render_mode="rgb_array")
+    actions = np.array([0, 1, 2, 3, 4, 2])
+    item = shown(tmp_path, None, env, one=segment(actions))
+    assert item == Text("What is the capital of France?", "The capital of France is Paris.")
+
+
+def test_what_has_neither_clip_nor_text_is_named_with_the_way_out(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"no clip and Test-v0 no text.*--oracle human"):
+        shown(tmp_path, None, Scene())
