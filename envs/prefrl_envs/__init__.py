@@ -52,10 +52,11 @@ _BEHAVIOURS = {
     "prefrl/PendulumSpin-v0": "make_spin",
     "prefrl/HopperBackflip-v0": "make_backflip",
     "prefrl/CheetahOneLeg-v0": "make_one_leg",
+    "prefrl/EnduroLevel-v0": "make_level",
 }
 
 BEHAVIOUR_IDS = tuple(_BEHAVIOURS)
-"""behaviours that a judge scores; all but the first need MuJoCo"""
+"""behaviours that a judge scores; the first needs nothing else installed, the last ale-py, the others MuJoCo"""
 
 for _id, (_entry_point, _details) in _REGISTERED.items():
     gym.register(_id, _entry_point, **_details)

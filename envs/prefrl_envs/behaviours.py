@@ -4,8 +4,8 @@ A judge is a program that scores the behaviour from the simulator's state, step 
 the environment's own reward: what a synthetic oracle judges by, so that the whole way from clips to behaviour can be
 measured without a person, who would be shown the same clips.
 
-Backflip and one leg are novel behaviours of Christiano et al. 2017, section 3.2; the paper's were taught by a person
-alone, and these judges are ours.
+Backflip, one leg and level with other cars are the novel behaviours of Christiano et al. 2017, section 3.2; the paper's
+were taught by a person alone, and these judges are ours.
 """
 
 from __future__ import annotations
@@ -15,7 +15,18 @@ from typing import Any, SupportsFloat
 import gymnasium as gym
 import numpy as np
 
-__all__ = ["Backflip", "OneLeg", "Spin", "make_backflip", "make_one_leg", "make_spin"]
+from prefrl_envs.atari import make_atari
+
+__all__ = [
+    "Backflip",
+    "Level",
+    "OneLeg",
+    "Spin",
+    "make_backflip",
+    "make_level",
+    "make_one_leg",
+    "make_spin",
+]
 
 Step = tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]
 
@@ -24,10 +35,11 @@ _STANDING_METRES = 1.25
 """height of a standing hopper's torso"""
 _UPRIGHT = 0.02
 """radians that a step with the torso up there is worth"""
-_FOOT_METRES = 0.12
-"""height of a cheetah's front foot from which it is off the ground"""
-_STEPS_IN_AIR = 10
-"""that make a leg held up out of a bound: half a second"""
+_SWUNG_METRES, _LIFTED_METRES = 0.2, 0.6
+"""heights of a cheetah's front foot: the highest in a gallop, and that of a leg held up"""
+_NEAREST_CAR = 27
+"""of the console's memory: colour and lane of the car beside the player's, 0 where there is none; the six behind it are
+those further up the road"""
 
 
 class Judged(gym.Wrapper[Any, Any, Any, Any]):
@@ -85,27 +97,26 @@ class Backflip(Judged):
 
 
 class OneLeg(Judged):
-    """A cheetah that runs forward on its back leg, the front foot off the ground.
+    """A cheetah that runs forward on its back leg, the front foot held high.
 
-    The score is the step's speed forward in metres a second, up to 3. It counts in full once the front foot has been in
-    the air for half a second, in part before that, and not at all where it touches the ground or the cheetah lies on
-    its back: so galloping, with the foot in the air at every bound, is worth little.
+    The score is the step's speed forward in metres a second, up to 3, times how high the front foot is: from nothing at
+    0.2 m, where a gallop swings it, to all at 0.6 m; and nothing while the cheetah lies on its back.
     """
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Any, dict[str, Any]]:
-        """Begin an episode."""
-        self._steps_in_air = 0
-        return self.env.reset(seed=seed, options=options)
+    def _score(self, observation: Any, info: dict[str, Any]) -> float:
+        data = self.env.unwrapped.data  # type: ignore[attr-defined]  # MujocoEnv's own
+        height = float(data.geom("ffoot").xpos[2])
+        lifted = float(np.clip((height - _SWUNG_METRES) / (_LIFTED_METRES - _SWUNG_METRES), 0.0, 1.0))
+        is_upright = abs(float(data.qpos[2])) < np.pi / 2
+        return lifted * is_upright * float(np.clip(info["x_velocity"], 0.0, 3.0))
+
+
+class Level(Judged):
+    """A car in Enduro that stays level with another one: 1 for a step with one beside it, else 0."""
 
     def _score(self, observation: Any, info: dict[str, Any]) -> float:
-        inner: Any = self.env.unwrapped
-        is_in_air = float(inner.data.geom("ffoot").xpos[2]) > _FOOT_METRES
-        is_upright = abs(float(inner.data.qpos[2])) < np.pi / 2
-        self._steps_in_air = self._steps_in_air + 1 if is_in_air and is_upright else 0
-        share = min(self._steps_in_air / _STEPS_IN_AIR, 1.0)
-        return share * float(np.clip(info["x_velocity"], 0.0, 3.0))
+        memory = self.env.unwrapped.ale.getRAM()  # type: ignore[attr-defined]  # ale-py's own
+        return float(memory[_NEAREST_CAR] != 0)
 
 
 def make_spin(render_mode: str | None = None) -> gym.Env[Any, Any]:
@@ -139,3 +150,8 @@ def make_one_leg(render_mode: str | None = None, **kwargs: Any) -> gym.Env[Any, 
         **kwargs,
     )
     return OneLeg(env)
+
+
+def make_level(render_mode: str | None = None) -> gym.Env[Any, Any]:
+    """Enduro without its score for `Level`."""
+    return Level(make_atari("Enduro", render_mode=render_mode))

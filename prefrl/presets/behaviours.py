@@ -13,6 +13,7 @@ from prefrl.config import (
     RuntimeConfig,
     ScheduleConfig,
 )
+from prefrl.presets.atari import ATARI
 from prefrl.presets.control import CONTROL
 from prefrl.presets.preset import Preset
 
@@ -62,10 +63,19 @@ _ONE_LEG = replace(
     labels=800,
 )
 
+_ENDURO = ATARI["enduro-fast"].config
+_LEVEL = replace(
+    _ENDURO,
+    # A day ends by the clock.
+    env=replace(_ENDURO.env, id="prefrl/EnduroLevel-v0", termination_penalty=0.0),
+    labels=1300,
+)
+
 BEHAVIOURS = {
     "pendulum-spin": Preset(
         _SPIN, "a pendulum that goes round and round, from 60 labels: five minutes of a person"
     ),
     "hopper-backflip": Preset(_FLIP, "a hopper that turns backflips, from 900 labels"),
     "cheetah-one-leg": Preset(_ONE_LEG, "a cheetah that runs on one leg, from 800 labels"),
+    "enduro-level": Preset(_LEVEL, "a car that stays level with the others, from 1,300 labels"),
 }
