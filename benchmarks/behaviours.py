@@ -31,7 +31,7 @@ from prefrl.config import to_json
 from prefrl.presets import get_preset
 
 NAME = "behaviours"
-PRESETS = ("hopper-backflip", "cheetah-one-leg")
+PRESETS = ("hopper-backflip", "cheetah-one-leg", "enduro-level")
 
 
 def jobs(seed: int, quick: bool) -> list[Job]:

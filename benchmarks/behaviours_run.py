@@ -23,27 +23,28 @@ from prefrl.run_dir import RunDir
 from prefrl.store import Store, StoreError
 from prefrl_agents import load_model
 
-LOOK_EVERY_STEPS = 50_000
-EPISODES = 3
+LOOK_EVERY_STEPS = 100_000
+LOOK_STEPS = 1500
+"""fewest steps of a look; it is made of whole episodes"""
 
 
 def look(run: RunDir, config: RunConfig, seed: int) -> dict[str, float]:
     """A few episodes of the newest saved agent: the judge's score, and flips a minute where it counts any."""
     model = load_model(config.agent.algorithm, run.agent)
     env: Any = make_ordinary_environment(config.env)
-    returns, flips, seconds = [], 0, 0.0
-    for episode in range(EPISODES):
-        observation, info = env.reset(seed=1000 * seed + episode)
+    returns, flips, steps = list[float](), 0, 0
+    while steps < LOOK_STEPS:
+        observation, info = env.reset(seed=1000 * seed + len(returns))
         score, is_over = 0.0, False
         while not is_over:
-            action, _ = model.predict(observation, deterministic=True)
+            action, _ = model.predict(observation, deterministic=config.agent.deterministic)
             observation, reward, terminated, truncated, info = env.step(action)
-            score, is_over = score + float(reward), terminated or truncated
-            seconds += env.unwrapped.dt
+            score, is_over, steps = score + float(reward), terminated or truncated, steps + 1
         returns.append(score)
         flips += info.get("flips", 0)
+    minutes = steps / env.metadata["render_fps"] / 60
     env.close()
-    return {"true_return": float(np.mean(returns)), "flips_a_minute": 60 * flips / seconds}
+    return {"true_return": float(np.mean(returns)), "flips_a_minute": flips / minutes}
 
 
 def follow(

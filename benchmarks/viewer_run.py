@@ -56,11 +56,21 @@ class Window:
         subprocess.run(["xdotool", "key", key], check=True, env=self._environment)
 
     def begin(self, store: Store) -> None:
-        """Wait until the first query is on the desk, and leave the instructions."""
-        until(lambda: any(lease.annotator == self.annotator for lease in store.leases()))
+        """Leave the instructions once the window is there, and wait until the first query is on the desk."""
+        until(self._is_open)
         time.sleep(_GLANCE_S)
         self.press("Return")
+        until(lambda: any(lease.annotator == self.annotator for lease in store.leases()))
         time.sleep(_GLANCE_S)
+
+    def _is_open(self) -> bool:
+        found = subprocess.run(
+            ["xdotool", "search", "--name", "prefrl label"],
+            check=False,
+            capture_output=True,
+            env=self._environment,
+        )
+        return bool(found.stdout.strip())
 
     def picture(self, path: Path) -> None:
         """Save what the screen shows."""

@@ -96,7 +96,8 @@ class Film:
 def _reduced(picture: np.ndarray) -> np.ndarray:
     factor = -(-max(picture.shape[:2]) // _LONGEST_SIDE_PIXELS) if picture.ndim == 3 else 1
     if factor == 1:
-        return picture
+        # Environments may draw into the same array again.
+        return picture.copy()
     from PIL import Image  # needed only by those who show clips to people
 
     return np.asarray(Image.fromarray(picture).reduce(factor))

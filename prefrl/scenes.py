@@ -12,7 +12,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-__all__ = ["draw_state", "has_states", "has_texts", "state_of"]
+__all__ = ["close_scene", "draw_state", "has_states", "has_texts", "state_of"]
 
 _CLASSIC = "gymnasium.envs.classic_control"
 _FREE = -1
@@ -69,6 +69,12 @@ def draw_state(env: gym.Env[Any, Any], state: np.ndarray) -> np.ndarray:
     positions = inner.model.nq
     inner.set_state(state[:positions], state[positions:])
     return np.asarray(env.render())
+
+
+def close_scene(env: gym.Env[Any, Any]) -> None:
+    """Let go of an environment that drew. Classic control's own way to close would shut every window there is."""
+    if not type(env.unwrapped).__module__.startswith(_CLASSIC):
+        env.close()
 
 
 def _follow(inner: Any) -> None:

@@ -99,8 +99,8 @@ class Backflip(Judged):
 class OneLeg(Judged):
     """A cheetah that runs forward on its back leg, the front foot held high.
 
-    The score is the step's speed forward in metres a second, up to 3, times how high the front foot is: from nothing at
-    0.2 m, where a gallop swings it, to all at 0.6 m; and nothing while the cheetah lies on its back.
+    The score is the step's speed forward in metres a second (within 3), times how high the front foot is: from
+    nothing at 0.2 m, where a gallop swings it, to all at 0.6 m; and nothing while the cheetah lies on its back.
     """
 
     def _score(self, observation: Any, info: dict[str, Any]) -> float:
@@ -108,7 +108,7 @@ class OneLeg(Judged):
         height = float(data.geom("ffoot").xpos[2])
         lifted = float(np.clip((height - _SWUNG_METRES) / (_LIFTED_METRES - _SWUNG_METRES), 0.0, 1.0))
         is_upright = abs(float(data.qpos[2])) < np.pi / 2
-        return lifted * is_upright * float(np.clip(info["x_velocity"], 0.0, 3.0))
+        return lifted * is_upright * float(np.clip(info["x_velocity"], -3.0, 3.0))
 
 
 class Level(Judged):

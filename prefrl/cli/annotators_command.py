@@ -10,6 +10,7 @@ import numpy as np
 import tyro
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from prefrl.cli.options import parse
 from prefrl.oracles import AnnotatorReport, Answer, annotator_reports, doubts
@@ -67,7 +68,7 @@ def _table(reports: Sequence[AnnotatorReport], seconds: dict[str, list[float]]) 
     for report in reports:
         agree = f"{report.agreements / report.repeats:.0%}" if report.repeats else "-"
         table.add_row(
-            report.annotator,
+            Text(report.annotator),
             f"{report.answers}",
             f"{np.median(seconds[report.annotator]):.1f}",
             f"{report.repeats}",

@@ -7,6 +7,7 @@ import re
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from filelock import FileLock, Timeout
 from prefrl.cli.options import parse
 from prefrl.cli.situations import Situations
 from prefrl.config import RunConfig
+from prefrl.oracles import SYNTHETIC
 from prefrl.run_dir import RunDir
 from prefrl.viewer.desk import Desk
 from prefrl.viewer.events import Close
@@ -32,6 +34,7 @@ _DESCRIPTION = """Compare clips of a run's agent, and so teach it.
 Joins a run at work, or one that waits; several people may label at once, each under a name of their own.
 Q leaves: what was answered is saved, and the training goes on."""
 
+_NOBODY = "person"
 _NAME = re.compile(r"[\w.-]{1,40}")
 
 
@@ -71,10 +74,22 @@ def main(words: Sequence[str]) -> int:
 
 
 def _annotator(name: str | None) -> str:
-    name = name or getpass.getuser()
+    if name is None:
+        return _login_name()
     if not _NAME.fullmatch(name):
         raise ValueError(f"--annotator is {name!r}; up to 40 letters, digits, points and dashes are needed")
+    if name == SYNTHETIC:
+        raise ValueError(f"--annotator is {name!r}, which the program signs with; take another name")
     return name
+
+
+def _login_name() -> str:
+    """The name one is logged in with, in letters that a file's name may have; containers may have none."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):
+        name = ""
+    return re.sub(r"[^\w.-]", "_", name)[:40] or _NOBODY
 
 
 def _label(run: RunDir, config: RunConfig, annotator: str, instructions: Instructions) -> None:
@@ -93,19 +108,15 @@ def _label(run: RunDir, config: RunConfig, annotator: str, instructions: Instruc
             lambda store: Artist(store, make_env, fps),
             window.size,
         )
-        situations = Situations(run, annotator)
-        labelling = Labelling(window, desk, instructions, situations.newest, fps, lease_s)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: labelling.handle(Close()))
-        try:
+        with closing(desk), closing(Situations(run, annotator)) as situations:
+            labelling = Labelling(window, desk, instructions, situations.newest, fps, lease_s)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, lambda *_: labelling.handle(Close()))
             while not labelling.is_over:
                 seconds = labelling.tick()
                 for event in window.events(seconds):
                     labelling.handle(event)
                 situations.is_at_work = labelling.page in (Page.QUERY, Page.WAITING)
-        finally:
-            situations.close()
-            desk.close()
     print(
         f"{situations.labels_given()} labels given; go on with: prefrl label {run.path}",
         file=sys.stderr,

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
@@ -51,11 +52,24 @@ def _viewer(run: RunDir) -> Iterator[None]:
             stdout=log,
             stderr=log,
         )
+    is_ending = threading.Event()
+    watch = threading.Thread(target=_tell_when_closed, args=(process, run, is_ending), daemon=True)
+    watch.start()
     try:
         yield
     finally:
+        is_ending.set()
         process.terminate()
-        process.wait()
+        watch.join()
+
+
+def _tell_when_closed(process: subprocess.Popen[bytes], run: RunDir, is_ending: threading.Event) -> None:
+    """The training goes on without a window, and whoever waits for labels has to know."""
+    status = process.wait()
+    if is_ending.is_set():
+        return
+    why = f"failed, see {run.log('viewer')}" if status else "was closed"
+    print(f"the window {why}; label on with: prefrl label {run.path}", file=sys.stderr)
 
 
 def _launch_processes(run: RunDir) -> Result | None:

@@ -76,12 +76,13 @@ def _play(env: Any, controls: Any, window: Any, fps: float, seed: int) -> None:
             seed, steps = seed + 1, 0
             env.reset(seed=seed)
         width, height = window.size
-        frame = fit(np.asarray(env.render())[None], (width, height - _LEGEND_PIXELS))[0]
+        legend_height = min(_LEGEND_PIXELS, height // 2)
+        frame = fit(np.asarray(env.render())[None], (width, height - legend_height))[0]
         picture = np.full((height, width, 3), 255, np.uint8)
         left = (width - frame.shape[1]) // 2
         picture[: len(frame), left : left + frame.shape[1]] = frame
         legend = f"keys: {controls.legend}; Q leaves · step {steps}"
-        picture[height - _LEGEND_PIXELS :] = draw_line((width, _LEGEND_PIXELS), legend)
+        picture[height - legend_height :] = draw_line((width, _LEGEND_PIXELS), legend)[:legend_height]
         window.show(picture)
         window.wait(1 / fps)
         _, _, terminated, truncated, _ = env.step(controls.action(window.held_keys()))

@@ -60,12 +60,16 @@ class Situations:
             self._error = error
 
     def labels_given(self) -> int:
-        """Labels given since the window was opened."""
-        return self._labels_of_mine() - self._start
+        """Labels given since the window was opened; an older one may have become a "can't tell"."""
+        return max(0, self._labels_of_mine() - self._start)
 
     def _labels_of_mine(self) -> int:
         with Store.open(self._run.store) as store:
             return store.label_counts().get(self._annotator, 0)
+
+    def _leases_of_others(self) -> int:
+        with Store.open(self._run.store) as store:
+            return sum(lease.annotator != self._annotator for lease in store.leases())
 
     def _situation(self, snapshot: RunSnapshot, mine: int) -> Situation:
         now_s = time.monotonic()
@@ -90,7 +94,7 @@ class Situations:
             steps=snapshot.config.steps,
         )
         is_over = snapshot.is_finished or snapshot.counts.labels >= snapshot.config.labels
-        return Situation(figures, _waits_for(snapshot), is_over)
+        return Situation(figures, _waits_for(snapshot, self._leases_of_others()), is_over)
 
     def _learned_s(self, snapshot: RunSnapshot) -> float | None:
         """Seconds since the reward last learned from new labels, seen from here."""
@@ -102,13 +106,15 @@ class Situations:
         return round(now_s - self._learned[1])
 
 
-def _waits_for(snapshot: RunSnapshot) -> str:
+def _waits_for(snapshot: RunSnapshot, leases_of_others: int) -> str:
     """Why there may be nothing to answer, in plain words."""
     counts, needed = snapshot.counts, snapshot.initial_segments
     if snapshot.state in ("not started", "stopped"):
         return f"Nobody works on this run. Start it with: prefrl resume {snapshot.path}"
     if counts.queries == 0 and counts.segments < needed:
         return f"Collecting the first clips: {counts.segments} of {needed}."
+    if counts.open_queries > leases_of_others:
+        return "Your next clips are being drawn."
     if counts.open_queries:
         return "Other people are answering the queries there are."
     if snapshot.due_labels <= counts.labels:

@@ -4,9 +4,10 @@ from prefrl.oracles.annotators import AnnotatorReport, Answer, annotator_reports
 from prefrl.oracles.base import Oracle
 from prefrl.oracles.conflicts import Rule, resolve
 from prefrl.oracles.scripted import ScriptedOracle
-from prefrl.oracles.synthetic import TEACHERS, SyntheticOracle, check_teacher
+from prefrl.oracles.synthetic import SYNTHETIC, TEACHERS, SyntheticOracle, check_teacher
 
 __all__ = [
+    "SYNTHETIC",
     "TEACHERS",
     "AnnotatorReport",
     "Answer",

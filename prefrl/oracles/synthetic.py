@@ -29,7 +29,10 @@ from prefrl.config import TeacherConfig
 from prefrl.oracles.base import comparison_of
 from prefrl.types import Comparison, Query, Segment
 
-__all__ = ["TEACHERS", "SyntheticOracle", "check_teacher"]
+__all__ = ["SYNTHETIC", "TEACHERS", "SyntheticOracle", "check_teacher"]
+
+SYNTHETIC = "synthetic"
+"""what these sign their answers with"""
 
 TEACHERS: dict[str, TeacherConfig] = {
     "oracle": TeacherConfig(),
@@ -55,7 +58,7 @@ class SyntheticOracle:
         ValueError: when a setting of the teacher is out of its range.
     """
 
-    def __init__(self, teacher: TeacherConfig, seed: int, name: str = "synthetic") -> None:
+    def __init__(self, teacher: TeacherConfig, seed: int, name: str = SYNTHETIC) -> None:
         check_teacher(teacher)
         self.teacher = teacher
         self.seed = seed

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import gymnasium as gym
 import numpy as np
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
@@ -14,24 +17,56 @@ from prefrl.scenes import has_states, has_texts, state_of
 
 __all__ = ["find_camera", "make_film"]
 
+_MADE_ANYWHERE = ("gymnasium.", "prefrl_envs.")
+"""modules whose environments everybody can make by their ids"""
+
 
 def make_film(venv: VecEnv, config: RunConfig) -> Film | None:
-    """What films these environments in a run; None where nobody is asked, or there is nothing to look at."""
-    camera = find_camera(venv) if config.oracle.asks_people else None
-    return None if camera is None else Film(camera, config.queries.segment_steps, initial_segments(config))
+    """What films these environments in a run; None where nobody is asked, or people read texts.
+
+    Raises:
+        ValueError: when people are asked and could not be shown anything.
+    """
+    if not config.oracle.asks_people or _has_texts(venv):
+        return None
+    camera = find_camera(venv, is_named_with_module=":" in config.env.id)
+    if camera is None:
+        raise ValueError(
+            "people are asked, and these environments draw nothing that they could be shown; make them with "
+            "render_mode='rgb_array'"
+        )
+    return Film(camera, config.queries.segment_steps, initial_segments(config))
 
 
-def find_camera(venv: VecEnv) -> Camera | None:
-    """What can look at these environments in the cheapest way; None where there is nothing to look at."""
+def find_camera(venv: VecEnv, is_named_with_module: bool = False) -> Camera | None:
+    """What can look at these environments in the cheapest way; None where there is nothing to look at.
+
+    Args:
+        venv: the environments.
+        is_named_with_module: whether the run's settings say which module registers them.
+    """
     inmost = list(layers(venv))[-1]
     if isinstance(inmost, NativeVecEnv):
         return None if inmost.screens is None else _ScreenCamera(inmost)
-    if isinstance(inmost, DummyVecEnv):
-        if all(has_texts(env) for env in inmost.envs):
-            return None
-        if all(has_states(env) for env in inmost.envs):
-            return _StateCamera(inmost)
+    # States are drawn later, by another process, which has to be able to make the environment.
+    if (
+        isinstance(inmost, DummyVecEnv)
+        and all(map(has_states, inmost.envs))
+        and (is_named_with_module or all(map(_is_known_everywhere, inmost.envs)))
+    ):
+        return _StateCamera(inmost)
     return _RenderCamera(venv) if venv.render_mode == "rgb_array" else None
+
+
+def _has_texts(venv: VecEnv) -> bool:
+    inmost = list(layers(venv))[-1]
+    return isinstance(inmost, DummyVecEnv) and all(map(has_texts, inmost.envs))
+
+
+def _is_known_everywhere(env: gym.Env[Any, Any]) -> bool:
+    """Whether any process can make it by its id; what a script registered is known to that script alone."""
+    maker = "" if env.spec is None else str(env.spec.entry_point)
+    return maker.startswith(_MADE_ANYWHERE)
 
 
 class _RenderCamera:

@@ -106,11 +106,13 @@ class Store:
         self._db.run_many(f"DELETE FROM segments WHERE sequence IN ({oldest})", [(number,)])
         self._db.run_many("UPDATE meta SET value = value + ? WHERE key = 'dropped_segments'", [(number,)])
 
-    def pool(self, newest: int) -> list[PoolEntry]:
-        """The newest segments, queried or not, oldest first."""
+    def pool(self, newest: int, with_clips: bool = False) -> list[PoolEntry]:
+        """The newest segments, queried or not, oldest first; those alone that have clips, if told so."""
+        condition = "sequence IN (SELECT segment FROM clips)" if with_clips else "TRUE"
         with self._db.read():
             rows = self._db.rows(
-                "SELECT id, policy_step FROM segments ORDER BY sequence DESC LIMIT ?", [newest]
+                f"SELECT id, policy_step FROM segments WHERE {condition} ORDER BY sequence DESC LIMIT ?",
+                [newest],
             )
         return [PoolEntry(*row) for row in reversed(rows)]
 
@@ -189,12 +191,17 @@ class Store:
             )
         return QueryRecord(tuple(key for (key,) in ids), *row)
 
-    def answered_queries(self) -> list[int]:
-        """Ids of the queries that may be asked again: answered, not with "can't tell", and no repeats."""
+    def answered_queries(self, with_clips: bool = False) -> list[int]:
+        """Ids of the queries that may be asked again: answered, not with "can't tell", and no repeats.
+
+        With ``with_clips``, those alone of whose segments each has one.
+        """
+        blind = "SELECT query FROM query_items WHERE segment NOT IN (SELECT segment FROM clips)"
+        condition = f"q.id NOT IN ({blind})" if with_clips else "TRUE"
         with self._db.read():
             rows = self._db.rows(
                 "SELECT DISTINCT q.id FROM queries q JOIN comparisons c ON c.query = q.id "
-                f"WHERE q.repeat_of IS NULL AND c.ranks IS NOT NULL AND {COUNTS} ORDER BY q.id"
+                f"WHERE q.repeat_of IS NULL AND c.ranks IS NOT NULL AND {COUNTS} AND {condition} ORDER BY q.id"
             )
         return [number for (number,) in rows]
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from prefrl.store import Store
 from prefrl.types import Comparison
-from prefrl.viewer.exhibits import Artist, Item, fit
+from prefrl.viewer.exhibits import Artist, Item, NothingToSeeError, fit
 from prefrl.viewer.layout import lay_out
 
 __all__ = ["Desk", "Exhibit"]
@@ -66,8 +66,8 @@ class Desk:
         self.annotator = annotator
         self.size = size
         """of the window; set it when it changes, and what is ready is scaled anew"""
-        self.is_away = False
-        """set while nobody sits here: leases then lapse"""
+        self.is_away = True
+        """cleared when somebody sits down and set when they are gone: others then get the queries"""
         self._path, self._lease_s, self._make_artist = path, lease_s, make_artist
         self._store = Store.open(path)
         self._answers: dict[int, Ranks] = {
@@ -79,6 +79,7 @@ class Desk:
         self._steps_back = 0
         self._lock = threading.Lock()
         self._ready: deque[Exhibit] = deque()
+        self._holds_leases = False
         self._wanted: int | None = None
         """query to be brought back"""
         self._error: BaseException | None = None
@@ -141,19 +142,20 @@ class Desk:
                 artist = self._make_artist(store)
                 try:
                     self._serve(store, artist)
+                except BaseException as error:
+                    # Raised again where the window is.
+                    self._error = error
                 finally:
+                    self._let_go(store)
                     artist.close()
-                    # Those leased and not yet made ready too.
-                    for lease in store.leases():
-                        if lease.annotator == self.annotator:
-                            store.release(lease.query_id, self.annotator)
         except BaseException as error:
-            # Raised again where the window is.
-            self._error = error
+            self._error = self._error or error
 
     def _serve(self, store: Store, artist: Artist) -> None:
         leased_s = 0.0
         while not self._is_closing:
+            if self.is_away:
+                self._let_go(store)
             self._bring_back(store, artist)
             self._refit()
             waiting = len(self._ready)
@@ -165,9 +167,24 @@ class Desk:
             self._wake.wait(_POLL_S)
             self._wake.clear()
 
+    def _let_go(self, store: Store) -> None:
+        """Give back every lease, of those not yet made ready too, and what is ready with them."""
+        if not self._holds_leases:
+            return
+        for lease in store.leases():
+            if lease.annotator == self.annotator:
+                store.release(lease.query_id, self.annotator)
+        self._holds_leases, self._steps_back = False, 0
+        with self._lock:
+            self._ready.clear()
+
     def _lease(self, store: Store, artist: Artist) -> None:
         """Renew the leases, take new ones, and make ready what they are of."""
+        self._holds_leases = True
         ids = store.lease_batch(self.annotator, self._lease_s, _AHEAD + 1)
+        with self._lock:
+            # A lease may have lapsed, on a computer that slept, and somebody else have answered.
+            self._ready = deque(one for one in self._ready if one.is_again or one.query_id in ids)
         for query_id in ids:
             if self._is_closing or self._wanted is not None:
                 return
@@ -179,7 +196,12 @@ class Desk:
     def _bring_back(self, store: Store, artist: Artist) -> None:
         if self._wanted is None:
             return
-        exhibit = self._exhibit(store, artist, self._wanted)
+        try:
+            exhibit = self._exhibit(store, artist, self._wanted)
+        except NothingToSeeError:
+            # An imported answer comes without its clips, and stands.
+            self._wanted = None
+            return
         exhibit = replace(exhibit, is_again=True, earlier=self._answers[self._wanted])
         with self._lock:
             # One that was brought back and not answered again keeps its answer.

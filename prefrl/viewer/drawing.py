@@ -6,6 +6,7 @@ told by colour alone.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from functools import lru_cache
 
 from PIL import ImageDraw, ImageFont
@@ -53,8 +54,8 @@ def write(
     room: float | None = None,
 ) -> None:
     """Write ``text`` so many pixels high with its corner at (x, y), cut off where it would need more ``room``."""
-    while room is not None and len(text) > 1 and text_width(text, pixels) > room:
-        text = text.rstrip("…")[:-1] + "…"
+    if room is not None and text_width(text, pixels) > room:
+        text = text[: _fitting(text, pixels, room - text_width("…", pixels))] + "…"
     draw.text((x, y), text, fill=colour, font=_font(round(pixels)))
 
 
@@ -98,7 +99,8 @@ def wrap(text: str, pixels: float, room: float) -> list[str]:
 
 def _fitting(word: str, pixels: float, room: float) -> int:
     """How many letters of a word fit, at least one."""
-    return max(1, sum(text_width(word[: end + 1], pixels) <= room for end in range(len(word))))
+    fits = bisect_right(range(1, len(word) + 1), room, key=lambda letters: text_width(word[:letters], pixels))
+    return max(1, fits)
 
 
 @lru_cache(maxsize=32)

@@ -10,7 +10,7 @@ import gymnasium as gym
 import numpy as np
 from PIL import Image
 
-from prefrl.scenes import draw_state, has_texts
+from prefrl.scenes import close_scene, draw_state, has_texts
 from prefrl.store import Store
 from prefrl.types import Segment
 
@@ -89,7 +89,7 @@ class Artist:
     def close(self) -> None:
         """Let go of the environment, where one was made."""
         if self._env is not None:
-            self._env.close()
+            close_scene(self._env)
 
     def _environment(self) -> gym.Env[Any, Any]:
         if self._env is None:
@@ -101,8 +101,8 @@ class Artist:
         env: Any = self._environment()
         if not has_texts(env):
             raise NothingToSeeError(
-                f"segment {segment.id[:12]} has no clip and {segment.provenance.env_id} no text; it was recorded "
-                "by a run without people, start a new one with --oracle human"
+                f"segment {segment.id[:12]} has no clip and {segment.provenance.env_id} no text; it was "
+                "imported, or recorded by a run without people; start a new one with --oracle human"
             )
         return Text(*env.unwrapped.segment_text(segment.observations, segment.actions))
 

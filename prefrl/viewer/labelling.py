@@ -49,6 +49,10 @@ class Situation:
     """whether nothing will come any more"""
 
 
+_AT_THE_DESK = (Page.QUERY, Page.HELP, Page.INSTRUCTIONS)
+"""pages on which a person holds queries"""
+
+
 class Labelling:
     """Shows queries and takes answers.
 
@@ -97,6 +101,8 @@ class Labelling:
         if isinstance(event, Close):
             self.is_over = True
             return
+        if self.is_over:
+            return
         self._active_s = self._clock()
         if self.page is Page.AWAY:
             self._come_back()
@@ -117,10 +123,12 @@ class Labelling:
             self._answer_key(key, self._shown)
 
     def _is_still_meant(self, shown: Exhibit) -> bool:
-        """Whether nothing else is about to take the place of what is seen, to be answered by mistake."""
+        """Whether it is what was on the screen when the key was pressed, and nothing is about to take its place."""
+        # In this order: what is brought back takes its place first, and then counts as brought back.
+        if self._seen != shown.query_id or self._desk.is_bringing_back:
+            return False
         current = self._desk.current
-        is_current = current is not None and current.query_id == shown.query_id
-        return is_current and not self._desk.is_bringing_back
+        return current is not None and current.query_id == shown.query_id
 
     def _answer_key(self, key: str, shown: Exhibit) -> None:
         count = len(shown.items)
@@ -135,7 +143,7 @@ class Labelling:
             self._present(None)
         elif key == "return" and self._ranking:
             self._answer(shown, self._ranks(count))
-        elif key.isdigit() and 1 <= int(key) <= count:
+        elif key.isdecimal() and 1 <= int(key) <= count:
             self._rank(shown, int(key) - 1)
         else:
             self._play_key(key)
@@ -188,12 +196,12 @@ class Labelling:
 
     def _turn_to_work(self) -> None:
         self.page = Page.WAITING if self._shown is None else Page.QUERY
+        self._desk.is_away = False
         # Reading is no part of the answer's latency.
         self._shown_s = self._clock()
 
     def _come_back(self) -> None:
-        self._desk.is_away = False
-        self._present(self._desk.current)
+        self._shown = None
         self._turn_to_work()
 
     # What is shown
@@ -212,7 +220,8 @@ class Labelling:
     def _look_around(self, now_s: float) -> None:
         if now_s - self._situation_s >= _FIGURES_EVERY_S:
             self._situation, self._situation_s = self._ask_situation(), now_s
-        if now_s - self._active_s > self._away_s and self.page is Page.QUERY:
+        is_idle = now_s - self._active_s > self._away_s
+        if is_idle and self.page in _AT_THE_DESK and not self._desk.is_away:
             self.page, self._desk.is_away = Page.AWAY, True
         current = self._desk.current
         if current is not self._shown and self.page is not Page.AWAY:
@@ -226,6 +235,9 @@ class Labelling:
         if not is_same:
             self._ranking, self._seen = [], None
             self._playback.begin()
+        if self.page in (Page.WAITING, Page.OVER) and exhibit is not None:
+            # Who waited for it has done nothing for a while, and is there all the same.
+            self._active_s = self._clock()
         if self.page in (Page.QUERY, Page.WAITING, Page.OVER):
             self.page = Page.WAITING if exhibit is None else Page.QUERY
 
@@ -247,7 +259,7 @@ class Labelling:
         if self.page is Page.OVER:
             return (
                 "That was all",
-                "Thank you. All labels are given; the training goes on alone.",
+                "Thank you. No more labels are needed; Backspace goes back to your last answer.",
                 "Q to leave",
             )
         return "One moment", self._situation.waits_for, "Q to leave, H for the keys, Backspace to undo"

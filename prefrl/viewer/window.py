@@ -18,6 +18,8 @@ _NO_DISPLAY = ("dummy", "offscreen")
 _SMALLEST_WAIT_MS = 1
 _PLAYED_KEYS = ("left", "right", "up", "down", "space", *"abcdefghijklmnoprstuvwxyz", *"123456789")
 """keys that may do something while an environment is played; Q leaves"""
+_MODIFIERS = ("shift", "ctrl", "alt", "meta", "gui", "super", "lock", "alt gr")
+"""how pygame's names of keys end that do nothing by themselves"""
 _SCREEN_SHARE = 0.75
 """of the screen's width and height that a window takes"""
 
@@ -121,7 +123,13 @@ class Window:
             # As typed, wherever the keyboard has it; but pad and arrows go by their names.
             typed = getattr(event, "unicode", "")
             name = pygame.key.name(event.key).strip("[]")
-            return Key(typed.lower() if typed.isprintable() and typed.strip() else name)
+            if typed.isprintable() and typed.strip():
+                return Key(typed.lower())
+            # Alt and Tab, or Control and an arrow, are meant for the desktop.
+            others = pygame.KMOD_CTRL | pygame.KMOD_ALT | pygame.KMOD_META
+            if name.endswith(_MODIFIERS) or getattr(event, "mod", 0) & others:
+                return None
+            return Key("return" if name == "enter" else name)
         if event.type == pygame.MOUSEBUTTONDOWN and event.button == pygame.BUTTON_LEFT:
             return Click(*event.pos)
         if event.type in (pygame.VIDEORESIZE, pygame.WINDOWEXPOSED, pygame.WINDOWSIZECHANGED):

@@ -12,7 +12,7 @@ from prefrl.reward import LearnedReward, is_validation_segment
 from prefrl.store import PoolEntry, Store, StoreError
 from prefrl.types import Query, Segment
 
-__all__ = ["add_chosen", "choose_queries"]
+__all__ = ["add_chosen", "choose_queries", "shows_clips"]
 
 _MOST_PIXELS_A_SIDE = 12
 _ALL = sys.maxsize
@@ -44,7 +44,9 @@ def choose_queries(
         ValueError: when the pool holds fewer segments than a query compares.
     """
     settings = config.queries
-    repeats = _repeats(store, int(rng.binomial(count, settings.repeat_share)), policy_step, rng)
+    needs_clips = shows_clips(store, config)
+    number = int(rng.binomial(count, settings.repeat_share))
+    repeats = _repeats(store, number, policy_step, rng, needs_clips)
     count -= len(repeats)
     if count == 0:
         return repeats
@@ -67,6 +69,11 @@ def choose_queries(
     ]
 
 
+def shows_clips(store: Store, config: RunConfig) -> bool:
+    """Whether people are shown clips: what was imported has none, and cannot be asked about."""
+    return config.oracle.asks_people and len(store.pool(1, with_clips=True)) > 0
+
+
 def add_chosen(store: Store, queries: list[Query], is_shown: bool = False) -> None:
     """Ask the queries.
 
@@ -87,7 +94,7 @@ def _draw(
 ) -> tuple[list[Segment], np.ndarray]:
     """Candidates for ``count`` queries: their segments, and which of these (candidates, K) each compares."""
     settings = config.queries
-    pool = store.pool(settings.window_segments)
+    pool = store.pool(settings.window_segments, shows_clips(store, config))
     if config.oracle.asks_people:
         pool = _recent(pool, settings)
     # Pairs come from one side of the validation split, so that no label is lost to it.
@@ -105,10 +112,12 @@ def _recent(pool: list[PoolEntry], settings: QueryConfig) -> list[PoolEntry]:
     return recent if len(recent) >= _FEWEST_RECENT * settings.items else pool
 
 
-def _repeats(store: Store, count: int, policy_step: int, rng: np.random.Generator) -> list[Query]:
+def _repeats(
+    store: Store, count: int, policy_step: int, rng: np.random.Generator, needs_clips: bool
+) -> list[Query]:
     if count == 0:
         return []
-    answered = store.answered_queries()
+    answered = store.answered_queries(needs_clips)
     picked = rng.permutation(answered)[:count]
     return [swap_repeat(store.query(int(query_id)), rng, policy_step) for query_id in picked]
 

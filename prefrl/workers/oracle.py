@@ -11,10 +11,10 @@ from prefrl.reward import LearnedReward
 from prefrl.run_dir import RunDir, latest_version
 from prefrl.store import Counts, Store
 from prefrl.types import Comparison
-from prefrl.workers.choosing import add_chosen, choose_queries
+from prefrl.workers.choosing import add_chosen, choose_queries, shows_clips
 from prefrl.workers.pulse import Pulse, is_anybody_labelling
 
-__all__ = ["OracleWorker", "answers_are_over"]
+__all__ = ["OracleWorker", "answers_are_final", "answers_are_over"]
 
 
 _MOST_CANT_TELL_A_LABEL = 10
@@ -26,6 +26,12 @@ def answers_are_over(store: Store, config: RunConfig) -> bool:
     # People's answers still missing when the policy is through are not waited for.
     is_late = config.oracle.kind == "human" and store.counters().get("trained", 0) == 1
     return counts.labels >= config.labels or _gives_up(counts, config) or is_late
+
+
+def answers_are_final(store: Store, config: RunConfig) -> bool:
+    """True when none will come, be taken back or be given otherwise; people may do so until the policy is through."""
+    is_open = config.oracle.asks_people and store.counters().get("trained", 0) != 1
+    return not is_open and answers_are_over(store, config)
 
 
 class OracleWorker:
@@ -47,7 +53,7 @@ class OracleWorker:
     @property
     def finished(self) -> bool:
         """True when no label is left to ask for, or nobody is left to give or use it."""
-        return answers_are_over(self._store, self._config)
+        return answers_are_final(self._store, self._config)
 
     def step(self) -> bool:
         """Ask what is due and answer what is open; returns whether anything was done."""
@@ -65,8 +71,11 @@ class OracleWorker:
             return False
         # Only the first queries come from the untrained policy alone, so only they wait for enough of its segments.
         needed = initial_segments(self._config)
-        if counts.segments < needed:
-            self._pulse.beat("waiting", f"{counts.segments} of the first {needed} segments recorded")
+        recorded = counts.segments
+        if shows_clips(self._store, self._config):
+            recorded = len(self._store.pool(needed, with_clips=True))
+        if recorded < needed:
+            self._pulse.beat("waiting", f"{recorded} of the first {needed} segments recorded")
             return False
         self._pulse.beat("choosing", f"{count} queries")
         self._refresh()

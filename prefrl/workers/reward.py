@@ -17,7 +17,7 @@ from prefrl.run_dir import RunDir, latest_version, publish_version
 from prefrl.store import Store
 from prefrl.types import LabelledQuery
 from prefrl.workers.heap import trim_heap
-from prefrl.workers.oracle import answers_are_over
+from prefrl.workers.oracle import answers_are_final
 from prefrl.workers.pulse import Pulse, StopFlag
 
 __all__ = ["RewardWorker"]
@@ -79,7 +79,7 @@ class RewardWorker:
     @property
     def finished(self) -> bool:
         """True when no comparison will come and all that came were learned from."""
-        return answers_are_over(self._store, self._config) and self._is_up_to_date()
+        return answers_are_final(self._store, self._config) and self._is_up_to_date()
 
     def step(self) -> bool:
         """Learn from the new comparisons, if any; returns whether it did, and False when stopped in between."""

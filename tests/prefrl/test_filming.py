@@ -128,3 +128,16 @@ def test_large_pictures_are_reduced_by_a_whole_number(clock: Clock) -> None:
     frames = decode_clip(encoded).frames
     assert frames is not None
     assert frames.shape == (1, 167, 300, 3)
+
+
+def test_an_environment_may_draw_into_the_same_array_again() -> None:
+    class Canvas(Dial):
+        picture = np.zeros((2, 2, 3), np.uint8)
+
+        def shoot(self, env: int) -> np.ndarray:
+            self.picture[:] = super().shoot(env)
+            return self.picture
+
+    _, shown = play(Canvas(1), 6, first_clips=10, num_envs=1)
+    assert all(len(set(steps)) == SEGMENT_STEPS for steps in shown.values())
+    assert shown

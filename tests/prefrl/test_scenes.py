@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from prefrl.scenes import draw_state, has_states, has_texts
+from prefrl.scenes import close_scene, draw_state, has_states, has_texts, state_of
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,15 @@ def test_the_camera_follows_unless_another_was_chosen(
     draw_state(robot, np.array([7.0, 1.0]))
     assert robot.mujoco_renderer.camera_id == used
     assert (robot.data.qpos.item(), robot.data.qvel.item()) == (7.0, 1.0)
+
+
+def test_closing_what_drew_leaves_the_windows_of_the_process_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    pygame = pytest.importorskip("pygame", reason="classic control draws with it")
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    pygame.display.init()
+    env = gym.make("CartPole-v1", render_mode="rgb_array")
+    env.reset(seed=0)
+    draw_state(env, state_of(env))
+    close_scene(env)
+    assert pygame.display.get_init()
+    pygame.display.quit()

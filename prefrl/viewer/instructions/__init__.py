@@ -13,6 +13,7 @@ __all__ = ["Instructions", "check_instructions", "find_instructions", "put_instr
 _FOLDER = Path(__file__).parent
 _FILE = "instructions.txt"
 _MOST_BYTES = 100_000
+_LONGEST_QUESTION = 200
 
 
 @dataclass(frozen=True)
@@ -28,11 +29,16 @@ class Instructions:
         """From a text whose first line is the question.
 
         Raises:
-            ValueError: when it is empty.
+            ValueError: when it is empty, or the question is too long.
         """
         question, _, body = text.strip().partition("\n")
         if not question:
             raise ValueError("instructions are empty; write the question on the first line, the rest below")
+        if len(question) > _LONGEST_QUESTION:
+            raise ValueError(
+                f"the first line of the instructions is the question, and has {len(question)} letters; at most "
+                f"{_LONGEST_QUESTION} fit above the clips, write the rest below"
+            )
         return cls(question.strip(), body.strip())
 
 

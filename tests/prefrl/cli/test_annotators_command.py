@@ -63,3 +63,13 @@ def test_a_run_without_answers_says_so(tmp_path: Path, capsys: pytest.CaptureFix
 def test_a_few_answers_are_no_ground_for_doubt() -> None:
     answers = [Answer((f"{n}a", f"{n}b"), (1, 2), "new") for n in range(4)]
     assert doubts(annotator_reports(answers)["new"]) == []
+
+
+def test_a_name_is_shown_as_it_is(
+    run: RunDir, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    with Store.open(run.store) as store:
+        store.add_comparisons([Comparison(1, (1, 2), "[red]bob[/]")])
+    assert main(["annotators", str(run.path)]) == 0
+    assert "[red]bob[/]" in capsys.readouterr().out

@@ -48,6 +48,28 @@ def segment(number: int) -> Segment:
     )
 
 
+@pytest.mark.parametrize(
+    ("login", "annotator"), [("John Smith", "John_Smith"), ("DOMAIN\\ann", "DOMAIN_ann"), (None, "person")]
+)
+def test_whoever_is_logged_in_can_label(
+    run: RunDir, monkeypatch: pytest.MonkeyPatch, login: str | None, annotator: str
+) -> None:
+    def getuser() -> str:
+        if login is None:
+            raise KeyError("getpwuid(): uid not found: 1000")
+        return login
+
+    monkeypatch.setattr("getpass.getuser", getuser)
+    with person(lambda press, store: (press("back"), wait_until(lambda: store.leases())), run):  # type: ignore[func-returns-value]
+        assert main(["label", str(run.path)]) == 0
+    assert (run.path / f"annotator-{annotator}.lock").exists()
+
+
+def test_nobody_signs_as_the_program(run: RunDir, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["label", str(run.path), "--annotator", "synthetic"]) == 1
+    assert "take another name" in capsys.readouterr().err
+
+
 @contextmanager
 def person(act: Callable[[Callable[[str], None], Store], None], run: RunDir) -> Iterator[None]:
     """Somebody at the keyboard, who leaves at the end whatever happens."""

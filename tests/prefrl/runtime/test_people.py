@@ -166,3 +166,24 @@ def test_what_people_cannot_see_is_refused_before_any_work() -> None:
         check_environment(replace(config, oracle=OracleConfig("synthetic")))
     finally:
         del gym.registry["PrefrlTests/Blind-v0"]
+
+
+@pytest.mark.parametrize("kind", ["human", "mixed"])
+def test_what_people_take_back_while_the_agent_trains_is_asked_anew_and_learned(
+    tmp_path: Path, kind: Any
+) -> None:
+    run = set_up(tmp_path / "run", replace(CONFIG, oracle=OracleConfig(kind)))
+    with Store.open(run.store) as store:
+        store.add_segments([segment(number) for number in range(60)], 100)
+        store.set_counters({"policy_step": CONFIG.steps})
+        worker = OracleWorker(run, store, run.config(), None)
+        while worker.step():
+            pass
+        first = store.lease_batch("ann", 60.0, CONFIG.labels)
+        store.add_comparisons([Comparison(number, (1, 2), "ann") for number in first])
+        assert store.counts().labels == CONFIG.labels
+        assert not worker.finished
+        store.add_comparisons([Comparison(first[-1], None, "ann")])
+        assert worker.step()
+        store.set_counters({"trained": 1})
+        assert worker.finished == (kind == "human")

@@ -11,11 +11,11 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from prefrl.clips import decode_clip
-from prefrl.config import EnvConfig
+from prefrl.config import EnvConfig, OracleConfig, RunConfig
 from prefrl.environments import make_environment, make_native_environment, make_screens
 from prefrl.filming import Film
 from prefrl.recorder import SegmentRecorder
-from prefrl.sb3 import NativeVecEnv, PreferenceVecEnv, find_camera
+from prefrl.sb3 import NativeVecEnv, PreferenceVecEnv, find_camera, make_film
 from prefrl.scenes import draw_state
 from prefrl.types import Segment
 
@@ -127,3 +127,27 @@ def test_a_picture_of_another_kind_is_refused() -> None:
     assert camera is not None
     with pytest.raises(ValueError, match=r"arrays of shape \(4, 4\) and type float64"):
         camera.shoot(0)
+
+
+def test_asking_people_about_what_draws_nothing_is_refused() -> None:
+    venv = ordinary("prefrl/PenguinIce-v0", render_mode=None)
+    assert make_film(venv, RunConfig()) is None
+    with pytest.raises(ValueError, match="render_mode='rgb_array'"):
+        make_film(venv, RunConfig(oracle=OracleConfig("human")))
+    texts = ordinary("prefrl/RankedAnswers-v0", render_mode=None)
+    assert make_film(texts, RunConfig(oracle=OracleConfig("human"))) is None
+
+
+@pytest.mark.parametrize(("is_named", "shape"), [(False, (500, 500, 3)), (True, (3,))])
+def test_what_a_script_registered_is_drawn_there_unless_the_run_names_its_module(
+    is_named: bool, shape: tuple[int, ...]
+) -> None:
+    gym.register("Mine/Pendulum-v0", lambda **kwargs: gym.make("Pendulum-v1", **kwargs).unwrapped)
+    try:
+        venv = DummyVecEnv([lambda: gym.make("Mine/Pendulum-v0", render_mode="rgb_array")])
+    finally:
+        del gym.registry["Mine/Pendulum-v0"]
+    venv.reset()
+    camera = find_camera(venv, is_named_with_module=is_named)
+    assert camera is not None
+    assert camera.shoot(0).shape == shape

@@ -6,7 +6,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 
@@ -14,7 +16,7 @@ from prefrl.clips import Clip, encode_clip
 from prefrl.store import Store
 from prefrl.types import Comparison, Provenance, Query, Segment
 from prefrl.viewer.desk import Desk, Exhibit
-from prefrl.viewer.exhibits import Artist, Item
+from prefrl.viewer.exhibits import Artist, Item, NothingToSeeError
 from prefrl.viewer.layout import lay_out
 
 SIZE = 640, 360
@@ -56,6 +58,7 @@ def open_desk(tmp_path: Path, store: Store) -> Iterator[Callable[..., Desk]]:
                 tmp_path / "store.sqlite", annotator, lease_s, lambda store: Artist(store, no_env, 10.0), SIZE
             )
         )
+        desks[-1].is_away = False
         return desks[-1]
 
     yield open_desk
@@ -63,8 +66,9 @@ def open_desk(tmp_path: Path, store: Store) -> Iterator[Callable[..., Desk]]:
         desk.close()
 
 
-def no_env(_: str | None) -> None:
-    raise AssertionError("frames need no environment")
+def no_env(_: str | None) -> gym.Env[Any, Any]:
+    """Called for segments without a clip alone; of this environment there is no text either."""
+    return gym.make("CartPole-v1")
 
 
 def until(found: Callable[[], object]) -> None:
@@ -178,6 +182,7 @@ def test_leaving_gives_back_what_was_leased_and_not_made_ready(tmp_path: Path, s
     desk = Desk(
         tmp_path / "store.sqlite", "ann", LEASE_S, lambda store: SlowArtist(store, no_env, 10.0), SIZE
     )
+    desk.is_away = False
     now_shown(desk, 1)
     assert {lease.query_id for lease in store.leases()} == {1, 2, 3}
     threading.Timer(0.2, gate.set).start()
@@ -194,6 +199,43 @@ def test_leases_are_renewed_while_somebody_sits_there_and_lapse_while_nobody_doe
     until(lambda: store.leases() and max(lease.expires_s for lease in store.leases()) > first + 0.6)
     desk.is_away = True
     until(lambda: not store.leases())
+
+
+def test_who_goes_away_gives_the_queries_back_at_once_and_is_shown_what_is_open_on_return(
+    open_desk: Callable[..., Desk], store: Store
+) -> None:
+    desk = open_desk()
+    now_shown(desk, 1)
+    desk.is_away = True
+    until(lambda: not store.leases())
+    until(lambda: desk.current is None)
+    store.add_comparisons([Comparison(number, (1, 2), "bob") for number in (1, 2)])
+    desk.is_away = False
+    now_shown(desk, 3)
+
+
+def test_a_query_that_others_answered_while_the_computer_slept_is_not_shown_any_more(
+    open_desk: Callable[..., Desk], store: Store
+) -> None:
+    desk = open_desk(lease_s=0.3)
+    now_shown(desk, 1)
+    store.add_comparisons([Comparison(1, (1, 2), "bob")])
+    now_shown(desk, 2)
+
+
+def test_an_answer_whose_clips_were_not_imported_cannot_be_taken_back_and_ends_nothing(
+    open_desk: Callable[..., Desk], store: Store
+) -> None:
+    bare = segment(100), segment(101)
+    store.add_segments(bare, keep_unqueried=100)
+    (query,) = store.add_queries([Query(bare)])
+    store.add_comparisons([Comparison(query, (1, 2), "ann")])
+    desk = open_desk()
+    now_shown(desk, 1)
+    desk.undo()
+    until(lambda: not desk.is_bringing_back)
+    assert desk.current is not None
+    assert desk.current.query_id == 1
 
 
 def test_a_resized_window_gets_larger_pictures(open_desk: Callable[..., Desk]) -> None:
@@ -214,5 +256,5 @@ def test_what_cannot_be_shown_is_said_where_the_window_is(
         store.add_comparisons([Comparison(number, None, "bob")])
     store.add_queries([Query(bare)])
     desk = open_desk()
-    with pytest.raises(AssertionError, match="no environment"):
+    with pytest.raises(NothingToSeeError, match="no clip and Test-v0 no text"):
         until(lambda: desk.current)

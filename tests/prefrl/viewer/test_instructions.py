@@ -58,3 +58,8 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_every_preset_has_a_page_of_its_own(name: str, tmp_path: Path) -> None:
     default = find_instructions(None, RunDir(tmp_path), "Nobody/Knows-v0")
     assert find_instructions(None, RunDir(tmp_path), PRESETS[name].config.env.id) != default
+
+
+def test_a_question_too_long_for_its_line_is_refused() -> None:
+    with pytest.raises(ValueError, match="has 201 letters; at most 200"):
+        Instructions.parse("x" * 201 + "\nLook.")

@@ -42,7 +42,7 @@ class FakeDesk:
     def __init__(self, exhibits: list[Exhibit]) -> None:
         self.waiting, self.brought_back = exhibits, list[Exhibit]()
         self.answers: list[tuple[int, Ranks, float]] = []
-        self.is_away, self.is_bringing_back, self.size = False, False, SIZE
+        self.is_away, self.is_bringing_back, self.size = True, False, SIZE
 
     @property
     def current(self) -> Exhibit | None:
@@ -189,6 +189,26 @@ def test_a_key_pressed_before_what_is_there_is_seen_answers_nothing() -> None:
     assert bench.given == [(2, (1, 2))]
 
 
+def test_keys_pressed_before_the_next_query_is_drawn_answer_nothing() -> None:
+    bench = Bench(exhibit(1), exhibit(2), exhibit(3))
+    for key in ("a", "left", "left"):
+        bench.labelling.handle(Key(key))
+    assert bench.given == []
+    bench.labelling.tick()
+    for key in ("left", "right", "down"):
+        bench.labelling.handle(Key(key))
+    assert bench.given == [(1, (1, 2))]
+
+
+def test_keys_after_the_one_that_leaves_answer_nothing() -> None:
+    bench = Bench(exhibit(1)).press("a", "q", "left")
+    assert bench.given == []
+
+
+def test_a_digit_that_is_no_number_is_a_key_like_any_other() -> None:
+    assert Bench(exhibit(1)).press("a", "²").given == []
+
+
 def test_what_was_brought_back_may_be_left_as_it_is() -> None:
     bench = Bench(exhibit(1), exhibit(2)).press("a", "left", "backspace", "return")
     assert bench.given == [(1, (1, 2))]
@@ -275,6 +295,30 @@ def test_who_does_nothing_for_long_counts_as_gone_until_a_key() -> None:
     assert not bench.desk.is_away
     assert bench.given == []
     assert bench.shades() == [20, 120]
+
+
+@pytest.mark.parametrize("keys", [("a", "h"), ("a", "i")])
+def test_who_leaves_while_they_read_lets_the_queries_go(keys: tuple[str, ...]) -> None:
+    bench = Bench(exhibit(1)).press(*keys)
+    assert not bench.desk.is_away
+    assert bench.wait(61.0).page is Page.AWAY
+    assert bench.desk.is_away
+
+
+def test_nothing_is_taken_from_others_before_the_instructions_are_left() -> None:
+    bench = Bench(exhibit(1)).wait(1000.0)
+    assert bench.desk.is_away
+    assert bench.page is Page.INSTRUCTIONS
+    assert not bench.press("a").desk.is_away
+
+
+def test_who_waits_for_a_query_is_there_when_it_comes() -> None:
+    bench = Bench().press("a").wait(1000.0)
+    assert bench.page is Page.WAITING
+    bench.desk.waiting = [exhibit(1)]
+    assert bench.wait(0.1).page is Page.QUERY
+    assert bench.wait(59.0).page is Page.QUERY
+    assert bench.wait(2.0).page is Page.AWAY
 
 
 def test_everything_can_be_clicked() -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pygame
 import pytest
 
+from prefrl.viewer.events import Key
 from prefrl.viewer.window import NoDisplayError, Window
 
 
@@ -44,6 +45,29 @@ def test_q_escape_and_the_close_button_close(window: Window, event: Any, closes:
     pygame.event.post(event)
     window.wait(0.0)
     assert window.is_closed == closes
+
+
+@pytest.mark.parametrize(
+    ("key", "typed", "mod", "name"),
+    [
+        (pygame.K_KP_ENTER, "\r", 0, "return"),
+        (pygame.K_LEFT, "", 0, "left"),
+        (pygame.K_LEFT, "", pygame.KMOD_LCTRL, None),
+        (pygame.K_LALT, "", pygame.KMOD_LALT, None),
+        (pygame.K_LSHIFT, "", pygame.KMOD_LSHIFT, None),
+        (pygame.K_TAB, "\t", pygame.KMOD_LALT, None),
+        (pygame.K_a, "A", pygame.KMOD_LSHIFT, "a"),
+        (pygame.K_KP1, "1", pygame.KMOD_NUM, "1"),
+        (pygame.K_EQUALS, "+", pygame.KMOD_LSHIFT, "+"),
+        (pygame.K_2, "²", pygame.KMOD_RALT, "²"),
+    ],
+)
+def test_keys_are_named_by_what_they_type_and_those_for_the_desktop_left_alone(
+    window: Window, key: int, typed: str, mod: int, name: str | None
+) -> None:
+    pygame.event.clear()
+    pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=key, unicode=typed, mod=mod))
+    assert window.events(0.0) == ([] if name is None else [Key(name)])
 
 
 def test_closing_ends_a_wait(window: Window) -> None:

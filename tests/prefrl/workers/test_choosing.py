@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import prefrl.workers.choosing as choosing_module
@@ -15,6 +16,7 @@ from prefrl.config import OracleConfig, QueryConfig, RunConfig, ScheduleConfig
 from prefrl.run_dir import RunDir
 from prefrl.store import Store, StoreError
 from prefrl.store import connection as connection_module
+from prefrl.types import Comparison, Query
 from prefrl.workers import OracleWorker
 
 CONFIG = RunConfig(labels=10, schedule=ScheduleConfig(initial_share=1.0), queries=QueryConfig(candidates=2))
@@ -90,3 +92,29 @@ def test_where_people_are_shown_clips_dropped_segments_are_not_asked_about(
         assert store.counts().queries == 0
         worker.step()
         assert store.counts().open_queries == 10
+
+
+def test_people_are_asked_about_what_was_filmed_alone(
+    tmp_path: Path, make_segments: Callable[..., Any]
+) -> None:
+    queries = QueryConfig(candidates=2, batch=20, repeat_share=0.5)
+    config = dataclasses.replace(CONFIG, labels=40, oracle=OracleConfig("human"), queries=queries)
+    run = RunDir.create(tmp_path / "run", config)
+    store = Store.open(run.store, create=True)
+    filmed, imported = make_segments(30), make_segments(30, start=100)
+    store.add_segments(filmed, 100, {one.id: b"" for one in filmed})
+    store.add_segments(imported, 100)
+    for pair in zip(imported[::2], imported[1::2], strict=True):
+        (number,) = store.add_queries([Query(pair)])
+        store.add_comparisons([Comparison(number, (1, 2), "ann")])
+    before = store.counts().queries
+    first = choosing_module.choose_queries(store, None, config, 20, 0, np.random.default_rng(0))
+    shown = {segment.id for query in first for segment in query.segments}
+    # Nothing that was filmed has been answered, and so could be repeated.
+    assert shown <= {segment.id for segment in filmed}
+    asked = store.add_queries([query for query in first if query.repeat_of is None])
+    store.add_comparisons([Comparison(number, (1, 2), "ann") for number in asked])
+    again = choosing_module.choose_queries(store, None, config, 20, 0, np.random.default_rng(0))
+    assert {query.repeat_of for query in again} - {None} <= set(asked)
+    assert any(query.repeat_of for query in again)
+    assert min(asked) > before

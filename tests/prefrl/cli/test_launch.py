@@ -1,0 +1,26 @@
+"""The window that comes with a training."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from prefrl.cli.launch import _viewer
+from prefrl.config import RunConfig
+from prefrl.run_dir import RunDir
+
+
+def test_a_window_that_cannot_be_opened_is_told_of_and_the_training_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = RunDir.create(tmp_path / "run", RunConfig())
+    told, deadline_s = "", time.monotonic() + 60
+    with _viewer(run):
+        while "prefrl label" not in told:
+            assert time.monotonic() < deadline_s, "waited in vain"
+            time.sleep(0.05)
+            told += capsys.readouterr().err
+    assert f"the window failed, see {run.log('viewer')}" in told
+    assert "asks nobody" in run.log("viewer").read_text()
