@@ -30,7 +30,7 @@ from prefrl.presets import get_preset
 
 NAME = "viewer"
 LABELS = 200
-FILMED = {"pong-fast": 60_000, "pendulum": 50_000, "penguin": 40_000, "hopper-backflip": 150_000}
+FILMED = {"pong-fast": 40_000, "pendulum": 50_000, "penguin": 40_000, "hopper-backflip": 100_000}
 """preset, of which each is filmed in another way, and steps"""
 
 
@@ -75,7 +75,11 @@ def _speed(preset: str, method: str, seed: int, steps: int) -> Job:
     # With the mixed oracle and nobody at the window, the same oracle answers and everything is filmed.
     oracle = "mixed" if method == "filmed" else "synthetic"
     run = WORK / "runs" / NAME / f"{preset}-{method}-{seed}"
-    flags = ["--oracle", oracle, "--no-viewer", "--steps", str(steps), "--eval-episodes", "1"]
+    config = get_preset(preset).config
+    # As often as in the whole preset.
+    labels = round(config.labels * steps / config.steps)
+    flags = ["--oracle", oracle, "--no-viewer", "--steps", str(steps), "--labels", str(labels)]
+    flags += ["--eval-episodes", "1"]
     return Job(
         name=f"{preset}/{method}",
         seed=seed,
@@ -83,7 +87,7 @@ def _speed(preset: str, method: str, seed: int, steps: int) -> Job:
             *(sys.executable, "-m", "prefrl.cli", "train", preset, *flags),
             *("--seed", str(seed), "--run", str(run.relative_to(ROOT))),
         ],
-        config={"flags": flags, "preset": to_json(get_preset(preset).config)},
+        config={"flags": flags, "preset": to_json(config)},
         scratch=run,
     )
 

@@ -28,6 +28,7 @@ from prefrl.store import Store, StoreError
 SCREEN = "1600x900x24"
 _PATIENCE_S = 300.0
 _GLANCE_S = 1.0
+_TRIES = 5
 _PICTURE_SHARE = 0.9
 """of the labels, after which the picture is taken"""
 
@@ -57,20 +58,12 @@ class Window:
 
     def begin(self, store: Store) -> None:
         """Leave the instructions once the window is there, and wait until the first query is on the desk."""
-        until(self._is_open)
+        # It is seen at its first sign of life.
+        until(lambda: any(worker.name.endswith(f" {self.annotator}") for worker in store.workers()))
         time.sleep(_GLANCE_S)
         self.press("Return")
         until(lambda: any(lease.annotator == self.annotator for lease in store.leases()))
         time.sleep(_GLANCE_S)
-
-    def _is_open(self) -> bool:
-        found = subprocess.run(
-            ["xdotool", "search", "--name", "prefrl label"],
-            check=False,
-            capture_output=True,
-            env=self._environment,
-        )
-        return bool(found.stdout.strip())
 
     def picture(self, path: Path) -> None:
         """Save what the screen shows."""
@@ -85,11 +78,12 @@ class Window:
 
     def leave(self) -> None:
         """Press Q."""
-        if self.process.poll() is None:
-            self.press("q")
-            self.process.wait(60)
-        self._screen.kill()
-        self._screen.wait()
+        try:
+            if self.process.poll() is None:
+                self.press("q")
+                self.process.wait(60)
+        finally:
+            self.kill()
 
 
 def until(found: Callable[[], Any], patience_s: float = _PATIENCE_S) -> Any:
@@ -176,22 +170,24 @@ def teach(
     until(lambda: store.counts().open_queries)
     window = Window(run, "ann")
     person, other, trials = Person(store, window, seed), None, dict[str, int]()
-    window.begin(store)
-    began_s, given = time.time(), 0
-    while store.counts().labels < labels and not RunDir(run).result.exists():
-        if is_tried:
-            other = _try(given, person, trials, run, other)
-        if other is not None and given % 3 == 2:
-            other.answer()
-        if person.answer():
-            given += 1
-        time.sleep(think_s)
-        if picture is not None and given == round(_PICTURE_SHARE * labels):
-            person.window.picture(picture)
-    minutes = (time.time() - began_s) / 60
-    for one in (person, other):
-        if one is not None:
-            one.window.leave()
+    try:
+        window.begin(store)
+        began_s, given = time.time(), 0
+        while store.counts().labels < labels and not RunDir(run).result.exists():
+            if is_tried:
+                other = _try(given, person, trials, run, other)
+            if other is not None and given % 3 == 2:
+                other.answer()
+            if person.answer():
+                given += 1
+            time.sleep(think_s)
+            if picture is not None and given == round(_PICTURE_SHARE * labels):
+                person.window.picture(picture)
+        minutes = (time.time() - began_s) / 60
+    finally:
+        for one in (person, other):
+            if one is not None:
+                one.window.leave()
     delays = delays_ms(store, person.presses, "ann")
     counts, superseded = store.counts(), sum(one.supersedes is not None for one in store.comparisons())
     by_annotator = store.label_counts()
@@ -232,9 +228,10 @@ def _try(
         # A slip, and taken back: the right answer supersedes it.
         slip = person.store.comparisons()[-1]
         person.window.press("BackSpace")
-        time.sleep(0.5)
         first, second = (one.true_return for one in person.store.query(slip.query_id).segments)
-        if person.press("Left" if first > second else "Right"):
+        key = "Left" if first > second else "Right"
+        # Keys do nothing until the query is back.
+        if any(person.press(key) for _ in range(_TRIES)):
             count("undone")
             latest = person.store.comparisons()[-1]
             assert latest.supersedes == slip.id, "undo answered another query"

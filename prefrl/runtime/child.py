@@ -29,6 +29,7 @@ __all__ = ["main"]
 
 _IDLE_S = 0.02
 _LOCK_POLL_S = 0.2
+_NICENESS = 10
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -70,6 +71,8 @@ def _work(role: str, run: RunDir, store: Store, factory: str, stop: StopFlag, pu
     if not _acquire(lock, role, stop, pulse):
         return ExitStatus.STOPPED
     pulse.beat("starting")
+    if run.config().oracle.asks_people:
+        _make_way()
     worker = _build(role, run, store, factory, stop)
     _run_worker(worker, stop)
     if stop.is_set and isinstance(worker, PolicyWorker) and not worker.finished:
@@ -77,6 +80,12 @@ def _work(role: str, run: RunDir, store: Store, factory: str, stop: StopFlag, pu
     is_finished = worker.finished
     pulse.beat("finished" if is_finished else "stopped")
     return ExitStatus.FINISHED if is_finished else ExitStatus.STOPPED
+
+
+def _make_way() -> None:
+    """Let the window where people label come first on busy cores: they wait for it, and nobody for a step."""
+    if hasattr(os, "nice"):
+        os.nice(_NICENESS)
 
 
 def _acquire(lock: FileLock, role: str, stop: StopFlag, pulse: Pulse) -> bool:

@@ -104,12 +104,11 @@ class Labelling:
         if self.is_over:
             return
         self._active_s = self._clock()
-        if self.page is Page.AWAY:
-            self._come_back()
-            return
         key = event.name if isinstance(event, Key) else self._clicked(event)
         if key in ("q", "escape") and not (key == "escape" and self.page is Page.HELP):
             self.is_over = True
+        elif self.page is Page.AWAY:
+            self._come_back()
         elif self.page in (Page.INSTRUCTIONS, Page.HELP):
             if key:
                 self._turn_to_work()
@@ -255,7 +254,11 @@ class Labelling:
         if self.page is Page.HELP:
             return "Keys", HELP, "Any key to go on, Q to leave"
         if self.page is Page.AWAY:
-            return "Are you still there?", "Your query has gone back to the others.", "Any key to go on"
+            return (
+                "Are you still there?",
+                "Your query has gone back to the others.",
+                "Any key to go on, Q to leave",
+            )
         if self.page is Page.OVER:
             return (
                 "That was all",

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -187,3 +190,26 @@ def test_what_people_take_back_while_the_agent_trains_is_asked_anew_and_learned(
         assert worker.step()
         store.set_counters({"trained": 1})
         assert worker.finished == (kind == "human")
+
+
+@pytest.mark.skipif(not hasattr(os, "nice"), reason="this system has no such priorities")
+@pytest.mark.parametrize(("kind", "niceness"), [("human", 10), ("synthetic", 0)])
+def test_workers_make_way_for_the_window_where_people_label(tmp_path: Path, kind: Any, niceness: int) -> None:
+    run = set_up(tmp_path / "run", replace(CONFIG, oracle=OracleConfig(kind)))
+    command = [
+        sys.executable,
+        "-m",
+        "prefrl.runtime.child",
+        "oracle",
+        str(run.path),
+        "prefrl.factory:build_agent",
+    ]
+    with Store.open(run.store) as store, subprocess.Popen(command) as child:
+        try:
+            while not any(worker.state == "waiting" for worker in store.workers()):
+                assert child.poll() is None
+                time.sleep(0.05)
+            own = os.getpriority(os.PRIO_PROCESS, 0)
+            assert os.getpriority(os.PRIO_PROCESS, child.pid) == min(own + niceness, 19)
+        finally:
+            child.terminate()

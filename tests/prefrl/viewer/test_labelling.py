@@ -305,6 +305,12 @@ def test_who_leaves_while_they_read_lets_the_queries_go(keys: tuple[str, ...]) -
     assert bench.desk.is_away
 
 
+def test_who_comes_back_to_leave_leaves() -> None:
+    bench = Bench(exhibit(1)).press("a").wait(61.0)
+    assert bench.page is Page.AWAY
+    assert bench.press("q").labelling.is_over
+
+
 def test_nothing_is_taken_from_others_before_the_instructions_are_left() -> None:
     bench = Bench(exhibit(1)).wait(1000.0)
     assert bench.desk.is_away
