@@ -116,7 +116,8 @@ def fit(frames: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         rows, columns = (
             np.arange(new) * old // new for new, old in zip(scaled[::-1], (height, width), strict=True)
         )
-        return frames[:, rows][:, :, columns]
+        # Taken, and not indexed, they lie in memory as they are shown.
+        return frames.take(rows, axis=1).take(columns, axis=2)
     return np.stack([_resized(frame, scaled) for frame in frames])
 
 

@@ -82,3 +82,8 @@ def test_a_segment_of_texts_is_shown_as_text(tmp_path: Path) -> None:
 def test_what_has_neither_clip_nor_text_is_named_with_the_way_out(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no clip and Test-v0 no text.*--oracle human"):
         shown(tmp_path, None, Scene())
+
+
+def test_enlarged_frames_lie_in_memory_as_they_are_shown() -> None:
+    # Else each picture shown would first be put in order, which takes longer than all else that a key does.
+    assert fit(np.zeros((2, 30, 20, 3), np.uint8), (400, 300)).flags.c_contiguous
