@@ -69,6 +69,7 @@ _LEVEL = replace(
     # A day ends by the clock.
     env=replace(_ENDURO.env, id="prefrl/EnduroLevel-v0", termination_penalty=0.0),
     labels=1300,
+    steps=500_000,
 )
 
 BEHAVIOURS = {

@@ -12,7 +12,7 @@ import pytest
 from prefrl.clips import Clip, encode_clip
 from prefrl.store import Store
 from prefrl.types import Provenance, Segment
-from prefrl.viewer.exhibits import Artist, Text
+from prefrl.viewer.exhibits import Artist, Text, fit
 
 STEPS = 6
 
