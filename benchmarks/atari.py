@@ -173,10 +173,12 @@ def report(records: Sequence[Record], folder: Path) -> None:
         parts += ["## Speed\n", _speed_table(speeds)]
     if any(record.ok for record in games):
         parts += ["## Scores\n", _score_table(games)]
-    if any(record.curve for record in games):
+    # What was pretrained alone has no curve yet.
+    trained = [record for record in games if len(record.curve) > 1]
+    if trained:
         y = Panel("true_return", "True return, mean of 20 training episodes")
-        plot_curves(games, "labels", y, folder / f"{NAME}_labels.png", "Labels")
-        plot_curves(games, "steps", y, folder / f"{NAME}_steps.png", "Agent steps, 4 frames each")
+        plot_curves(trained, "labels", y, folder / f"{NAME}_labels.png", "Labels")
+        plot_curves(trained, "steps", y, folder / f"{NAME}_steps.png", "Agent steps, 4 frames each")
         parts += [f"![True return over labels]({NAME}_labels.png)\n"]
         parts += [f"![True return over steps]({NAME}_steps.png)\n"]
     parts.append(failure_note(records))
