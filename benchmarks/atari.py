@@ -60,6 +60,8 @@ FAST_GAMES = ("beam-rider", "breakout", "pong", "seaquest", "space-invaders")
 PAPER_GAMES = ("beam-rider", "breakout", "enduro", "pong", "qbert", "seaquest", "space-invaders")
 PAPER_MINUTES = 30.0
 KILL_EVERY_MINUTES = 4.0
+CURVE_STEPS = 100_000
+"""fewest that are drawn"""
 
 # Synthetic labels, Ibarz et al. 2018, appendix F; the RL Zoo's agents after 10 million steps on the true reward.
 KNOWN: dict[str, tuple[str, str]] = {
@@ -173,8 +175,8 @@ def report(records: Sequence[Record], folder: Path) -> None:
         parts += ["## Speed\n", _speed_table(speeds)]
     if any(record.ok for record in games):
         parts += ["## Scores\n", _score_table(games)]
-    # What was pretrained alone has no curve yet.
-    trained = [record for record in games if len(record.curve) > 1]
+    # What was hardly more than pretrained has no curve yet.
+    trained = [record for record in games if record.curve and record.curve[-1]["steps"] >= CURVE_STEPS]
     if trained:
         y = Panel("true_return", "True return, mean of 20 training episodes")
         plot_curves(trained, "labels", y, folder / f"{NAME}_labels.png", "Labels")
