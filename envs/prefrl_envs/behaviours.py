@@ -37,9 +37,14 @@ _UPRIGHT = 0.02
 """radians that a step with the torso up there is worth"""
 _SWUNG_METRES, _LIFTED_METRES = 0.2, 0.6
 """heights of a cheetah's front foot: the highest in a gallop, and that of a leg held up"""
-_NEAREST_CAR = 27
-"""of the console's memory: colour and lane of the car beside the player's, 0 where there is none; the six behind it are
-those further up the road"""
+_BESIDE = slice(139, 149)
+"""rows of Enduro's screen, 210 high, where the upper half of the agent's car is"""
+_MARGIN_PIXELS = 8
+"""black, at the left of the screen"""
+_CONTRAST, _COLOUR = 60, 25
+"""least difference from the ground, over three channels of 0 to 255, and of the highest channel from the lowest"""
+_LIGHTS_PIXELS = 8
+"""fewest of a car's, when its lights are all that is seen of it"""
 
 
 class Judged(gym.Wrapper[Any, Any, Any, Any]):
@@ -112,11 +117,19 @@ class OneLeg(Judged):
 
 
 class Level(Judged):
-    """A car in Enduro that stays level with another one: 1 for a step with one beside it, else 0."""
+    """A car in Enduro that stays level with another one: 1 for a step in which one is to be seen beside it, else 0.
+
+    Cars are told by their colours on the whole screen, by night by their lights; the agent's car and the road are
+    grey in any weather.
+    """
 
     def _score(self, observation: Any, info: dict[str, Any]) -> float:
-        memory = self.env.unwrapped.ale.getRAM()  # type: ignore[attr-defined]  # ale-py's own
-        return float(memory[_NEAREST_CAR] != 0)
+        screen = self.env.unwrapped.ale.getScreenRGB()  # type: ignore[attr-defined]  # ale-py's own
+        rows = screen[_BESIDE, _MARGIN_PIXELS:].astype(int)
+        ground = np.median(rows, axis=1, keepdims=True)
+        is_other = np.abs(rows - ground).sum(axis=2) > _CONTRAST
+        is_coloured = np.ptp(rows, axis=2) > _COLOUR
+        return float(np.count_nonzero(is_other & is_coloured) >= _LIGHTS_PIXELS)
 
 
 def make_spin(render_mode: str | None = None) -> gym.Env[Any, Any]:

@@ -1,4 +1,4 @@
-"""Named settings, known to learn; of the Atari ones only pong-fast and breakout-fast have been run to their ends yet."""
+"""Named settings, known to learn; of the Atari ones pong-fast and breakout-fast alone have been run to their ends."""
 
 from __future__ import annotations
 

@@ -105,22 +105,22 @@ def test_a_cheetah_is_paid_for_speed_with_its_front_foot_held_high(
     assert float(env.step(np.zeros(6))[1]) == pytest.approx(score)
 
 
-def beside_the_player(picture: np.ndarray) -> bool:
-    """Whether another car is to be seen in the rows of the screen where the player's is."""
-    road, grass = picture[140:154, 10:150].astype(int), picture[60, 12].astype(int)
-    is_car = np.abs(road - grass).sum(2) > 60
-    is_white = (road.max(2) - road.min(2) < 12) & is_car
-    return bool((is_car & ~is_white).sum() > 20)
-
-
-def test_a_car_is_paid_for_driving_beside_another() -> None:
-    env = make("prefrl/EnduroLevel-v0", render_mode="rgb_array")
+@pytest.mark.parametrize("daytime", ["day", "night"])
+def test_a_car_is_paid_for_driving_beside_another(daytime: str) -> None:
+    env = make("prefrl/EnduroLevel-v0")
     env.reset(seed=0)
-    scores, seen = [], []
-    for step in range(700):
-        # Cars are overtaken, and overtake again where the player brakes.
-        action = 1 if step % 300 < 120 else 4 if step % 300 < 240 else 0
-        scores.append(env.step(action)[1])
-        seen.append(beside_the_player(env.render()))
-    assert {0.0, 1.0} == set(scores)
-    assert np.mean(np.array(scores, bool) == seen) > 0.9
+    console = env.unwrapped.ale
+    scores, is_near = [], []
+    for step in range(700 if daytime == "day" else 2800):
+        speed, wanted = int(console.getRAM()[22]), (60, 12, 24, 30, 20)[step // 40 % 5]
+        score = env.step(1 if speed < wanted - 1 else 4 if speed > wanted + 1 else 0)[1]
+        if daytime == "day" or step >= 2100:
+            scores.append(score)
+            # Memory holds the cars on the road from the nearest to the farthest, in seven places.
+            is_near.append(bool(console.getRAM()[27:29].any()))
+    assert set(scores) == {0.0, 1.0}
+    assert 0.1 < np.mean(scores) < 0.4
+    near, far = (
+        np.mean([s for s, n in zip(scores, is_near, strict=True) if n == there]) for there in (True, False)
+    )
+    assert far < 0.01 < 0.2 < near
