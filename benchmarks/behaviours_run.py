@@ -6,6 +6,7 @@ Prints the run's result with a curve of what the judge and the behaviour's own c
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import signal
 import subprocess
@@ -56,8 +57,10 @@ def follow(
         time.sleep(0.5)
         steps, labels = _progress(run)
         is_due = steps >= LOOK_EVERY_STEPS * (len(curve) + 1)
-        if is_due and run.agent.exists():
-            curve.append({"steps": steps, "labels": labels, **look(run, config, seed)})
+        if is_due:
+            # The first agent may be in the saving.
+            with contextlib.suppress(FileNotFoundError):
+                curve.append({"steps": steps, "labels": labels, **look(run, config, seed)})
     steps, labels = _progress(run)
     return [*curve, {"steps": steps, "labels": labels, **look(run, config, seed)}]
 

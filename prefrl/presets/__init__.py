@@ -1,4 +1,7 @@
-"""Named settings, known to learn; of the Atari ones pong-fast and breakout-fast alone have been run to their ends."""
+"""Named settings, known to learn, but for those that say otherwise.
+
+Of Atari's, pong-fast and breakout-fast alone have been run to their ends.
+"""
 
 from __future__ import annotations
 

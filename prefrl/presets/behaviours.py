@@ -77,6 +77,10 @@ BEHAVIOURS = {
         _SPIN, "a pendulum that goes round and round, from 60 labels: five minutes of a person"
     ),
     "hopper-backflip": Preset(_FLIP, "a hopper that turns backflips, from 900 labels"),
-    "cheetah-one-leg": Preset(_ONE_LEG, "a cheetah that runs on one leg, from 800 labels"),
-    "enduro-level": Preset(_LEVEL, "a car that stays level with the others, from 1,300 labels"),
+    "cheetah-one-leg": Preset(
+        _ONE_LEG, "a cheetah that is to run on one leg, from 800 labels; not yet seen to"
+    ),
+    "enduro-level": Preset(
+        _LEVEL, "a car that is to stay level with the others, from 1,300 labels; not yet seen to"
+    ),
 }
