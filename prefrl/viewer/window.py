@@ -145,6 +145,8 @@ def check_display(way_out: str = "") -> None:
 def _open_display(way_out: str) -> Any:
     pygame = _import_pygame(way_out)
     try:
+        # An environment that drew in this process may have settled for no screen.
+        pygame.display.quit()
         # The display alone: sound and joysticks are none of a viewer's business.
         pygame.display.init()
         driver = pygame.display.get_driver()

@@ -70,6 +70,17 @@ def test_keys_are_named_by_what_they_type_and_those_for_the_desktop_left_alone(
     assert window.events(0.0) == ([] if name is None else [Key(name)])
 
 
+def test_a_window_opens_after_an_environment_has_drawn_without_a_screen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SDL_VIDEODRIVER", "offscreen")
+    pygame.display.quit()
+    pygame.display.init()
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    with Window("test", (40, 30)):
+        assert pygame.display.get_driver() == "dummy"
+
+
 def test_closing_ends_a_wait(window: Window) -> None:
     pygame.event.post(pygame.event.Event(pygame.QUIT))
     window.wait(3600.0)
