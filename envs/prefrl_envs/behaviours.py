@@ -1,6 +1,6 @@
 """Behaviours that no environment pays for, each with a judge that stands in for a person.
 
-A judge is a program that scores the behaviour from the simulator's state, step by step. Its score takes the place of
+A judge is a program that scores the behaviour from the simulator's state or the screen. Its score takes the place of
 the environment's own reward: what a synthetic oracle judges by, so that the whole way from clips to behaviour can be
 measured without a person, who would be shown the same clips.
 

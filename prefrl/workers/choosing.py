@@ -7,12 +7,12 @@ import sys
 import numpy as np
 
 from prefrl.config import QueryConfig, RunConfig
-from prefrl.queries import draw_candidates, select, swap_repeat
+from prefrl.queries import draw_candidates, initial_segments, select, swap_repeat
 from prefrl.reward import LearnedReward, is_validation_segment
 from prefrl.store import PoolEntry, Store, StoreError
 from prefrl.types import Query, Segment
 
-__all__ = ["add_chosen", "choose_queries", "shows_clips"]
+__all__ = ["add_chosen", "choose_queries", "first_segments"]
 
 _MOST_PIXELS_A_SIDE = 12
 _ALL = sys.maxsize
@@ -44,7 +44,7 @@ def choose_queries(
         ValueError: when the pool holds fewer segments than a query compares.
     """
     settings = config.queries
-    needs_clips = shows_clips(store, config)
+    needs_clips = _shows_clips(store, config)
     number = int(rng.binomial(count, settings.repeat_share))
     repeats = _repeats(store, number, policy_step, rng, needs_clips)
     count -= len(repeats)
@@ -69,7 +69,14 @@ def choose_queries(
     ]
 
 
-def shows_clips(store: Store, config: RunConfig) -> bool:
+def first_segments(store: Store, config: RunConfig) -> int:
+    """Segments that could be asked about; the first queries and their policy wait for enough of them alike."""
+    if _shows_clips(store, config):
+        return len(store.pool(initial_segments(config), with_clips=True))
+    return store.counts().segments
+
+
+def _shows_clips(store: Store, config: RunConfig) -> bool:
     """Whether people are shown clips: what was imported has none, and cannot be asked about."""
     return config.oracle.asks_people and len(store.pool(1, with_clips=True)) > 0
 
@@ -94,7 +101,7 @@ def _draw(
 ) -> tuple[list[Segment], np.ndarray]:
     """Candidates for ``count`` queries: their segments, and which of these (candidates, K) each compares."""
     settings = config.queries
-    pool = store.pool(settings.window_segments, shows_clips(store, config))
+    pool = store.pool(settings.window_segments, _shows_clips(store, config))
     if config.oracle.asks_people:
         pool = _recent(pool, settings)
     # Pairs come from one side of the validation split, so that no label is lost to it.

@@ -13,6 +13,7 @@ from prefrl.recorder import SegmentRecorder
 from prefrl.reward import LearnedReward
 from prefrl.run_dir import RunDir, latest_version
 from prefrl.store import Episode, Store
+from prefrl.workers.choosing import first_segments
 from prefrl.workers.oracle import answers_are_over
 from prefrl.workers.pulse import Pulse, StopFlag
 
@@ -123,7 +124,7 @@ class PolicyLink:
         """Without the first segments nothing is ever asked, and a run without labels would wait for ever."""
         if self.reward is not None or self.policy_step < self._config.steps:
             return
-        recorded, needed = self._store.counts().segments, initial_segments(self._config)
+        recorded, needed = first_segments(self._store, self._config), initial_segments(self._config)
         if recorded < needed:
             raise ValueError(
                 f"{recorded} segments of {self._config.queries.segment_steps} steps were recorded in "
@@ -148,7 +149,7 @@ class PolicyLink:
             # Queries are asked in batches: a policy that waits for less than one would wait for ever.
             limit = max(limit, self._config.queries.batch)
         counters = self._store.counters()
-        if self.reward is None and self._store.counts().segments < initial_segments(self._config):
+        if self.reward is None and first_segments(self._store, self._config) < initial_segments(self._config):
             return None
         lag = int(counters["due_labels"] - counters.get("reward_labels", 0))
         if self._waits_for_people(counters):

@@ -11,7 +11,7 @@ from prefrl.reward import LearnedReward
 from prefrl.run_dir import RunDir, latest_version
 from prefrl.store import Counts, Store
 from prefrl.types import Comparison
-from prefrl.workers.choosing import add_chosen, choose_queries, shows_clips
+from prefrl.workers.choosing import add_chosen, choose_queries, first_segments
 from prefrl.workers.pulse import Pulse, is_anybody_labelling
 
 __all__ = ["OracleWorker", "answers_are_final", "answers_are_over"]
@@ -71,9 +71,7 @@ class OracleWorker:
             return False
         # Only the first queries come from the untrained policy alone, so only they wait for enough of its segments.
         needed = initial_segments(self._config)
-        recorded = counts.segments
-        if shows_clips(self._store, self._config):
-            recorded = len(self._store.pool(needed, with_clips=True))
+        recorded = first_segments(self._store, self._config)
         if recorded < needed:
             self._pulse.beat("waiting", f"{recorded} of the first {needed} segments recorded")
             return False

@@ -12,13 +12,13 @@ import pytest
 
 import prefrl.workers.link as link_module
 from prefrl.config import OracleConfig, QueryConfig, RunConfig, RuntimeConfig
-from prefrl.queries import LabelSchedule
+from prefrl.queries import LabelSchedule, initial_segments
 from prefrl.recorder import SegmentRecorder
 from prefrl.run_dir import RunDir, read_metrics
 from prefrl.spaces import SpaceSpec
 from prefrl.store import Store
 from prefrl.types import Comparison, Query, Segment
-from prefrl.workers import PolicyLink
+from prefrl.workers import OracleWorker, PolicyLink
 from prefrl.workers.pulse import StopFlag
 
 CONFIG = RunConfig(labels=4, steps=100, queries=QueryConfig(segment_steps=5))
@@ -87,3 +87,23 @@ def test_the_last_labels_of_people_are_waited_for_and_those_of_a_program_are_not
     assert waits_for("human", 10, 8) is None
     assert waits_for("human", 100, 39, cant_tell=5) == "the last 1 labels"
     assert waits_for("human", 100, 40) is None
+
+
+def test_a_policy_goes_on_until_enough_is_filmed_whatever_was_imported(
+    tmp_path: Path, specs: tuple[SpaceSpec, SpaceSpec], make_segments: Callable[..., list[Segment]]
+) -> None:
+    config = replace(CONFIG, labels=40, oracle=OracleConfig("human"), runtime=RuntimeConfig(max_label_lag=20))
+    run = RunDir.create(tmp_path / "run", config)
+    needed = initial_segments(config)
+    with Store.open(run.store, create=True) as store:
+        link = PolicyLink(run, store, config, SegmentRecorder(*specs, 10, 5, "Test-v0", seed=0))
+        store.set_counters({"due_labels": 10})
+        store.add_segments(make_segments(needed), 1000)
+        filmed = make_segments(needed, start=1000)
+        store.add_segments(filmed[:1], 1000, {filmed[0].id: b""})
+        # Nothing can be asked yet: were the policy to wait, nothing ever could.
+        oracle = OracleWorker(run, store, config, None)
+        assert not oracle.step()
+        assert link._waits_for() is None
+        store.add_segments(filmed, 1000, {one.id: b"" for one in filmed})
+        assert link._waits_for() is not None
