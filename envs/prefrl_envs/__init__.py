@@ -18,6 +18,7 @@ __all__ = [
     "ATARI_IDS",
     "BEHAVIOUR_IDS",
     "ENV_IDS",
+    "TEXT_IDS",
     "EndlessEpisodes",
     "EndlessVector",
     "IntendedReward",
@@ -58,6 +59,11 @@ _BEHAVIOURS = {
 BEHAVIOUR_IDS = tuple(_BEHAVIOURS)
 """behaviours that a judge scores; the first needs nothing else installed, the last ale-py, the others MuJoCo"""
 
+_TEXT_TASKS = ("RandomWalks", "Reviews", "Arithmetic", "CapitalOfFrance")
+
+TEXT_IDS = tuple(f"prefrl/{task}-v0" for task in _TEXT_TASKS)
+"""those that are answered token by token; they need nothing else installed, and end themselves"""
+
 for _id, (_entry_point, _details) in _REGISTERED.items():
     gym.register(_id, _entry_point, **_details)
 for _id, _maker in _BEHAVIOURS.items():
@@ -68,4 +74,11 @@ for _id, _game in zip(ATARI_IDS, GAMES, strict=True):
         "prefrl_envs.atari:make_atari",
         vector_entry_point="prefrl_envs.atari_vector:make_atari_vector",
         kwargs={"game": _game},
+    )
+for _id, _task in zip(TEXT_IDS, _TEXT_TASKS, strict=True):
+    gym.register(
+        _id,
+        "prefrl_envs.text.make:make_text_env",
+        vector_entry_point="prefrl_envs.text.make:make_text_vector_env",
+        kwargs={"task": _task},
     )
