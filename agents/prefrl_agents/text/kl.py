@@ -1,0 +1,164 @@
+"""How far a policy is from its reference: estimates per token, their coefficient, and the reward that holds it back.
+
+All divergences are KL(policy || reference) in nats, estimated from tokens that the policy has sampled.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from prefrl_agents.text.log_probs import Mask, ratio_excess, response_only
+
+__all__ = [
+    "KL_ESTIMATORS",
+    "AdaptiveKL",
+    "FixedKL",
+    "KLController",
+    "KLEstimator",
+    "exact_kl",
+    "kl_k1",
+    "kl_k2",
+    "kl_k3",
+    "token_rewards",
+]
+
+KLEstimator = Literal["k1", "k2", "k3"]
+
+MAX_ERROR = 0.2
+"""share of the target by which `AdaptiveKL` takes a KL to be off at most"""
+
+
+def kl_k1(
+    log_prob: Float[Tensor, "*batch"], reference_log_prob: Float[Tensor, "*batch"]
+) -> Float[Tensor, "*batch"]:
+    """x = log pi - log pi_ref: unbiased, of either sign, of high variance (Schulman 2020)."""
+    return log_prob - reference_log_prob
+
+
+def kl_k2(
+    log_prob: Float[Tensor, "*batch"], reference_log_prob: Float[Tensor, "*batch"]
+) -> Float[Tensor, "*batch"]:
+    """x^2 / 2: never negative, of low variance, off by about E[x^3] / 6 (Schulman 2020).
+
+    As a loss, its gradient is that of the KL, without bias.
+    """
+    return (log_prob - reference_log_prob).square() / 2
+
+
+def kl_k3(
+    log_prob: Float[Tensor, "*batch"], reference_log_prob: Float[Tensor, "*batch"]
+) -> Float[Tensor, "*batch"]:
+    """exp(-x) - 1 + x: unbiased and never negative (Schulman 2020).
+
+    Where a token is more than e^20 times as probable under the reference, exp goes on as a straight line.
+    """
+    log_ratio = log_prob - reference_log_prob
+    return ratio_excess(-log_ratio) + log_ratio
+
+
+KL_ESTIMATORS: dict[KLEstimator, Callable[[Tensor, Tensor], Tensor]] = {
+    "k1": kl_k1,
+    "k2": kl_k2,
+    "k3": kl_k3,
+}
+
+
+def exact_kl(
+    logits: Float[Tensor, "B L V"], reference_logits: Float[Tensor, "B L V"]
+) -> Float[Tensor, "B L"]:
+    """KL of each next-token distribution, summed over the vocabulary.
+
+    Tokens that the policy rules out by a logit of -inf count as 0. Needs several tensors of the size of the logits.
+    """
+    log_probs, reference = logits.log_softmax(dim=-1), reference_logits.log_softmax(dim=-1)
+    difference = (log_probs - reference).masked_fill(log_probs == -torch.inf, 0.0)
+    return (log_probs.exp() * difference).sum(dim=-1)
+
+
+def token_rewards(
+    task_reward: Float[Tensor, " B"],
+    log_prob: Float[Tensor, "B L"],
+    reference_log_prob: Float[Tensor, "B L"],
+    mask: Mask,
+    coefficient: float,
+    estimator: KLEstimator = "k1",
+) -> Float[Tensor, "B L"]:
+    """-coefficient * KL on each response token, and the task's reward on the last one of its row; 0 elsewhere.
+
+    A row without response tokens gets nothing. Source: Ziegler et al. 2019, eq. 2; Ouyang et al. 2022, eq. 2.
+    """
+    penalty = -coefficient * KL_ESTIMATORS[estimator](log_prob, reference_log_prob)
+    responses = mask.bool()
+    num_left = responses.flip(-1).cumsum(dim=-1).flip(-1)
+    is_last = responses & (num_left == 1)
+    return response_only(penalty, mask) + torch.where(is_last, task_reward[:, None], 0.0)
+
+
+class KLController(Protocol):
+    """Says how much a nat of KL costs. Its whole state is ``coefficient``, which may be set to resume."""
+
+    coefficient: float
+
+    def update(self, kl: float, num_episodes: int) -> None:
+        """Take note of the mean KL of this many responses, each summed over its tokens."""
+
+
+@dataclass
+class FixedKL:
+    """A coefficient that stays as it is.
+
+    Raises:
+        ValueError: when it is negative.
+    """
+
+    coefficient: float
+
+    def __post_init__(self) -> None:
+        if not self.coefficient >= 0:
+            raise ValueError(f"the KL coefficient is {self.coefficient}; it must be 0 or more")
+
+    def update(self, kl: float, num_episodes: int) -> None:
+        """Nothing to do."""
+
+
+@dataclass
+class AdaptiveKL:
+    """A coefficient that grows while the KL is above its target, and shrinks while it is below.
+
+    beta <- beta (1 + clip(KL / target - 1, -.2, .2) n / horizon), n <= horizon (Ziegler et al. 2019, section 2.2,
+    with a gain that counts episodes instead of updates).
+
+    Raises:
+        ValueError: when a setting is not positive.
+    """
+
+    coefficient: float
+    """of the next batch"""
+    target: float
+    """in nats a response"""
+    horizon: int = 10_000
+    """episodes in which the coefficient changes by 20% at most"""
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not value > 0:
+                raise ValueError(f"{name} of an adaptive KL coefficient is {value}; it must be positive")
+
+    def update(self, kl: float, num_episodes: int) -> None:
+        """Move the coefficient by the mean KL of this many responses, each summed over its tokens.
+
+        Raises:
+            ValueError: when the KL is NaN, from which the coefficient would never recover.
+        """
+        if math.isnan(kl):
+            raise ValueError("the KL to the reference is NaN; look for NaN in the log-probs of this batch")
+        error = min(max(kl / self.target - 1, -MAX_ERROR), MAX_ERROR)
+        # A batch beyond the horizon could otherwise turn the sign of the coefficient.
+        self.coefficient *= 1 + error * min(num_episodes / self.horizon, 1.0)
