@@ -12,11 +12,15 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
+
+from prefrl.text_config import FineTuningConfig
 
 __all__ = [
     "AgentConfig",
     "EnvConfig",
+    "FineTuningConfig",
     "JsonDict",
     "OracleConfig",
     "Precision",
@@ -59,7 +63,8 @@ class EnvConfig:
 class AgentConfig:
     """The Stable-Baselines3 agent."""
 
-    algorithm: Literal["ppo", "a2c", "dqn", "sac"] = "ppo"
+    algorithm: Literal["ppo", "a2c", "dqn", "sac", "token_ppo", "online_dpo"] = "ppo"
+    """the last two are for texts, which are a `prefrl_envs.text.TextSpace`; online_dpo learns from the answers alone"""
     policy: str = "auto"
     """SB3 policy name, or FastCnnPolicy (ours, images); "auto" takes Mlp, Cnn or MultiInput by the observations"""
     hyperparameters: JsonDict = field(default_factory=dict)
@@ -70,6 +75,8 @@ class AgentConfig:
     overlap: bool = False
     """ppo and a2c: act for the next rollout while learning from the last, one update behind; faster where the
     environment takes its time"""
+    fine_tuning: FineTuningConfig = field(default_factory=partial(FineTuningConfig, demonstrations=0))
+    """for texts: what the model learns before anything else; the penalty on leaving it is measured from there"""
     deterministic: bool = True
     """evaluations, and films, act by the most likely action instead of drawing one"""
 
@@ -78,8 +85,10 @@ class AgentConfig:
 class RewardConfig:
     """The learned reward: an ensemble over (observation, action)."""
 
-    network: Literal["auto", "mlp", "cnn"] = "auto"
-    """"auto" takes the paper's convolutional net for uint8 images, else the MLP"""
+    network: Literal["auto", "mlp", "cnn", "lm"] = "auto"
+    """"auto" takes the paper's convolutional net for uint8 images, a language model for texts, else the MLP"""
+    language_model: str = "tiny"
+    """for texts: one of the sizes of `prefrl.language.SIZES`, or a checkpoint's folder or name"""
     hidden: tuple[int, ...] = (64, 64)
     """widths of the MLP's hidden layers"""
     members: int = 3
@@ -116,8 +125,14 @@ class RewardConfig:
     batch_norm: bool = False
     precision: Precision = "float32"
     """of the convolutions; "auto" is bfloat16 where the machine has instructions for it"""
+    centring: float = 0.0
+    """weight of the mean (r1 + r2)^2 over pairs, which holds scores near zero; .01 is usual for texts"""
     std: float = 1.0
     """standard deviation each member's reward is normalised to"""
+    aggregate: Literal["mean", "worst", "mean_minus_variance"] = "mean"
+    """what the agent is given of the members' normalised rewards (Coste et al. 2023)"""
+    variance_penalty: float = 0.5
+    """weight of the variance over members, for mean_minus_variance"""
     validation_fraction: float = 0.1
     """share of segments held out of training, for the reported accuracy"""
 
@@ -134,6 +149,8 @@ class QueryConfig:
     the next, which always follows it. Episodes shorter than a segment are never asked about"""
     items: int = 2
     """segments a query, K"""
+    by_prompt: bool = False
+    """all segments of a query answer the same prompt; for texts"""
     candidates: int = 10
     """candidate queries drawn for each one asked"""
     batch: int = 10

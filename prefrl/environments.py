@@ -153,7 +153,7 @@ def check_environment(config: RunConfig) -> tuple[SpaceSpec, SpaceSpec]:
             )
         if config.oracle.asks_people and not has_texts(env):
             check_drawable(env)
-        observation_spec, action_spec = SpaceSpec.of(env.observation_space), SpaceSpec.of(env.action_space)
+        observation_spec, action_spec = SpaceSpec.pair(env.observation_space, env.action_space)
         if config.reward.network == "cnn" and not observation_spec.is_image:
             raise ValueError(
                 f"reward.network is 'cnn', which needs uint8 images; the observations of {config.env.id} are "

@@ -37,6 +37,8 @@ class SegmentRecorder:
     By default episode ends do not cut: a segment may cross one (Christiano et al. 2017, section 2.2.1 hides them).
     Each environment starts at an offset of its own, so that segments are not all aligned with resets.
 
+    Of texts, a segment is the last step of an episode, which holds the whole of it (`prefrl.tokens`).
+
     Within episodes, the last segment of an episode is the last steps of it, and may overlap the one before; an
     episode shorter than a segment gives none.
 
@@ -72,7 +74,7 @@ class SegmentRecorder:
         self._truncated = np.zeros(shape, bool)
         self._segment_steps = segment_steps
         self.env_id, self._seed = env_id, seed
-        self._within_episodes = within_episodes
+        self._within_episodes, self._ends_alone = within_episodes, observation_spec.is_tokens
         self._row = 0
         """where the next step goes: the arrays hold the latest steps of all environments, in turn"""
         # Negative: steps to let pass before the first segment begins.
@@ -136,7 +138,9 @@ class SegmentRecorder:
         self._episode_steps += 1
         is_due = self._since_cut >= self._segment_steps
         has_ended = terminated | truncated
-        if self._within_episodes:
+        if self._ends_alone:
+            is_due = has_ended
+        elif self._within_episodes:
             is_due = (is_due | has_ended) & (self._episode_steps >= self._segment_steps)
         for env in np.flatnonzero(is_due):
             self._finished.append(self._cut(int(env)))

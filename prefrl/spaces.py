@@ -25,11 +25,12 @@ class SpaceSpec:
     """The canonical array layout of one space.
 
     Box keeps its shape and dtype; Discrete becomes a scalar int64; MultiDiscrete and MultiBinary a vector;
-    Dict and Tuple are flattened into one float32 vector, keys in the space's own order, categories one-hot.
+    Dict and Tuple are flattened into one float32 vector, keys in the space's own order, categories one-hot. A
+    `prefrl_envs.TextSpace` becomes an int32 vector of length, prompt length and token ids (`prefrl.tokens`).
     """
 
     kind: str
-    """"box", "discrete", "multi_discrete", "multi_binary" or "flat" """
+    """"box", "discrete", "multi_discrete", "multi_binary", "flat", "tokens" (a text) or "token" """
     shape: tuple[int, ...]
     """shape of one encoded sample"""
     dtype: str
@@ -42,6 +43,20 @@ class SpaceSpec:
     """the named sub-spaces, for flat"""
     half_ranges: tuple[float, ...] = ()
     """half the distance of each entry's bounds, 0 where it has none; for boxes of floats"""
+    eos_id: int | None = None
+    """the token that ends a text, for tokens"""
+    max_new_tokens: int | None = None
+    """longest response, likewise"""
+
+    @classmethod
+    def pair(
+        cls, observation_space: gym.Space[Any], action_space: gym.Space[Any]
+    ) -> tuple[SpaceSpec, SpaceSpec]:
+        """Describe observations and actions of an environment; of texts, the latter are tokens. Raises as `of`."""
+        observations, actions = cls.of(observation_space), cls.of(action_space)
+        if observations.is_tokens:
+            actions = cls("token", (), "int64", actions.categories, actions.starts)
+        return observations, actions
 
     @classmethod
     def of(cls, space: gym.Space[Any]) -> SpaceSpec:
@@ -56,6 +71,12 @@ class SpaceSpec:
             return cls("multi_discrete", (nvec.size,), "int64", tuple(map(int, nvec)), tuple(map(int, start)))
         if isinstance(space, spaces.MultiBinary):
             return cls("multi_binary", tuple(space.shape), "int8")
+        if hasattr(space, "eos_id"):
+            # By its looks: environments are built on by this package and know nothing of it, nor it of them.
+            longest = space.max_prompt_tokens + space.max_new_tokens
+            return cls(
+                "tokens", (2 + longest,), "int32", eos_id=space.eos_id, max_new_tokens=space.max_new_tokens
+            )
         if isinstance(space, (spaces.Dict, spaces.Tuple)):
             named = space.spaces.items() if isinstance(space, spaces.Dict) else enumerate(space.spaces)
             parts = tuple((str(key), cls.of(part)) for key, part in named)
@@ -71,8 +92,15 @@ class SpaceSpec:
         return self.kind == "box" and self.dtype == "uint8" and len(self.shape) == 3
 
     @property
+    def is_tokens(self) -> bool:
+        """True for texts, which language models take."""
+        return self.kind == "tokens"
+
+    @property
     def num_features(self) -> int:
-        """Length of one sample as a flat float vector, categories one-hot."""
+        """Length of one sample as a flat float vector, categories one-hot, but a token as its number."""
+        if self.kind == "token":
+            return 1
         return sum(self.categories) if self.categories else int(np.prod(self.shape, dtype=np.int64))
 
     @property
@@ -100,6 +128,10 @@ class SpaceSpec:
             pairs = zip(values, self.parts, strict=True)
             arrays = [part.features(part.encode(value, batch_shape)) for value, (_, part) in pairs]
             return np.concatenate(arrays, axis=-1)
+        if self.kind == "tokens" and isinstance(batch, Mapping):
+            parts = [np.asarray(batch[key]) for key in ("length", "prompt_length", "input_ids")]
+            lead = parts[2].shape[:-1]
+            batch = np.concatenate([part.reshape(*lead, -1) for part in parts], axis=-1)
         array = np.asarray(batch)
         if self.kind == "multi_discrete" and batch_shape is not None:
             array = array.reshape(*batch_shape, *self.shape)
@@ -111,9 +143,9 @@ class SpaceSpec:
         return array.astype(self.dtype, copy=False)
 
     def features(self, array: np.ndarray) -> np.ndarray:
-        """Turn a canonical array (*lead, *shape) into float32 features (*lead, F), categories one-hot."""
+        """Turn a canonical array (*lead, *shape) into float32 features (*lead, F); see `num_features`."""
         lead = array.shape[: array.ndim - len(self.shape)]
-        if not self.categories:
+        if not self.categories or self.kind == "token":
             return array.reshape(*lead, self.num_features).astype(np.float32, copy=False)
         entries = array.reshape(*lead, len(self.categories)) - np.asarray(self.starts)
         columns = [np.eye(n, dtype=np.float32)[entries[..., i]] for i, n in enumerate(self.categories)]
@@ -121,7 +153,11 @@ class SpaceSpec:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready description that `from_json` reads back."""
-        return asdict(self)
+        described = asdict(self)
+        if not self.is_tokens:
+            # As it was before there were any: what is on disk compares equal.
+            del described["eos_id"], described["max_new_tokens"]
+        return described
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> SpaceSpec:
@@ -135,6 +171,8 @@ class SpaceSpec:
             tuple(data["starts"]),
             parts,
             tuple(data["half_ranges"]),
+            data.get("eos_id"),
+            data.get("max_new_tokens"),
         )
 
 

@@ -17,6 +17,9 @@ from torch import nn
 __all__ = ["ALGORITHMS", "algorithm_arguments", "linear_schedule"]
 
 ALGORITHMS: dict[str, type[BaseAlgorithm]] = {"ppo": PPO, "a2c": A2C, "dqn": DQN, "sac": SAC}
+"""SB3's own"""
+TOKEN_ALGORITHMS = ("token_ppo", "online_dpo")
+"""ours, for texts"""
 
 _BY_NAME: dict[str, dict[str, type]] = {
     "activation_fn": {"relu": nn.ReLU, "tanh": nn.Tanh, "elu": nn.ELU, "leaky_relu": nn.LeakyReLU},
@@ -28,6 +31,20 @@ _SCHEDULED = ("learning_rate", "clip_range", "clip_range_vf")
 """arguments that may be functions of the training's progress"""
 
 
+def algorithm_class(name: str) -> type[BaseAlgorithm]:
+    """The algorithm of that name; raises ValueError when there is none."""
+    if name in TOKEN_ALGORITHMS:
+        # Loaded late: not everybody has transformers.
+        from prefrl_agents.text import OnlineDPO, TokenPPO
+
+        return TokenPPO if name == "token_ppo" else OnlineDPO
+    if name not in ALGORITHMS:
+        raise ValueError(
+            f"algorithm is {name!r}; it must be one of {sorted([*ALGORITHMS, *TOKEN_ALGORITHMS])}"
+        )
+    return ALGORITHMS[name]
+
+
 def algorithm_arguments(algorithm: str, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
     """Read "lin_X" as a linear decay from X to 0, "lin_X_Y" to Y, and activations and optimisers by name.
 
@@ -35,9 +52,7 @@ def algorithm_arguments(algorithm: str, hyperparameters: Mapping[str, Any]) -> d
         ValueError: when the algorithm is unknown or has no such argument, or a schedule, activation or optimiser
             cannot be read.
     """
-    if algorithm not in ALGORITHMS:
-        raise ValueError(f"algorithm is {algorithm!r}; it must be one of {sorted(ALGORITHMS)}")
-    known = set(inspect.signature(ALGORITHMS[algorithm].__init__).parameters) - _GIVEN_ELSEWHERE
+    known = _parameters(algorithm_class(algorithm)) - _GIVEN_ELSEWHERE
     unknown = sorted(set(hyperparameters) - known)
     if unknown:
         raise ValueError(f"{algorithm} has no hyperparameters {unknown}; it knows {sorted(known)}")
@@ -51,6 +66,14 @@ def algorithm_arguments(algorithm: str, hyperparameters: Mapping[str, Any]) -> d
     if policy:
         arguments["policy_kwargs"] = policy
     return arguments
+
+
+def _parameters(algorithm: type[BaseAlgorithm]) -> set[str]:
+    """Names of its arguments; those it hands on are its base's."""
+    parameters = inspect.signature(algorithm.__init__).parameters
+    named = {name for name, each in parameters.items() if each.kind != each.VAR_KEYWORD}
+    base = algorithm.__bases__[0]
+    return named if len(named) == len(parameters) else named | _parameters(base)
 
 
 def _class_of(argument: str, name: str) -> type:

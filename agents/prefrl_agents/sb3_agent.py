@@ -25,7 +25,7 @@ from prefrl.sb3 import PreferenceVecEnv, RewardLink, install_buffer
 from prefrl.types import Evaluation
 from prefrl_agents.fast_cnn import FastCnnPolicy
 from prefrl_agents.fast_rollout import FastRolloutBuffer
-from prefrl_agents.hyperparameters import ALGORITHMS, algorithm_arguments
+from prefrl_agents.hyperparameters import TOKEN_ALGORITHMS, algorithm_arguments, algorithm_class
 from prefrl_agents.overlap import Overlap
 from prefrl_agents.replay_file import load_replay, save_replay
 
@@ -71,13 +71,15 @@ class SB3Agent:
         self._make_evaluation_venv, self._deterministic = make_evaluation_venv, config.deterministic
         saved = _saved(folder)
         self.model: Any = (
-            build_model(config, venv, seed) if saved is None else _continue(config, venv, seed, saved)
+            _begin(config, venv, seed) if saved is None else _continue(config, venv, seed, saved)
         )
         # Starting the algorithm's own loop: SB3 has no public way to take its rollouts one at a time.
         self.model.set_logger(Logger(folder=None, output_formats=[]))
         _, self._callback = self.model._setup_learn(total_steps, _Silent(), reset_num_timesteps=saved is None)
         self.model._total_timesteps = total_steps
         self._callback.on_training_start({}, {})
+        if hasattr(self.model, "take_answers"):
+            self.model.take_answers = link.take_answers
         self._is_live = not install_buffer(self.model, link, config.relabel)
         self._overlap = Overlap(self.model, self._venv_of(self.model), venv, link) if config.overlap else None
         if saved is not None:
@@ -128,6 +130,7 @@ class SB3Agent:
         model._update_current_progress_remaining(model.num_timesteps, self._total_steps)
         if self._link.version:
             model.train()
+            self._link.note(_figures(model))
 
     def _step_off_policy(self, model: OffPolicyAlgorithm) -> None:
         rollout = model.collect_rollouts(
@@ -177,6 +180,11 @@ def evaluate(
     return Evaluation(tuple(map(float, returns)), None if optimum is None else float(optimum))
 
 
+def _figures(model: BaseAlgorithm) -> dict[str, float]:
+    """What the algorithm has logged of itself, where a logger with no outputs keeps it."""
+    return {name: float(value) for name, value in model.logger.name_to_value.items()}
+
+
 class _Silent(BaseCallback):
     def _on_step(self) -> bool:
         return True
@@ -190,17 +198,28 @@ def build_model(config: AgentConfig, venv: VecEnv, seed: int) -> BaseAlgorithm:
     """
     arguments = algorithm_arguments(config.algorithm, config.hyperparameters)
     policy: Any = config.policy if config.policy != "auto" else _policy_for(venv.observation_space)
+    if config.algorithm in TOKEN_ALGORITHMS:
+        policy = "LanguageModelPolicy"
     try:
         if policy == FAST_CNN:
             policy = FastCnnPolicy
             arguments = {"rollout_buffer_class": FastRolloutBuffer} | arguments
-        return ALGORITHMS[config.algorithm](policy, venv, seed=seed, **arguments)
+        return algorithm_class(config.algorithm)(policy, venv, seed=seed, **arguments)
     except Exception as error:
         # SB3 asserts what its users get wrong, and torch and NumPy complain in ways of their own.
         raise ValueError(
             f"{config.algorithm} cannot be built with {policy} and {dict(config.hyperparameters)}: "
             f"{type(error).__name__}: {error}"
         ) from error
+
+
+def _begin(config: AgentConfig, venv: VecEnv, seed: int) -> BaseAlgorithm:
+    model = build_model(config, venv, seed)
+    if config.fine_tuning.demonstrations:
+        from prefrl_agents.text import fine_tune_policy
+
+        fine_tune_policy(model.policy, venv, config.fine_tuning, seed)  # type: ignore[arg-type]  # of token_ppo
+    return model
 
 
 def _continue(config: AgentConfig, venv: VecEnv, seed: int, saved: Path) -> BaseAlgorithm:
@@ -237,7 +256,7 @@ def _load(algorithm: str, saved: Path, **arguments: Any) -> BaseAlgorithm:
     if not path.exists():
         raise FileNotFoundError(f"{path} is missing; {_WAY_OUT}")
     try:
-        return ALGORITHMS[algorithm].load(path, **arguments)
+        return algorithm_class(algorithm).load(path, **arguments)
     except Exception as error:
         # A damaged file fails wherever the damage happens to be met.
         raise RunDirError(

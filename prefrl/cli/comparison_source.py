@@ -10,7 +10,7 @@ from pathlib import Path
 
 from prefrl.config import RewardConfig
 from prefrl.oracles import Answer, Rule, resolve
-from prefrl.reward.split import validation_segments
+from prefrl.reward.split import split_key, validation_segments
 from prefrl.run_dir import RunDir
 from prefrl.spaces import SpaceSpec
 from prefrl.store import Store, StoreError, import_comparisons, read_about
@@ -130,10 +130,19 @@ class SavedAnswers:
                 if item.comparison.id in ranks
             ]
 
-    def held_out(self, fraction: float) -> set[str]:
+    def held_out(self, fraction: float, observation_spec: SpaceSpec) -> set[str]:
         """Ids of the segments that a trainer keeps for validation, where it holds out this fraction."""
+        if observation_spec.is_tokens:
+            return self._held_out_prompts(fraction, observation_spec)
         queries = (self._store.query_record(comparison.query_id) for comparison in self.comparisons)
         return validation_segments((query.segment_ids for query in queries), fraction)
+
+    def _held_out_prompts(self, fraction: float, observation_spec: SpaceSpec) -> set[str]:
+        segments = [item.query.segments for batch in self.batches() for item in batch]
+        keys = [[split_key(each, observation_spec) for each in group] for group in segments]
+        held_out = validation_segments(keys, fraction)
+        pairs = zip(segments, keys, strict=True)
+        return {each.id for group, prompts in pairs if prompts[0] in held_out for each in group}
 
     def _renumbered(self, item: LabelledQuery, ranks: tuple[int, ...] | None) -> LabelledQuery:
         number = self._number[item.comparison.query_id]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,6 +13,8 @@ import tyro
 
 from prefrl.cli.comparison_source import ComparisonSource, SavedAnswers
 from prefrl.cli.options import parse
+from prefrl.cli.progress import progress
+from prefrl.cli.ranking_source import RankingSource
 from prefrl.config import RewardConfig, RunConfig
 from prefrl.config_check import check_config
 from prefrl.oracles import estimate_errors
@@ -33,12 +34,18 @@ comparisons, settings and seed give the same weights bit for bit. Use the result
 prefrl.LearnedReward.load(OUT)."""
 
 
+RANKINGS_REWARD = RewardConfig(
+    members=1, learning_rate=3e-4, batch_size=16, initial_epochs=1, bootstrap=False, l2=0.0, adaptive_l2=False
+)
+"""for files of rankings: language models learn them by heart in a few epochs (Stiennon et al. 2020 make one)"""
+
+
 @dataclass(frozen=True)
 class Options:
     """What to learn from, and how."""
 
     source: tyro.conf.Positional[Path]
-    """run directory, or folder that `prefrl export` wrote"""
+    """run directory, folder that `prefrl export` wrote, or file of rankings of texts (HH, TRL or K-wise JSONL)"""
     out: Path
     """new folder for the learned reward"""
     epochs: int | None = None
@@ -76,7 +83,7 @@ def main(words: Sequence[str]) -> int:
     with source.answers(options.reward.last_labels, rule) as answers:
         for batch in answers.batches():
             trainer.update(batch)
-        with _progress(epochs, "epochs") as on_epoch:
+        with progress(epochs, "epochs") as on_epoch:
             report = trainer.fit(epochs, _errors(options, answers), on_epoch)
         _check(report, options)
         reward = trainer.snapshot(version=1)
@@ -89,9 +96,13 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
-def _read(words: Sequence[str]) -> tuple[Options, ComparisonSource]:
+def _read(words: Sequence[str]) -> tuple[Options, ComparisonSource | RankingSource]:
     # Read twice: the source, wherever among the words it is named, decides the defaults of the others.
     named = parse(Options, words, "prefrl fit", _DESCRIPTION)
+    if named.source.is_file():
+        default = Options(named.source, named.out, reward=RANKINGS_REWARD)
+        options = parse(Options, words, "prefrl fit", _DESCRIPTION, default)
+        return options, RankingSource.open(options.source, options.reward)
     source = ComparisonSource.open(named.source)
     default = Options(named.source, named.out, seed=source.seed, reward=source.reward)
     return parse(Options, words, "prefrl fit", _DESCRIPTION, default), source
@@ -110,7 +121,7 @@ def _cross_validate(
     from prefrl.reward.cross_validation import cross_validate
 
     assert options.folds is not None
-    with _progress(options.folds, "folds") as on_fold:
+    with progress(options.folds, "folds") as on_fold:
         found = cross_validate(
             specs, options.reward, answers.batches, options.folds, epochs, options.seed, on_fold
         )
@@ -119,17 +130,6 @@ def _cross_validate(
         "interval_cross_validated": found.interval,
         "pairs_cross_validated": found.pairs,
     }
-
-
-@contextmanager
-def _progress(total: int, what: str) -> Iterator[Callable[[int], None]]:
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(what, total=total)
-        yield lambda done: progress.update(task, completed=done)
 
 
 def _check(report: FitReport, options: Options) -> None:
@@ -149,7 +149,7 @@ def _assess(reward: LearnedReward, answers: SavedAnswers) -> Assessment:
     from prefrl.reward.assessment import Assessor
 
     assessor = Assessor(reward)
-    held_out = answers.held_out(reward.config.validation_fraction)
+    held_out = answers.held_out(reward.config.validation_fraction, reward.observation_spec)
     for batch in answers.batches():
         assessor.predict_answers([item for item in batch if item.query.segments[0].id in held_out])
         assessor.predict_returns(segment for item in batch for segment in item.query.segments)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from prefrl.oracles.dawid_skene import PRIOR_ERROR, Votes, error_interval, fit_errors
+from prefrl.reward.metrics import wilson_interval
 from prefrl.types import LabelledQuery
 
 __all__ = ["DOUBTFUL_ERROR", "AnnotatorReport", "Answer", "annotator_reports", "doubts", "estimate_errors"]
@@ -26,7 +27,6 @@ DOUBTFUL_ERROR = 0.25
 """estimated error above which answers look random"""
 FEWEST_ANSWERS = 20
 """before which a liking for one side is not spoken of"""
-_TWO_SIDED_95 = 1.959964
 
 
 @dataclass(frozen=True)
@@ -179,14 +179,3 @@ def _repeats(questions: np.ndarray, answers: np.ndarray) -> tuple[int, int]:
             agreements += last[question] == answer
         last[question] = answer
     return repeats, agreements
-
-
-def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
-    """95 % interval of a share (Wilson 1927); (0, 1) without trials."""
-    if trials == 0:
-        return 0.0, 1.0
-    share, z_squared = successes / trials, _TWO_SIDED_95**2
-    centre = (share + z_squared / (2 * trials)) / (1 + z_squared / trials)
-    spread = np.sqrt(z_squared * (share * (1 - share) / trials + z_squared / (4 * trials**2)))
-    half = float(spread) / (1 + z_squared / trials)
-    return max(0.0, centre - half), min(1.0, centre + half)

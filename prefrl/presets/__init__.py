@@ -12,10 +12,11 @@ from prefrl.presets.behaviours import BEHAVIOURS
 from prefrl.presets.control import CONTROL
 from prefrl.presets.gridworlds import GRIDWORLDS
 from prefrl.presets.preset import Preset
+from prefrl.presets.text import TEXT
 
 __all__ = ["PRESETS", "Preset", "get_preset"]
 
-PRESETS: dict[str, Preset] = CONTROL | GRIDWORLDS | BEHAVIOURS | ATARI
+PRESETS: dict[str, Preset] = CONTROL | GRIDWORLDS | BEHAVIOURS | ATARI | TEXT
 
 
 def get_preset(name: str) -> Preset:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -10,14 +9,13 @@ import numpy as np
 
 from prefrl.config import RewardConfig
 from prefrl.reward.assessment import pair_predictions
+from prefrl.reward.metrics import wilson_interval
+from prefrl.reward.split import split_key
 from prefrl.reward.training import RewardTrainer
 from prefrl.spaces import SpaceSpec
 from prefrl.types import LabelledQuery
 
-__all__ = ["CrossValidation", "cross_validate", "wilson_interval"]
-
-_NORMAL_95 = 1.959964
-"""97.5% quantile of the normal distribution"""
+__all__ = ["CrossValidation", "cross_validate"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ def cross_validate(
         ValueError: when there are fewer queries than folds, nothing is left to train on, or all answers are ties.
     """
     segments_of = {
-        item.comparison.query_id: frozenset(segment.id for segment in item.query.segments)
+        item.comparison.query_id: frozenset(split_key(segment, specs[0]) for segment in item.query.segments)
         for batch in batches()
         for item in batch
     }
@@ -88,12 +86,3 @@ def cross_validate(
     if not pairs:
         raise ValueError("all answers are ties, of which none can be predicted right or wrong")
     return CrossValidation(right / pairs, wilson_interval(right, pairs), pairs)
-
-
-def wilson_interval(right: int, count: int) -> tuple[float, float]:
-    """95% interval of a share of ``count`` independent trials (Wilson 1927)."""
-    z2 = _NORMAL_95**2
-    share = right / count
-    middle = (share + z2 / (2 * count)) / (1 + z2 / count)
-    half = _NORMAL_95 / (1 + z2 / count) * math.sqrt(share * (1 - share) / count + z2 / (4 * count**2))
-    return max(0.0, middle - half), min(1.0, middle + half)

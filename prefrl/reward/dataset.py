@@ -12,7 +12,7 @@ from torch import Tensor
 
 from prefrl.config import RewardConfig
 from prefrl.reward.segment_table import SegmentTable
-from prefrl.reward.split import bootstrap_weights, validation_segments
+from prefrl.reward.split import bootstrap_weights, split_key, validation_segments
 from prefrl.spaces import SpaceSpec
 from prefrl.types import Comparison, LabelledQuery, Segment
 
@@ -51,6 +51,8 @@ class _Answer:
     position: int
     comparison: Comparison
     segment_ids: list[str]
+    split_keys: list[str]
+    """what decides on the side: the segments, or the prompts that they answer"""
     true_returns: list[float]
 
 
@@ -76,7 +78,7 @@ class ComparisonDataset:
     def __init__(
         self, observation_spec: SpaceSpec, action_spec: SpaceSpec, config: RewardConfig, seed: int
     ) -> None:
-        self._config, self._seed = config, seed
+        self._config, self._seed, self._observation_spec = config, seed, observation_spec
         self.segments = SegmentTable(observation_spec, action_spec)
         self._answers: dict[Key, _Answer] = {}
         self._arrivals = 0
@@ -141,7 +143,11 @@ class ComparisonDataset:
         if held is None or position >= held.position:
             segments = item.query.segments
             self._answers[key] = _Answer(
-                position, comparison, [each.id for each in segments], [each.true_return for each in segments]
+                position,
+                comparison,
+                [each.id for each in segments],
+                [split_key(each, self._observation_spec) for each in segments],
+                [each.true_return for each in segments],
             )
 
     def _rebuild(self, new: Mapping[str, Segment]) -> None:
@@ -154,10 +160,10 @@ class ComparisonDataset:
             self._answers = {key: held for key, held in self._answers.items() if held.position >= oldest}
         self.segments.replace(list(dict.fromkeys(id for answer in kept for id in answer.segment_ids)), new)
         held_out = validation_segments(
-            (answer.segment_ids for answer in kept), self._config.validation_fraction
+            (answer.split_keys for answer in kept), self._config.validation_fraction
         )
         for validation in (False, True):
-            side = [answer for answer in kept if (answer.segment_ids[0] in held_out) == validation]
+            side = [answer for answer in kept if (answer.split_keys[0] in held_out) == validation]
             self._groups[validation] = [self._group(answers) for answers in _by_num_segments(side)]
 
     def _group(self, answers: Sequence[_Answer]) -> _Group:

@@ -20,10 +20,13 @@ __all__ = [
 IMAGES_PER_CHUNK = 256
 """800 take a gigabyte of temporary tensors; up to 256, sums of squared bytes are exact in float32"""
 VECTORS_PER_CHUNK = 8192
+TEXTS_PER_CHUNK = 64
 
 
 def chunk_steps(spec: SpaceSpec) -> int:
     """How many steps of these observations are evaluated at once."""
+    if spec.is_tokens:
+        return TEXTS_PER_CHUNK
     return IMAGES_PER_CHUNK if spec.is_image else VECTORS_PER_CHUNK
 
 

@@ -17,12 +17,13 @@ from prefrl.reward.networks import RewardNetwork, build_network
 from prefrl.reward.tensor_files import RewardFileError, read_tensors, write_tensors
 from prefrl.run_dir import RunDirError, latest_version
 from prefrl.spaces import SpaceSpec
+from prefrl.tokens import ends_text
 from prefrl.types import Query, Segment
 
 if TYPE_CHECKING:
     from prefrl.reward.followed_reward import FollowedReward
 
-__all__ = ["LearnedReward", "latest_reward"]
+__all__ = ["LearnedReward", "aggregate", "latest_reward"]
 
 FORMAT = "prefrl-learned-reward"
 
@@ -54,7 +55,9 @@ class LearnedReward:
         self.config = config
 
     def predict(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
-        """Normalised reward of each step.
+        """Normalised reward of each step, the members' as ``config.aggregate`` says.
+
+        The reward of a text is that of its last step, and those before it have 0.
 
         Args:
             observations: shape (*lead, *obs), as `SpaceSpec.encode` lays them out.
@@ -66,7 +69,7 @@ class LearnedReward:
         Raises:
             ValueError: when the arrays do not fit the spaces the reward was trained on, or each other.
         """
-        return np.asarray(self.predict_members(observations, actions).mean(axis=0))
+        return aggregate(self.predict_members(observations, actions), self.config)
 
     def predict_members(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
         """Normalised reward of each step by each member, float32 (E, *lead); see `predict`."""
@@ -77,12 +80,15 @@ class LearnedReward:
             raise ValueError(
                 f"observations of shape {observations.shape} and actions of {actions.shape} do not pair up"
             )
-        rewards = self._raw_rewards(
-            observations.reshape(-1, *self.observation_spec.shape),
-            actions.reshape(-1, *self.action_spec.shape),
-        )
-        normalised = (rewards - self._member_mean[:, None]) / self._member_std[:, None] * self.config.std
-        return normalised.numpy().reshape(self._network.num_members, *lead)
+        observations = observations.reshape(-1, *self.observation_spec.shape)
+        actions = actions.reshape(-1, *self.action_spec.shape)
+        if not self.observation_spec.is_tokens:
+            return self._normalised_rewards(observations, actions).reshape(self._network.num_members, *lead)
+        is_scored = ends_text(self.observation_spec, observations, actions)
+        rewards = np.zeros((self._network.num_members, len(actions)), np.float32)
+        if is_scored.any():
+            rewards[:, is_scored] = self._normalised_rewards(observations[is_scored], actions[is_scored])
+        return rewards.reshape(self._network.num_members, *lead)
 
     def segment_returns(self, segments: Sequence[Segment]) -> np.ndarray:
         """Undiscounted return of each segment by each member, not normalised, float32 (E, C)."""
@@ -130,6 +136,7 @@ class LearnedReward:
             "observation_spec": self.observation_spec.to_json(),
             "action_spec": self.action_spec.to_json(),
             "config": to_json(self.config),
+            "architecture": self._network.architecture,
         }
         write_tensors(Path(path), FORMAT, tensors, header)
 
@@ -169,7 +176,8 @@ class LearnedReward:
             observation_spec = SpaceSpec.from_json(header["observation_spec"])
             action_spec = SpaceSpec.from_json(header["action_spec"])
             config = from_json(RewardConfig, header["config"], where=f"{path}: config")
-            network = build_network(observation_spec, action_spec, config, torch.Generator())
+            architecture = header.get("architecture")
+            network = build_network(observation_spec, action_spec, config, torch.Generator(), architecture)
             weights = {
                 name.removeprefix("network."): t for name, t in tensors.items() if name.startswith("network.")
             }
@@ -188,6 +196,10 @@ class LearnedReward:
             raise RewardFileError(
                 f"{path} does not describe a learned reward ({error}); fit it anew"
             ) from error
+
+    def _normalised_rewards(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
+        rewards = self._raw_rewards(observations, actions)
+        return ((rewards - self._member_mean[:, None]) / self._member_std[:, None] * self.config.std).numpy()
 
     @torch.inference_mode()
     def _raw_rewards(self, observations: np.ndarray, actions: np.ndarray) -> Tensor:
@@ -221,6 +233,20 @@ class LearnedReward:
         rewards = self._raw_rewards(observations, np.concatenate([segment.actions for segment in segments]))
         starts = np.cumsum([0, *(len(segment) for segment in segments[:-1])])
         return np.add.reduceat(rewards.numpy(), starts, axis=1)
+
+
+def aggregate(members: np.ndarray, config: RewardConfig) -> np.ndarray:
+    """One reward (...) of the members' (E, ...): their mean, the worst, or the mean minus a share of the variance.
+
+    The latter two hold a policy back from where the members disagree, which is where it has left what they know
+    (Coste et al. 2023, WCO and UWO).
+    """
+    if config.aggregate == "worst":
+        return np.asarray(members.min(axis=0))
+    mean = members.mean(axis=0)
+    if config.aggregate == "mean_minus_variance":
+        mean = mean - config.variance_penalty * members.var(axis=0)
+    return np.asarray(mean)
 
 
 def latest_reward(folder: Path, newer_than: int = -1) -> LearnedReward | None:

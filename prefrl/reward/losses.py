@@ -20,6 +20,7 @@ from prefrl.config import RewardConfig
 __all__ = [
     "PreferenceLoss",
     "bradley_terry_loss",
+    "centring_loss",
     "margin_loss",
     "pairwise_targets",
     "plackett_luce_loss",
@@ -140,6 +141,15 @@ def margin_loss(
     sign = 2 * pairwise_targets(ranks) - 1
     hinge = F.relu(margin - sign * (first - second))
     return (1 - noise) * torch.where(sign == 0, (first - second).abs(), hinge).mean(dim=-1)
+
+
+def centring_loss(returns: Float[Tensor, "E B K"]) -> Float[Tensor, "E B"]:
+    """Mean squared sum (r1 + r2)^2 over all pairs of a query: preferences leave the level of returns open.
+
+    Source: Eisenstein et al. 2023, section 2.
+    """
+    first, second = _pairs(returns)
+    return (first + second).square().mean(dim=-1)
 
 
 def regression_loss(

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Calibration", "accuracy", "brier_score", "calibration", "log_loss", "pearson", "spearman"]
+__all__ = [
+    "Calibration",
+    "accuracy",
+    "brier_score",
+    "calibration",
+    "log_loss",
+    "pearson",
+    "spearman",
+    "wilson_interval",
+]
+
+_NORMAL_95 = 1.959964
+"""97.5% quantile of the normal distribution"""
 
 
 @dataclass(frozen=True)
@@ -80,6 +93,16 @@ def pearson(predicted: np.ndarray, true: np.ndarray) -> float:
 def spearman(predicted: np.ndarray, true: np.ndarray) -> float:
     """Rank correlation, equal values sharing their mean rank; NaN when one array is constant."""
     return pearson(_mean_ranks(predicted), _mean_ranks(true))
+
+
+def wilson_interval(right: int, count: int) -> tuple[float, float]:
+    """95% interval of a share of ``count`` independent trials (Wilson 1927); (0, 1) without any."""
+    if count == 0:
+        return 0.0, 1.0
+    z2, share = _NORMAL_95**2, right / count
+    middle = (share + z2 / (2 * count)) / (1 + z2 / count)
+    half = _NORMAL_95 / (1 + z2 / count) * math.sqrt(share * (1 - share) / count + z2 / (4 * count**2))
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def _mean_ranks(values: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -46,6 +46,8 @@ class RewardNetwork(nn.Module):
     standardised by numbers frozen into the module until `set_input_statistics` is called again.
     """
 
+    architecture: dict[str, Any] | None = None
+    """what the config does not tell of it, JSON-ready"""
     input_mean: Tensor
     """of each feature, or pixel (C, H, W) in gray levels"""
     input_scale: Tensor
@@ -266,13 +268,27 @@ class ConvEnsemble(RewardNetwork):
 
 
 def build_network(
-    observation_spec: SpaceSpec, action_spec: SpaceSpec, config: RewardConfig, generator: torch.Generator
-) -> MLPEnsemble | ConvEnsemble:
-    """A freshly initialised ensemble for these spaces.
+    observation_spec: SpaceSpec,
+    action_spec: SpaceSpec,
+    config: RewardConfig,
+    generator: torch.Generator,
+    architecture: dict[str, Any] | None = None,
+) -> RewardNetwork:
+    """A freshly initialised ensemble for these spaces; ``architecture`` is that of a saved one.
 
     Raises:
-        ValueError: when a convolutional net is asked for observations that are no uint8 images.
+        ValueError: when the network that ``config`` asks for does not suit the observations.
     """
+    if config.network != "auto" and (config.network == "lm") != observation_spec.is_tokens:
+        raise ValueError(
+            f"reward.network is {config.network!r}, the observations are of kind {observation_spec.kind!r}; "
+            "lm is for texts, and for texts alone; set it to auto"
+        )
+    if observation_spec.is_tokens:
+        # Loaded late: not everybody has transformers.
+        from prefrl.reward.token_network import TokenEnsemble
+
+        return TokenEnsemble(observation_spec, action_spec, config, generator, architecture)
     if config.network == "cnn" and not observation_spec.is_image:
         raise ValueError(
             f"the cnn reward network needs uint8 images of 3 dimensions, the observations are "

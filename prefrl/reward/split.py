@@ -12,7 +12,16 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-__all__ = ["bootstrap_weights", "is_validation_segment", "validation_segments"]
+from prefrl.spaces import SpaceSpec
+from prefrl.tokens import prompt_key
+from prefrl.types import Segment
+
+__all__ = ["bootstrap_weights", "is_validation_segment", "split_key", "validation_segments"]
+
+
+def split_key(segment: Segment, observation_spec: SpaceSpec) -> str:
+    """What decides on which side a segment is: its id, or the prompt that it answers."""
+    return prompt_key(segment.observations[-1]) if observation_spec.is_tokens else segment.id
 
 
 def is_validation_segment(segment_id: str, fraction: float) -> bool:

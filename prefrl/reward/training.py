@@ -16,6 +16,7 @@ from prefrl.config import RewardConfig, to_json
 from prefrl.reward.dataset import ComparisonDataset, Minibatch
 from prefrl.reward.learned_reward import LearnedReward
 from prefrl.reward.losses import (
+    centring_loss,
     preference_loss,
     preference_probability,
     preference_scale,
@@ -157,7 +158,13 @@ class RewardTrainer:
         """
         if not len(self._dataset):
             raise ValueError("the reward is normalised on labelled segments, and there are none yet")
-        network = build_network(self._observation_spec, self._action_spec, self._config, torch.Generator())
+        network = build_network(
+            self._observation_spec,
+            self._action_spec,
+            self._config,
+            torch.Generator(),
+            self._network.architecture,
+        )
         network.load_state_dict(self._network.state_dict())
         mean, std = self._member_statistics()
         return LearnedReward(
@@ -254,7 +261,9 @@ class RewardTrainer:
 
     def _loss_of(self, batch: Minibatch) -> Tensor:
         targets = batch.true_returns if self._config.loss == "regression" else batch.ranks
-        return self._loss(self._returns(batch), targets, batch.noise)
+        returns = self._returns(batch)
+        loss = self._loss(returns, targets, batch.noise)
+        return loss + self._config.centring * centring_loss(returns) if self._config.centring else loss
 
     def _returns(self, batch: Minibatch) -> Tensor:
         rewards = self._network(batch.observations, batch.actions, self._generator)

@@ -7,6 +7,7 @@ too many for that, are labelled when they are sampled (as Ibarz et al. 2018).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,6 +24,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 
 from prefrl.sb3.vec_env import PreferenceVecEnv, StepReward
 from prefrl.spaces import SpaceSpec
+from prefrl.types import LabelledQuery
 
 __all__ = ["PREFERENCE_BUFFERS", "PreferenceReplay", "PreferenceRollout", "RewardLink"]
 
@@ -41,6 +43,12 @@ class RewardLink(StepReward, Protocol):
 
     def sync_if_due(self) -> None:
         """The same, unless it was done a few steps ago."""
+
+    def take_answers(self) -> list[LabelledQuery]:
+        """The answers that came in since the last call."""
+
+    def note(self, figures: Mapping[str, float]) -> None:
+        """Keep an agent's own figures, by name, for the run's next metrics."""
 
 
 class PreferenceRollout:

@@ -36,8 +36,7 @@ class HiddenRewardVecEnv(VecEnvWrapper):
     def __init__(self, venv: VecEnv) -> None:
         _check_wrappable(venv)
         super().__init__(venv)
-        self.observation_spec = SpaceSpec.of(venv.observation_space)
-        self.action_spec = SpaceSpec.of(venv.action_space)
+        self.observation_spec, self.action_spec = SpaceSpec.pair(venv.observation_space, venv.action_space)
         self._observations = np.zeros(0)
         self._actions = np.zeros(0)
         self._returns = np.zeros(venv.num_envs)

@@ -17,9 +17,12 @@ __all__ = ["NativeVecEnv"]
 class NativeVecEnv(VecEnv):
     """Adapts an environment that steps all its copies itself, such as `prefrl_envs`'s Atari games.
 
+    Where its metadata says ``limit_is_end``, an episode that reaches its limit has ended, and SB3 bootstraps nothing
+    there: a text has been scored by then.
+
     Args:
         env: a Gymnasium vector environment that begins the next episode within the step that ends one
-            (``AutoresetMode.SAME_STEP``), with array observations.
+            (``AutoresetMode.SAME_STEP``).
         screens: twin of the first so many of its copies, to look at: given the same seeds and actions it goes the
             same way, and its observations are stacks of S pictures, (num_screens, S, H, W, 3) uint8, the newest last.
 
@@ -34,6 +37,7 @@ class NativeVecEnv(VecEnv):
         if mode != AutoresetMode.SAME_STEP:
             raise ValueError(f"autoreset_mode of {env} is {mode}; {AutoresetMode.SAME_STEP} is needed")
         self.env, self.screens = env, screens
+        self._limit_is_end = bool(env.metadata.get("limit_is_end", False))
         self.pictures = np.zeros(0, np.uint8)
         """what the screens show, as they observe it"""
         super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
@@ -63,7 +67,8 @@ class NativeVecEnv(VecEnv):
         dones = terminated | truncated
         infos = split_info(info, self.num_envs)
         for index in np.flatnonzero(dones):
-            infos[index]["TimeLimit.truncated"] = bool(truncated[index] and not terminated[index])
+            is_cut_off = truncated[index] and not terminated[index] and not self._limit_is_end
+            infos[index]["TimeLimit.truncated"] = bool(is_cut_off)
             infos[index]["terminal_observation"] = infos[index].pop("final_obs")
         return observations, np.asarray(rewards, np.float32), dones, infos
 

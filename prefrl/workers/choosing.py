@@ -10,6 +10,7 @@ from prefrl.config import QueryConfig, RunConfig
 from prefrl.queries import draw_candidates, initial_segments, select, swap_repeat
 from prefrl.reward import LearnedReward, is_validation_segment
 from prefrl.store import PoolEntry, Store, StoreError
+from prefrl.tokens import prompt_key
 from prefrl.types import Query, Segment
 
 __all__ = ["add_chosen", "choose_queries", "first_segments"]
@@ -104,12 +105,23 @@ def _draw(
     pool = store.pool(settings.window_segments, _shows_clips(store, config))
     if config.oracle.asks_people:
         pool = _recent(pool, settings)
-    # Pairs come from one side of the validation split, so that no label is lost to it.
-    sides = np.array([is_validation_segment(entry.id, config.reward.validation_fraction) for entry in pool])
-    candidates = draw_candidates(len(pool), count * settings.candidates, settings.items, rng, sides)
+    candidates = draw_candidates(
+        len(pool), count * settings.candidates, settings.items, rng, _groups(store, config, pool)
+    )
     used, compact = np.unique(candidates, return_inverse=True)
     segments = store.segments([pool[index].id for index in used])
     return segments, compact.reshape(candidates.shape)
+
+
+def _groups(store: Store, config: RunConfig, pool: list[PoolEntry]) -> np.ndarray:
+    """Which segments may be asked about together, as a number (len(pool),) each."""
+    if config.queries.by_prompt:
+        # A prompt with all its responses is on one side of the validation split.
+        segments = store.segments([entry.id for entry in pool])
+        prompts = [prompt_key(segment.observations[-1]) for segment in segments]
+        return np.unique(prompts, return_inverse=True)[1]
+    # Pairs come from one side of the validation split, so that no label is lost to it.
+    return np.array([is_validation_segment(entry.id, config.reward.validation_fraction) for entry in pool])
 
 
 def _recent(pool: list[PoolEntry], settings: QueryConfig) -> list[PoolEntry]:

@@ -13,6 +13,7 @@ from prefrl.recorder import SegmentRecorder
 from prefrl.reward import LearnedReward
 from prefrl.run_dir import RunDir, latest_version
 from prefrl.store import Episode, Store
+from prefrl.types import LabelledQuery
 from prefrl.workers.choosing import first_segments
 from prefrl.workers.oracle import answers_are_over
 from prefrl.workers.pulse import Pulse, StopFlag
@@ -55,6 +56,8 @@ class PolicyLink:
         self._others, self._stop = others, stop or StopFlag()
         self._pulse = Pulse(store, "policy")
         self._predicted_mean: float | None = None
+        self._figures: dict[str, float] = {}
+        self._seen_comparison = 0
         self._metrics_s, self._metrics_step = time.monotonic(), recorder.policy_step
         self._synced_step = recorder.policy_step
         self._refresh()
@@ -106,6 +109,17 @@ class PolicyLink:
         """`sync`, unless it was done a few hundred steps ago: for agents that learn at every step."""
         if self.policy_step - self._synced_step >= _SYNC_STEPS:
             self.sync()
+
+    def take_answers(self) -> list[LabelledQuery]:
+        """The answers that count and came in since the last call, oldest first; all of them at the first."""
+        new = self._store.labelled(after=self._seen_comparison)
+        if new:
+            self._seen_comparison = new[-1].comparison.id or 0
+        return new
+
+    def note(self, figures: Mapping[str, float]) -> None:
+        """Keep the agent's own figures, by name, for the next metrics."""
+        self._figures |= figures
 
     def _upload(self) -> None:
         segments, clips = self.recorder.take(), self.recorder.take_clips()
@@ -185,5 +199,5 @@ class PolicyLink:
             record["true_return"] = float(np.mean([episode.true_return for episode in episodes]))
         if self._predicted_mean is not None:
             record["predicted_reward"] = self._predicted_mean
-        self._run.append_metrics(record)
+        self._run.append_metrics({**record, **self._figures})
         self._metrics_s, self._metrics_step = now_s, self.policy_step

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from prefrl.oracles import Answer, annotator_reports, estimate_errors
-from prefrl.oracles.annotators import wilson_interval
 from prefrl.queries import swap_repeat
+from prefrl.reward.metrics import wilson_interval
 from prefrl.types import Comparison, LabelledQuery, Provenance, Query, Segment
 
 Ranks = tuple[int, ...] | None

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from prefrl.config import RewardConfig
-from prefrl.reward.cross_validation import cross_validate, wilson_interval
+from prefrl.reward.cross_validation import cross_validate
+from prefrl.reward.metrics import wilson_interval
 from prefrl.spaces import SpaceSpec
 from prefrl.types import LabelledQuery
 

@@ -1,0 +1,191 @@
+"""Direct preference optimisation: a policy from comparisons, with no reward model in between (Rafailov et al. 2023)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from prefrl.language import LanguageModel
+from prefrl.text_config import DPOConfig
+from prefrl_agents.text.optimising import Optimiser
+from prefrl_agents.text.preference_losses import k_wise_dpo
+from prefrl_agents.text.sequences import Sequences, response_log_probs
+
+__all__ = ["DPO", "DPOReport", "RankedResponses"]
+
+_CHUNK_TOKENS = 8192
+
+
+@dataclass(frozen=True)
+class RankedResponses:
+    """N prompts with K ranked responses each."""
+
+    sequences: Sequences
+    """N * K texts, those of a prompt in a row"""
+    ranks: Tensor
+    """shape (N, K) int64, 1 the best"""
+
+    @classmethod
+    def of(
+        cls,
+        prompts: Sequence[Sequence[int]],
+        responses: Sequence[Sequence[Sequence[int]]],
+        ranks: Sequence[Sequence[int]],
+        pad_id: int,
+    ) -> RankedResponses:
+        """From token ids; every prompt has as many responses.
+
+        Raises:
+            ValueError: when there is no prompt, the numbers of responses differ, or a text is empty.
+        """
+        counts = {len(group) for group in [*responses, *ranks]}
+        if len(counts) != 1 or min(counts) < 2:
+            raise ValueError(
+                f"rankings of {sorted(counts)} responses were given; all need the same number, at least 2"
+            )
+        repeated = [prompt for prompt, group in zip(prompts, responses, strict=True) for _ in group]
+        flat = [response for group in responses for response in group]
+        return cls(Sequences.of(repeated, flat, pad_id), torch.tensor([list(each) for each in ranks]))
+
+    def __len__(self) -> int:
+        """N."""
+        return len(self.ranks)
+
+    def __getitem__(self, rows: Tensor) -> RankedResponses:
+        """The rankings that ``rows`` (R,) names."""
+        return RankedResponses(self.sequences[self.texts(rows)], self.ranks[rows])
+
+    def texts(self, rows: Tensor) -> Tensor:
+        """The texts (R * K,) of these rankings."""
+        items = self.ranks.shape[1]
+        return (rows[:, None] * items + torch.arange(items)).flatten()
+
+
+@dataclass(frozen=True)
+class DPOReport:
+    """Means over a pass; rewards are implied, beta times a log-ratio."""
+
+    loss: float
+    accuracy: float
+    """share of pairs that are not tied whose better response has the higher reward; equal rewards count half"""
+    margin: float
+    """mean reward of better minus worse responses"""
+    best_log_ratio: float
+    """mean log-ratio to the reference of the best responses: may fall while the margin grows, when all responses get
+    less probable, and others that nobody compared get more so"""
+    worst_log_ratio: float
+
+
+class DPO:
+    """Trains a model on rankings, against a reference that stays as the model is now.
+
+    Args:
+        model: trained in place.
+        config: settings.
+    """
+
+    def __init__(self, model: LanguageModel, config: DPOConfig) -> None:
+        self.model, self.config = model, config
+        self.reference = None if model.has_adapters else model.frozen_copy()
+
+    def train(
+        self, rankings: RankedResponses, on_epoch: Callable[[int, DPOReport], None] | None = None
+    ) -> list[DPOReport]:
+        """Learn from the rankings; returns a report of each epoch, taken while learning.
+
+        Raises:
+            ValueError: when there are none.
+        """
+        if not len(rankings):
+            raise ValueError("there are no rankings to learn from; give one at least")
+        config = self.config
+        reference = self.reference_log_probs(rankings)
+        generator = torch.Generator().manual_seed(config.seed)
+        steps_an_epoch = math.ceil(len(rankings) / config.batch_size)
+        optimiser = Optimiser(self.model, config.learning_rate, config.epochs * steps_an_epoch)
+        reports = []
+        for epoch in range(1, config.epochs + 1):
+            sums = _Sums()
+            for rows in torch.randperm(len(rankings), generator=generator).split(config.batch_size):
+                batch = rankings[rows]
+                loss, log_ratios = self._loss(batch, reference[rows])
+                optimiser.step(loss.mean())
+                sums.add(loss.detach(), log_ratios, batch.ranks)
+            reports.append(sums.report(config.beta))
+            if on_epoch is not None:
+                on_epoch(epoch, reports[-1])
+        return reports
+
+    @torch.no_grad()
+    def evaluate(self, rankings: RankedResponses) -> DPOReport:
+        """The same figures on rankings, learned from or not."""
+        sums, reference = _Sums(), self.reference_log_probs(rankings)
+        for rows in torch.arange(len(rankings)).split(self.config.batch_size):
+            batch = rankings[rows]
+            loss, log_ratios = self._loss(batch, reference[rows])
+            sums.add(loss, log_ratios, batch.ranks)
+        return sums.report(self.config.beta)
+
+    @torch.no_grad()
+    def reference_log_probs(self, rankings: RankedResponses) -> Tensor:
+        """Log-probability of each response by the reference, shape (N, K): once for all epochs."""
+        if self.reference is None:
+            with self.model.without_adapters():
+                return self._all_log_probs(self.model, rankings)
+        return self._all_log_probs(self.reference, rankings)
+
+    def _all_log_probs(self, model: LanguageModel, rankings: RankedResponses) -> Tensor:
+        found = torch.zeros(len(rankings.sequences))
+        for rows in rankings.sequences.chunks(_CHUNK_TOKENS):
+            found[rows] = self._log_probs(model, rankings.sequences[rows]).cpu()
+        return found.view(rankings.ranks.shape)
+
+    def _log_probs(self, model: LanguageModel, sequences: Sequences) -> Tensor:
+        return response_log_probs(model, sequences.to(model.device), self.config.temperature).sum(dim=-1)
+
+    def _loss(self, batch: RankedResponses, reference: Tensor) -> tuple[Tensor, Tensor]:
+        """Loss (N,) and log-ratios (N, K), the latter without a gradient."""
+        config = self.config
+        log_probs = self._log_probs(self.model, batch.sequences).view(batch.ranks.shape)
+        reference, ranks = reference.to(log_probs.device), batch.ranks.to(log_probs.device)
+        loss, rewards = k_wise_dpo(
+            log_probs, reference, ranks, config.beta, config.kind, config.label_smoothing
+        )
+        return loss, (rewards / config.beta).cpu()
+
+
+class _Sums:
+    """Adds up a pass."""
+
+    def __init__(self) -> None:
+        self._rankings = self._pairs = 0
+        self._loss = self._right = self._margin = self._best = self._worst = 0.0
+
+    def add(self, loss: Tensor, log_ratios: Tensor, ranks: Tensor) -> None:
+        """Take in losses (B,), log-ratios (B, K) and ranks (B, K)."""
+        first, second = torch.triu_indices(ranks.shape[1], ranks.shape[1], offset=1)
+        sign = torch.sign(ranks[:, second] - ranks[:, first]).float()
+        margins = (sign * (log_ratios[:, first] - log_ratios[:, second]))[sign != 0]
+        self._rankings += len(ranks)
+        self._pairs += len(margins)
+        self._loss += float(loss.sum())
+        self._right += float((torch.sign(margins) + 1).sum()) / 2
+        self._margin += float(margins.sum())
+        every = torch.arange(len(ranks))
+        self._best += float(log_ratios[every, ranks.argmin(dim=1)].sum())
+        self._worst += float(log_ratios[every, ranks.argmax(dim=1)].sum())
+
+    def report(self, beta: float) -> DPOReport:
+        """The means."""
+        pairs, rankings = max(1, self._pairs), max(1, self._rankings)
+        return DPOReport(
+            self._loss / rankings,
+            self._right / pairs,
+            beta * self._margin / pairs,
+            self._best / rankings,
+            self._worst / rankings,
+        )

@@ -1,0 +1,151 @@
+"""Direct preference optimisation in the loop: the same samples, queries and labels, and no reward in between.
+
+The policy's samples become queries as ever, and what is answered is learned from at once (Guo et al. 2024, with
+whoever answers in place of their annotating model). The learned reward chooses the queries; the policy never sees it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from prefrl.language import LanguageModel
+from prefrl.text_config import DPOConfig, PreferenceKind
+from prefrl.tokens import complete
+from prefrl.types import LabelledQuery
+from prefrl_agents.text.dpo import RankedResponses
+from prefrl_agents.text.preference_losses import k_wise_dpo
+from prefrl_agents.text.sequences import Sequences, response_log_probs
+from prefrl_agents.text.token_ppo import TokenPPO
+
+__all__ = ["OnlineDPO"]
+
+TakeAnswers = Callable[[], Sequence[LabelledQuery]]
+
+
+class OnlineDPO(TokenPPO):
+    """Acts as `TokenPPO` does, and learns from answers to queries in place of rewards.
+
+    Args:
+        policy: `LanguageModelPolicy`, or "LanguageModelPolicy".
+        env: vector environment of `prefrl_envs.text.TextSpace` observations.
+        beta: the larger, the closer to the model it begins with.
+        kind: of the loss, see `DPOConfig`.
+        rankings_per_update: answers a minibatch.
+        passes: how many times an answer is learned from in all, in the mean: once when it is new, the others drawn
+            again among all there are.
+        others: arguments of `TokenPPO`; those about rewards and advantages are without effect.
+    """
+
+    take_answers: TakeAnswers | None = None
+    """gives the answers that came in since it was last called; whoever runs the loop sets it"""
+
+    def __init__(
+        self,
+        policy: Any,
+        env: Any,
+        beta: float = 0.1,
+        kind: PreferenceKind = "sigmoid",
+        rankings_per_update: int = 8,
+        passes: int = 3,
+        **others: Any,
+    ) -> None:
+        self.settings = DPOConfig(beta, kind, batch_size=rankings_per_update)
+        self.passes = passes
+        self._rankings: list[tuple[RankedResponses, Tensor]] = []
+        """each with the reference's log-probabilities, (1, K)"""
+        self.newest_answer = 0
+        """id of the last one learned from: a saved policy that goes on is given all again, and has learned them"""
+        # Any coefficient above 0 keeps the reference.
+        super().__init__(policy, env, **({"kl_coefficient": 1.0} | others))
+
+    def train(self) -> None:
+        """Learn from the answers that have come in; without new ones nothing is learned."""
+        self.policy.set_training_mode(True)
+        self._update_learning_rate(self.policy.optimizer)
+        new = self._take_in()
+        if not new:
+            return
+        again = torch.randint(len(self._rankings), (len(new) * (self.passes - 1),))
+        order = torch.cat([torch.tensor(new)[torch.randperm(len(new))], again])
+        size = self.settings.batch_size
+        losses = [
+            self._update([self._rankings[index] for index in part])
+            for part in order.tensor_split(math.ceil(len(order) / size))
+        ]
+        self._n_updates += 1
+        self.logger.record("train/dpo_loss", float(np.mean(losses)))
+        self.logger.record("train/rankings", len(self._rankings))
+
+    def _take_in(self) -> list[int]:
+        """Numbers of the answers that are new and say something."""
+        new = []
+        for item in self.take_answers() if self.take_answers is not None else ():
+            ranks = item.comparison.ranks
+            if ranks is None or len(set(ranks)) == 1:
+                continue
+            if (item.comparison.id or 0) > self.newest_answer:
+                new.append(len(self._rankings))
+                self.newest_answer = item.comparison.id or 0
+            ranked = _ranked(item, self.policy.language_model.pad_id or 0)
+            self._rankings.append((ranked, self._reference(ranked)))
+        return new
+
+    def _reference(self, ranked: RankedResponses) -> Tensor:
+        model = self.policy.language_model
+        if self.policy.reference is None:
+            with model.without_adapters():
+                return self._log_probs(model, ranked).detach()
+        with torch.no_grad():
+            return self._log_probs(self.policy.reference, ranked)
+
+    def _log_probs(self, model: LanguageModel, ranked: RankedResponses) -> Tensor:
+        sequences = ranked.sequences.to(self.device)
+        return (
+            response_log_probs(model, sequences, self.policy.temperature).sum(dim=-1).view(ranked.ranks.shape)
+        )
+
+    def _update(self, batch: Sequence[tuple[RankedResponses, Tensor]]) -> float:
+        ranked = _together([each for each, _ in batch], self.policy.language_model.pad_id or 0)
+        reference = torch.cat([log_probs for _, log_probs in batch])
+        log_probs = self._log_probs(self.policy.language_model, ranked)
+        ranks = ranked.ranks.to(self.device)
+        losses, _ = k_wise_dpo(log_probs, reference, ranks, self.settings.beta, self.settings.kind)
+        loss = losses.mean()
+        self.policy.optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
+        self.policy.optimizer.step()
+        return float(loss.detach())
+
+    def _excluded_save_params(self) -> list[str]:
+        # Answers are in the run's store, whence they come again.
+        return [*super()._excluded_save_params(), "take_answers", "_rankings"]
+
+
+def _ranked(item: LabelledQuery, pad_id: int) -> RankedResponses:
+    segments = item.query.segments
+    observations = np.stack([segment.observations[-1] for segment in segments])
+    ids, lengths, prompts = complete(observations, np.array([segment.actions[-1] for segment in segments]))
+    ids[np.arange(ids.shape[1]) >= lengths[:, None]] = pad_id
+    width = int(lengths.max())
+    sequences = Sequences(*(torch.from_numpy(array) for array in (ids[:, :width], prompts, lengths)))
+    return RankedResponses(sequences, torch.tensor([item.comparison.ranks]))
+
+
+def _together(rankings: Sequence[RankedResponses], pad_id: int) -> RankedResponses:
+    """One batch of rankings of equally many responses, as all of a run are."""
+    width = max(each.sequences.ids.shape[1] for each in rankings)
+    ids = [
+        F.pad(each.sequences.ids, (0, width - each.sequences.ids.shape[1]), value=pad_id) for each in rankings
+    ]
+    prompts = [each.sequences.prompt_lengths for each in rankings]
+    lengths = [each.sequences.lengths for each in rankings]
+    sequences = Sequences(torch.cat(ids), torch.cat(prompts), torch.cat(lengths))
+    return RankedResponses(sequences, torch.cat([each.ranks for each in rankings]))

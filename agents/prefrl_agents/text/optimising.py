@@ -1,0 +1,61 @@
+"""The optimiser that all trainers of language models share."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["Optimiser"]
+
+
+class Optimiser:
+    """Adam with a warm-up, a linear fall of the learning rate to 0, and a limit on the gradient's norm.
+
+    Args:
+        model: its weights that require gradients are trained.
+        learning_rate: the highest.
+        total_steps: after which it is 0.
+        warmup_share: of these, in which it rises from 0.
+        max_grad_norm: longer gradients are shortened to it.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        learning_rate: float,
+        total_steps: int,
+        warmup_share: float = 0.1,
+        max_grad_norm: float = 1.0,
+    ) -> None:
+        if not 0 < learning_rate < float("inf"):
+            raise ValueError(f"learning_rate is {learning_rate}; a finite number above 0 is needed")
+        self._weights = [weight for weight in model.parameters() if weight.requires_grad]
+        # The small eps of Adam makes the first steps too large where gradients are small.
+        self._adam = torch.optim.Adam(self._weights, lr=learning_rate, eps=1e-5, fused=True)
+        warmup_steps = max(1, round(warmup_share * total_steps))
+        self._max_grad_norm = max_grad_norm
+
+        def share(step: int) -> float:
+            rising = (step + 1) / warmup_steps
+            falling = (total_steps - step) / max(1, total_steps - warmup_steps)
+            return max(0.0, min(1.0, rising, falling))
+
+        self._schedule = torch.optim.lr_scheduler.LambdaLR(self._adam, share)
+
+    def step(self, loss: Tensor) -> float:
+        """One step down the gradient of ``loss``; returns the gradient's norm.
+
+        Raises:
+            RuntimeError: when the gradient is not finite; no weight is changed then.
+        """
+        self._adam.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = float(torch.nn.utils.clip_grad_norm_(self._weights, self._max_grad_norm))
+        if not norm < float("inf"):
+            raise RuntimeError(
+                f"the gradient's norm is {norm} at a loss of {float(loss.detach()):.4g}; look for log-probabilities or "
+                "rewards that are not finite, or lower the learning rate"
+            )
+        self._adam.step()
+        self._schedule.step()
+        return norm

@@ -1,0 +1,152 @@
+"""A rollout of tokens, kept as the texts that they make up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3.common.buffers import DictRolloutBuffer
+from torch import Tensor
+
+from prefrl.sb3 import PREFERENCE_BUFFERS, PreferenceRollout
+from prefrl_agents.text.policy import TokenBatch
+
+__all__ = ["PreferenceTokenRolloutBuffer", "TokenRolloutBuffer", "TokenSamples"]
+
+
+_LEAST_STD = 1e-8
+
+
+@dataclass(frozen=True)
+class TokenSamples:
+    """A minibatch of M steps, as SB3's samples, but its observations are whole texts."""
+
+    observations: TokenBatch
+    actions: Tensor
+    """shape (M,) int64"""
+    old_values: Tensor
+    old_log_prob: Tensor
+    advantages: Tensor
+    returns: Tensor
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """The part of a text that was written in this rollout: steps ``first`` to ``end`` of one environment."""
+
+    env: int
+    first: int
+    end: int
+    before: np.ndarray
+    """what stood there before step ``first``, the prompt included; int64"""
+
+
+class TokenRolloutBuffer(DictRolloutBuffer):
+    """SB3's rollout buffer for texts: a text is kept once, not once for each of its tokens.
+
+    Minibatches are whole texts, as many as have ``batch_size`` steps. ``shape_rewards``, where set, is called with
+    the buffer before advantages are estimated, and may change its rewards.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.shape_rewards: Callable[[TokenRolloutBuffer], None] | None = None
+        self.whitens = False
+        """whether advantages are scaled to mean 0 and deviation 1 over the rollout, as SB3 does over minibatches"""
+        self._begun: list[tuple[int, int, np.ndarray]] = []
+        super().__init__(*args, **kwargs)
+
+    def reset(self) -> None:
+        """Begin a rollout."""
+        # SB3's own would take memory for the beginning of a text at every step.
+        kept, self.obs_shape = self.obs_shape, {}
+        super().reset()
+        self.obs_shape = kept
+        self._begun = []
+
+    def add(
+        self,
+        obs: dict[str, np.ndarray],
+        action: np.ndarray,
+        reward: np.ndarray,
+        episode_start: np.ndarray,
+        value: Tensor,
+        log_prob: Tensor,
+    ) -> None:
+        """Store a step of all environments; see SB3."""
+        begins = np.ones(self.n_envs, bool) if self.pos == 0 else np.asarray(episode_start, bool)
+        for env in np.flatnonzero(begins):
+            length = int(np.reshape(obs["length"][env], ()))
+            self._begun.append((int(env), self.pos, np.array(obs["input_ids"][env][:length], np.int64)))
+        super().add({}, action, reward, episode_start, value, log_prob)
+
+    def compute_returns_and_advantage(self, last_values: Tensor, dones: np.ndarray) -> None:
+        """Let `shape_rewards` have its way, then estimate advantages as ever."""
+        self.ends = np.concatenate([self.episode_starts[1:], np.asarray(dones, np.float32)[None]]).astype(
+            bool
+        )
+        if self.shape_rewards is not None:
+            self.shape_rewards(self)
+        super().compute_returns_and_advantage(last_values, dones)
+        if self.whitens and self.advantages.size > 1:
+            centred = self.advantages - self.advantages.mean()
+            self.advantages = centred / (self.advantages.std(ddof=1) + _LEAST_STD)
+
+    @property
+    def pieces(self) -> list[_Piece]:
+        """The texts of the rollout, in the order they began."""
+        pieces, end = [], np.full(self.n_envs, self.pos)
+        for env, first, before in reversed(self._begun):
+            pieces.append(_Piece(env, first, int(end[env]), before))
+            end[env] = first
+        return pieces[::-1]
+
+    def batches(self, batch_size: int, pieces: Sequence[_Piece]) -> Iterator[Sequence[_Piece]]:
+        """Parts of ``pieces``, in order, each with at least ``batch_size`` steps but for the last."""
+        start = steps = 0
+        for index, piece in enumerate(pieces):
+            steps += piece.end - piece.first
+            if steps >= batch_size:
+                yield pieces[start : index + 1]
+                start, steps = index + 1, 0
+        if steps:
+            yield pieces[start:]
+
+    def token_batch(self, pieces: Sequence[_Piece]) -> TokenBatch:
+        """The texts, with their steps in order."""
+        actions = self.actions.reshape(self.buffer_size, self.n_envs)
+        longest = max(len(piece.before) + piece.end - piece.first for piece in pieces)
+        ids = np.zeros((len(pieces), longest), np.int64)
+        texts, positions = [], []
+        for row, piece in enumerate(pieces):
+            known, count = len(piece.before), piece.end - piece.first
+            ids[row, :known] = piece.before
+            ids[row, known : known + count] = actions[piece.first : piece.end, piece.env]
+            texts.append(np.full(count, row))
+            positions.append(np.arange(known, known + count))
+        tensors = (ids, np.concatenate(texts), np.concatenate(positions))
+        return TokenBatch(*(torch.from_numpy(array).to(self.device) for array in tensors))
+
+    def steps_of(self, pieces: Sequence[_Piece]) -> tuple[np.ndarray, np.ndarray]:
+        """Step and environment (M,) of all steps of ``pieces``, as `token_batch` has them."""
+        steps = np.concatenate([np.arange(piece.first, piece.end) for piece in pieces])
+        envs = np.concatenate([np.full(piece.end - piece.first, piece.env) for piece in pieces])
+        return steps, envs
+
+    def get(self, batch_size: int | None = None) -> Generator[TokenSamples, None, None]:  # type: ignore[override]
+        """Minibatches of whole texts in random order."""
+        pieces = self.pieces
+        shuffled = [pieces[index] for index in torch.randperm(len(pieces)).tolist()]
+        for part in self.batches(batch_size or self.buffer_size * self.n_envs, shuffled):
+            batch, steps = self.token_batch(part), self.steps_of(part)
+            arrays = (self.values, self.log_probs, self.advantages, self.returns)
+            yield TokenSamples(batch, batch.tokens, *(self.to_torch(array[steps]) for array in arrays))
+
+
+class PreferenceTokenRolloutBuffer(PreferenceRollout, TokenRolloutBuffer):
+    """`TokenRolloutBuffer` on a learned reward."""
+
+
+PREFERENCE_BUFFERS[TokenRolloutBuffer] = PreferenceTokenRolloutBuffer

@@ -1,0 +1,101 @@
+"""Prompts with responses as one array, and the log-probability of each token of a response."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from prefrl.language import Generation, LanguageModel
+from prefrl_agents.text.log_probs import token_log_probs
+
+__all__ = ["Sequences", "response_log_probs"]
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """B prompts with a response each.
+
+    Raises:
+        ValueError: from `of`, when a prompt or a response has no token.
+    """
+
+    ids: Tensor
+    """shape (B, L) int64, padded on the right"""
+    prompt_lengths: Tensor
+    """shape (B,) int64"""
+    lengths: Tensor
+    """shape (B,) int64, prompt and response together"""
+
+    @classmethod
+    def of(
+        cls, prompts: Sequence[Sequence[int]], responses: Sequence[Sequence[int]], pad_id: int
+    ) -> Sequences:
+        """From token ids; responses hold the token that ends them, where they end."""
+        texts = [[*prompt, *response] for prompt, response in zip(prompts, responses, strict=True)]
+        for prompt, response in zip(prompts, responses, strict=True):
+            if not len(prompt) or not len(response):
+                raise ValueError(
+                    f"a prompt of {len(prompt)} tokens with a response of {len(response)}; each needs one at least"
+                )
+        lengths = torch.tensor([len(text) for text in texts])
+        ids = torch.full((len(texts), int(lengths.max()) if texts else 0), pad_id)
+        for row, text in enumerate(texts):
+            ids[row, : len(text)] = torch.tensor(text)
+        return cls(ids, torch.tensor([len(prompt) for prompt in prompts]), lengths)
+
+    @classmethod
+    def generated(cls, generation: Generation) -> Sequences:
+        """As they were sampled."""
+        return cls(generation.ids, generation.prompt_lengths, generation.lengths)
+
+    def __len__(self) -> int:
+        """B."""
+        return len(self.ids)
+
+    @property
+    def mask(self) -> Tensor:
+        """Which tokens, but for the first of each text, are of responses, shape (B, L - 1) bool."""
+        places = torch.arange(1, self.ids.shape[1], device=self.ids.device)
+        return (places >= self.prompt_lengths[:, None]) & (places < self.lengths[:, None])
+
+    @property
+    def num_response_tokens(self) -> int:
+        """Of all responses together."""
+        return int((self.lengths - self.prompt_lengths).sum())
+
+    def __getitem__(self, rows: Tensor) -> Sequences:
+        """The texts that ``rows`` (R,) names, as wide as the longest of them."""
+        lengths = self.lengths[rows]
+        width = int(lengths.max()) if len(lengths) else 0
+        return Sequences(self.ids[rows, :width], self.prompt_lengths[rows], lengths)
+
+    def to(self, device: torch.device) -> Sequences:
+        """The same on another device."""
+        return Sequences(self.ids.to(device), self.prompt_lengths.to(device), self.lengths.to(device))
+
+    def chunks(self, most_tokens: int) -> Iterator[Tensor]:
+        """Rows (R,) of all texts, those of about one length together, with at most so many tokens, padding included.
+
+        A text longer than that is a chunk of its own.
+        """
+        order = self.lengths.argsort(stable=True)
+        start = 0
+        for end in range(1, len(order) + 1):
+            is_full = end < len(order) and int(self.lengths[order[end]]) * (end + 1 - start) > most_tokens
+            if is_full or end == len(order):
+                yield order[start:end]
+                start = end
+
+
+def response_log_probs(model: LanguageModel, sequences: Sequences, temperature: float = 1.0) -> Tensor:
+    """Log-probability of each token of the responses, shape (B, L - 1) as `Sequences.mask`, 0 elsewhere.
+
+    Logits are computed for tokens of responses alone: with a large vocabulary they take the most memory and time.
+    """
+    mask = sequences.mask
+    hidden = model.hidden(sequences.ids)[:, :-1][mask]
+    found = token_log_probs(model.logits(hidden, temperature)[None], sequences.ids[:, 1:][mask][None])[0]
+    return torch.zeros(mask.shape, device=found.device).masked_scatter(mask, found)

@@ -1,0 +1,94 @@
+"""``prefrl compare``: which of two language models responds better."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tyro
+
+from prefrl.cli.options import parse
+from prefrl.cli.text_models import open_text_model, text_task
+from prefrl.cli.text_rewards import make_scorer
+from prefrl.config import EnvConfig
+
+__all__ = ["main", "win_rate"]
+
+_NORMAL_95 = 1.959964
+"""97.5% quantile of the normal distribution"""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Which two, and on what."""
+
+    first: tyro.conf.Positional[str]
+    """folder of a run or of a checkpoint, or a checkpoint's name"""
+    second: tyro.conf.Positional[str]
+    """likewise"""
+    env: str
+    """environment of texts that draws the prompts, such as prefrl/Reviews-v0"""
+    reward: Path | None = None
+    """judge by this learned reward, a run directory or folder, in place of the task's own"""
+    count: int = 500
+    """prompts, each responded to once by each"""
+    temperature: float = 1.0
+    seed: int = 0
+    """of prompts and responses"""
+
+
+def main(words: Sequence[str]) -> int:
+    """Print how often the first one's response is better, with its interval, as one line of JSON."""
+    options = parse(Options, words, "prefrl compare", "Let two language models respond to the same prompts.")
+    if options.count < 2:
+        raise ValueError(f"--count is {options.count}; at least 2 prompts are needed for an interval")
+    task = text_task(EnvConfig(options.env))
+    rng = np.random.default_rng(options.seed)
+    prompts = [task.prompt(rng) for _ in range(options.count)]
+    # Loaded late, so that wrong words are answered at once.
+    import torch
+
+    from prefrl.language import generate
+
+    rewards, lengths = [], []
+    for number, source in enumerate((options.first, options.second)):
+        texts = open_text_model(source, task, options.seed)
+        found = generate(
+            texts.model,
+            texts.encode_prompts(prompts, task.max_new_tokens),
+            task.max_new_tokens,
+            temperature=options.temperature,
+            generator=torch.Generator(texts.model.device).manual_seed(2 * options.seed + number),
+        )
+        rewards.append(make_scorer(texts, task, options.reward)(found))
+        lengths.append(float((found.lengths - found.prompt_lengths).float().mean()))
+    share, interval = win_rate(*rewards)
+    result = {
+        "first": options.first,
+        "second": options.second,
+        "win_rate": share,
+        "interval_95": interval,
+        "reward_first": float(np.mean(rewards[0])),
+        "reward_second": float(np.mean(rewards[1])),
+        "tokens_first": lengths[0],
+        "tokens_second": lengths[1],
+        "prompts": options.count,
+    }
+    print(json.dumps(result))
+    return 0
+
+
+def win_rate(first: np.ndarray, second: np.ndarray) -> tuple[float, tuple[float, float]]:
+    """Share of prompts on which the first is better, ties half, with its 95% interval.
+
+    Args:
+        first: rewards (N,) of one's responses, N at least 2.
+        second: of the other's, to the same prompts.
+    """
+    wins = (np.sign(first - second) + 1) / 2
+    share = float(wins.mean())
+    half = _NORMAL_95 * float(wins.std(ddof=1)) / len(wins) ** 0.5
+    return share, (max(0.0, share - half), min(1.0, share + half))

@@ -1,0 +1,63 @@
+"""Texts: a language model whose next token is the action, taught by rankings of its responses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from prefrl.config import (
+    AgentConfig,
+    EnvConfig,
+    FineTuningConfig,
+    QueryConfig,
+    RewardConfig,
+    RunConfig,
+    RuntimeConfig,
+    ScheduleConfig,
+)
+from prefrl.presets.preset import Preset
+
+__all__ = ["TEXT"]
+
+_WALKS = RunConfig(
+    # A text's end is the task, and the reward of a text that is not over would mean nothing.
+    env=EnvConfig("prefrl/RandomWalks-v0", {"responses_per_prompt": 4}, num_envs=64, endless=False),
+    agent=AgentConfig(
+        "token_ppo",
+        hyperparameters={
+            "batch_size": 160,
+            "learning_rate": "lin_1e-3",
+            "kl_coefficient": 0.02,
+        },
+        fine_tuning=FineTuningConfig(demonstrations=2000),
+        deterministic=False,
+    ),
+    reward=RewardConfig(
+        members=3,
+        loss="plackett_luce",
+        label_noise=0.02,
+        learning_rate=1e-3,
+        batch_size=16,
+        initial_epochs=30,
+        epochs_per_update=6,
+        # Weights of embeddings among them: what helps small networks on few labels ruins these.
+        l2=0.0,
+        adaptive_l2=False,
+    ),
+    queries=QueryConfig(segment_steps=1, items=4, by_prompt=True, batch=20),
+    schedule=ScheduleConfig(half_life_steps=50_000, initial_share=0.3),
+    runtime=RuntimeConfig(max_label_lag=40),
+    labels=400,
+    steps=100_000,
+    eval_episodes=500,
+)
+_REVIEWS = replace(
+    _WALKS,
+    env=replace(_WALKS.env, id="prefrl/Reviews-v0"),
+)
+
+TEXT: dict[str, Preset] = {
+    "text-walks": Preset(
+        _WALKS, "the shortest walk through a graph, from rankings of four walks (language model, PPO)"
+    ),
+    "text-reviews": Preset(_REVIEWS, "friendly product reviews, from rankings of four (language model, PPO)"),
+}

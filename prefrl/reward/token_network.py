@@ -1,0 +1,93 @@
+"""Reward functions of texts: language models whose last layer is a number instead of a vocabulary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from prefrl.config import RewardConfig
+from prefrl.language import LanguageModel
+from prefrl.reward.networks import RewardNetwork
+from prefrl.spaces import SpaceSpec
+from prefrl.tokens import complete
+
+__all__ = ["TokenEnsemble"]
+
+_SEED_LIMIT = 2**31
+
+
+class TokenEnsemble(RewardNetwork):
+    """E language models, each with a scalar head on the hidden state of a text's last token.
+
+    Every text is one forward pass a member, whatever the number of queries and pairs that hold it. The head is drawn
+    from N(0, 1 / (D + 1)), D the width of the hidden states; dropout is off.
+    Source: Ouyang et al. 2022, section 3.5; Stiennon et al. 2020, appendix B.
+
+    Args:
+        observation_spec: of kind "tokens".
+        action_spec: of kind "token".
+        config: ``language_model`` names size or checkpoint.
+        generator: draws the weights that are fresh.
+        architecture: in place of that name, what `architecture` of such a network was.
+
+    Raises:
+        ValueError: when there is no such model, or it does not suit these texts.
+    """
+
+    def __init__(
+        self,
+        observation_spec: SpaceSpec,
+        action_spec: SpaceSpec,
+        config: RewardConfig,
+        generator: torch.Generator,
+        architecture: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(config.members, 0.0, (1,))
+        vocab_size, max_tokens = action_spec.categories[0], observation_spec.shape[0] - 2
+        self.backbones, self.heads = nn.ModuleList(), nn.ModuleList()
+        for _ in range(config.members):
+            seed = int(torch.randint(_SEED_LIMIT, (), generator=generator))
+            name = config.language_model if architecture is None else architecture
+            model = LanguageModel.make(name, vocab_size, max_tokens, seed=seed)
+            self.architecture = model.architecture
+            head = nn.utils.skip_init(nn.Linear, model.num_features, 1)
+            nn.init.normal_(head.weight, std=(model.num_features + 1) ** -0.5, generator=generator)
+            nn.init.zeros_(head.bias)
+            # Without the layer that gives logits, which nobody asks for.
+            self.backbones.append(model.backbone)
+            self.heads.append(head)
+
+    def forward(
+        self, observations: Tensor, actions: Tensor, generator: torch.Generator | None = None
+    ) -> Float[Tensor, "E M"]:
+        """Score M texts, each as it is after its step: observations (M, 2 + L) and tokens (M, 1), as float32."""
+        texts = complete(observations.cpu().numpy(), actions[:, 0].cpu().numpy())
+        ids, lengths, _ = (torch.from_numpy(array).to(observations.device) for array in texts)
+        ids = ids[:, : int(lengths.max())] if len(ids) else ids
+        every = torch.arange(len(ids), device=ids.device)
+        members = [
+            head(backbone(input_ids=ids, use_cache=False).last_hidden_state[every, lengths - 1])[:, 0]
+            for backbone, head in zip(self.backbones, self.heads, strict=True)
+        ]
+        return torch.stack(members)
+
+    def train(self, mode: bool = True) -> TokenEnsemble:
+        """Change nothing: dropout stays off."""
+        return super().train(False)
+
+    def set_input_statistics(self, batches: Iterable[tuple[Tensor, Tensor]], num_steps: int) -> None:
+        """Token ids are not standardised; only ``num_steps`` is noted."""
+        self.input_steps.fill_(num_steps)
+
+    @torch.no_grad()
+    def add_l2_gradient(self, l2: Float[Tensor, " E"]) -> None:
+        """See `RewardNetwork.add_l2_gradient`; embeddings count as weights."""
+        for member, weight in enumerate(l2.tolist()):
+            for part in (self.backbones[member], self.heads[member]):
+                for parameter in part.parameters():
+                    if parameter.grad is not None and parameter.ndim > 1:
+                        parameter.grad.add_(parameter, alpha=2 * weight)
