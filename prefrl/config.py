@@ -55,6 +55,8 @@ class EnvConfig:
     """taken from the true reward, for the oracle alone, on each step that terminates an episode or loses a life"""
     clip_rewards: bool = False
     """clip the true reward to [-1, 1] for the oracle; the true return is not clipped"""
+    responses_per_prompt: int = 1
+    """for texts: copies in blocks of so many are given the same prompts, so that their responses can be compared"""
     native: bool = True
     """step all copies at once where the environment can, as Atari games do (Gymnasium's ``vector_entry_point``)"""
 

@@ -38,10 +38,9 @@ class _Range:
 
 _RANGES = (
     _Range(
-        "steps labels env.num_envs eval_episodes reward.members reward.batch_size reward.initial_epochs "
-        "reward.epochs_per_update reward.last_labels queries.segment_steps queries.candidates queries.batch "
-        "queries.window_segments runtime.pool_segments runtime.checkpoint_steps agent.fine_tuning.epochs "
-        "agent.fine_tuning.batch_size",
+        "steps labels env.num_envs env.responses_per_prompt eval_episodes reward.members reward.batch_size "
+        "reward.initial_epochs reward.epochs_per_update reward.last_labels queries.segment_steps queries.candidates queries.batch "
+        "queries.window_segments runtime.pool_segments runtime.checkpoint_steps",
         lambda value: value >= 1,
         "at least 1 is needed",
     ),
@@ -54,11 +53,6 @@ _RANGES = (
         "reward.queries_per_label",
         lambda value: value is None or 0 < value < math.inf,
         "a finite number above 0 is needed, or None, which sets no limit",
-    ),
-    _Range(
-        "agent.fine_tuning.demonstrations",
-        lambda value: value >= 0,
-        "at least 0 is needed; 0 fine-tunes nothing",
     ),
     _Range("queries.items", lambda value: value >= 2, "a query compares at least 2 segments"),
     _Range("seed", lambda value: 0 <= value < SEED_LIMIT, f"0 to {SEED_LIMIT - 1} is needed"),
@@ -74,7 +68,7 @@ _RANGES = (
         "every layer's width must be a whole number, at least 1",
     ),
     _Range(
-        "reward.learning_rate reward.std reward.margin runtime.lease_s agent.fine_tuning.learning_rate",
+        "reward.learning_rate reward.std reward.margin runtime.lease_s",
         lambda value: 0 < value < math.inf,
         "a finite number above 0 is needed",
     ),

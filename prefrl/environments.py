@@ -32,6 +32,7 @@ __all__ = [
     "make_screens",
 ]
 
+_FOR_TEXTS = ("token_ppo", "online_dpo")
 _ACTIONS = {"dqn": (spaces.Discrete,), "sac": (spaces.Box,)}
 _HOME = prefrl_envs.__name__
 """importing it has registered its environments"""
@@ -77,8 +78,10 @@ def make_native_environment(
     Raises:
         ValueError: as `make_ordinary_environment`.
     """
+    blocks = {"responses_per_prompt": config.responses_per_prompt}
     with _explained(config):
-        env: VectorEnv[Any, Any, Any] = gym.make_vec(config.id, num_envs=num_envs, **config.kwargs)
+        settings = config.kwargs | (blocks if for_training and config.responses_per_prompt > 1 else {})
+        env: VectorEnv[Any, Any, Any] = gym.make_vec(config.id, num_envs=num_envs, **settings)
     if not for_training:
         return env
     env = RecordEpisodeStatistics(env)
@@ -159,10 +162,39 @@ def check_environment(config: RunConfig) -> tuple[SpaceSpec, SpaceSpec]:
                 f"reward.network is 'cnn', which needs uint8 images; the observations of {config.env.id} are "
                 f"{env.observation_space}; use auto or mlp"
             )
+        _check_texts(config, observation_spec)
         _try_out(env, config, observation_spec)
         return observation_spec, action_spec
     finally:
         env.close()
+
+
+def _check_texts(config: RunConfig, spec: SpaceSpec) -> None:
+    """Refuse settings for texts where there are none, and those for others where there are."""
+    env, queries = config.env, config.queries
+    found = "texts" if spec.is_tokens else f"of kind {spec.kind!r}"
+    for name, value, is_for_texts in (
+        ("agent.algorithm", config.agent.algorithm, config.agent.algorithm in _FOR_TEXTS),
+        ("queries.by_prompt", queries.by_prompt, queries.by_prompt),
+    ):
+        if is_for_texts != spec.is_tokens:
+            raise ValueError(
+                f"{name} is {value}, and the observations of {env.id} are {found}; texts need token_ppo or online_dpo, "
+                "and queries.by_prompt true, and others neither"
+            )
+    if not spec.is_tokens:
+        return
+    if config.reward.network not in ("auto", "lm"):
+        raise ValueError(
+            f"reward.network is {config.reward.network!r}; for texts it is lm, or auto, which takes it"
+        )
+    if env.endless:
+        raise ValueError("env.endless is true, and a text has to end; set it to false")
+    if env.responses_per_prompt < queries.items or env.num_envs % env.responses_per_prompt:
+        raise ValueError(
+            f"env.responses_per_prompt is {env.responses_per_prompt}; at least queries.items, {queries.items}, is "
+            f"needed, and a divisor of env.num_envs, {env.num_envs}"
+        )
 
 
 def _try_out(env: gym.Env[Any, Any], config: RunConfig, spec: SpaceSpec) -> None:

@@ -14,7 +14,11 @@ Aggregation = Literal["grpo", "dapo", "dr_grpo"]
 
 @dataclass(frozen=True)
 class FineTuningConfig:
-    """Supervised fine-tuning of a language model, on responses alone."""
+    """Supervised fine-tuning of a language model, on responses alone.
+
+    Raises:
+        ValueError: when a setting is out of its range.
+    """
 
     demonstrations: int = 2000
     """how many of the task's are drawn; 0 fine-tunes nothing"""
@@ -22,6 +26,14 @@ class FineTuningConfig:
     batch_size: int = 32
     """demonstrations a minibatch"""
     learning_rate: float = 1e-3
+
+    def __post_init__(self) -> None:
+        if self.demonstrations < 0:
+            raise ValueError(
+                f"demonstrations is {self.demonstrations}; at least 0 is needed, which fine-tunes nothing"
+            )
+        _check_counts(self, "epochs", "batch_size")
+        _check_positive(self, "learning_rate")
 
 
 @dataclass(frozen=True)

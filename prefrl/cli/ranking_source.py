@@ -28,6 +28,8 @@ class RankingSource:
     path: Path
     tokens: TokenRankings
     reward: RewardConfig
+    room: int | None
+    """longest text that the checkpoint takes; None where the model is made for these texts alone"""
     seed: int = 0
 
     @classmethod
@@ -38,13 +40,14 @@ class RankingSource:
             ValueError: when it cannot be read, or a text has a part without a token.
         """
         rankings = load_rankings(path)
-        tokenizer = _tokenizer_of(reward.language_model)
+        tokenizer, room = _tokens_of(reward.language_model)
         encoded = TokenRankings.of(rankings, tokenizer.encode, tokenizer.vocab_size, tokenizer.eos_id)
-        return cls(path, encoded, reward)
+        encoded.specs(room)
+        return cls(path, encoded, reward, room)
 
     def specs(self) -> tuple[SpaceSpec, SpaceSpec]:
         """How observations and actions are laid out."""
-        return self.tokens.specs()
+        return self.tokens.specs(self.room)
 
     @contextmanager
     def answers(self, newest: int, rule: Rule | None = None) -> Iterator[SavedAnswers]:
@@ -53,7 +56,7 @@ class RankingSource:
             tempfile.TemporaryDirectory(prefix="prefrl-") as folder,
             Store.open(Path(folder) / "store.sqlite", create=True) as store,
         ):
-            labelled = self.tokens.labelled()
+            labelled = self.tokens.labelled(self.specs()[0])
             segments = [segment for item in labelled for segment in item.query.segments]
             store.add_segments(segments, keep_unqueried=len(segments))
             store.add_queries([item.query for item in labelled])
@@ -61,7 +64,11 @@ class RankingSource:
             yield SavedAnswers(store, newest, rule)
 
 
-def _tokenizer_of(language_model: str) -> Tokenizer:
+def _tokens_of(language_model: str) -> tuple[Tokenizer, int | None]:
+    """Tokenizer and longest text of a checkpoint; for a size, bytes and whatever is needed."""
     from prefrl.language import SIZES
 
-    return ByteTokenizer() if language_model in SIZES else open_text_model(language_model).tokenizer
+    if language_model in SIZES:
+        return ByteTokenizer(), None
+    texts = open_text_model(language_model)
+    return texts.tokenizer, texts.model.max_tokens

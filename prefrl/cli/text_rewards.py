@@ -45,7 +45,7 @@ def make_scorer(texts: TextModel, task: TextTask | None, reward: Path | None) ->
 
     def score(generation: Generation) -> np.ndarray:
         arrays = (generation.ids, generation.prompt_lengths, generation.lengths)
-        return learned.predict(*last_steps(*(array.cpu().numpy() for array in arrays), spec))
+        return learned.text_rewards(*last_steps(*(array.cpu().numpy() for array in arrays), spec))
 
     return score
 

@@ -70,4 +70,4 @@ class HubTokenizer:
         if model.num_logits < self.vocab_size:
             model.inner.resize_token_embeddings(self.vocab_size)
         model.vocab_size = self.vocab_size
-        model.inner.config.pad_token_id, model.inner.config.eos_token_id = self.pad_id, self.eos_id
+        model.pad_id, model.eos_id = self.pad_id, self.eos_id

@@ -40,14 +40,22 @@ class LanguageModel(nn.Module):
         """Take a model of `transformers`, such as ``GPT2LMHeadModel``, as it is.
 
         Args:
-            inner: the model. Where its configuration names a ``pad_token_id``, that token is never sampled, and has no
-                part in any probability.
+            inner: the model. The ``pad_token_id`` that its configuration may name is never sampled, and has no part in
+                any probability.
             vocab_size: tokens that there are; by default as many as there are logits, which checkpoints often pad.
         """
         super().__init__()
         self.inner = inner
         self.vocab_size = self.num_logits if vocab_size is None else vocab_size
         """V"""
+        config = self._bare.config
+        self.pad_id: int | None = config.pad_token_id
+        """the token of padding, which is never sampled"""
+        self.eos_id: int | None = config.eos_token_id
+        """the token that ends a text"""
+        # transformers would look for it in every batch, and warn that it is not told of it: it is on the right, where
+        # no token looks.
+        config.pad_token_id = None
         self.eval()
 
     @classmethod
@@ -145,9 +153,13 @@ class LanguageModel(nn.Module):
         if isinstance(name, str) and name in SIZES:
             return cls.create(name, vocab_size, max_tokens, pad_id, eos_id, seed)
         model = cls.load(name) if isinstance(name, str) else cls.of_architecture(name)
+        if model.num_logits == vocab_size - 1:
+            # A tokenizer without a token for padding is given one, as GPT-2's is.
+            model.inner.resize_token_embeddings(vocab_size)
+            model.vocab_size = vocab_size
         check_vocabulary(str(name), model, vocab_size, max_tokens)
         model.vocab_size = vocab_size
-        model.inner.config.pad_token_id, model.inner.config.eos_token_id = pad_id, eos_id
+        model.pad_id, model.eos_id = pad_id, eos_id
         return model
 
     def save(self, folder: str | Path) -> None:
@@ -155,7 +167,9 @@ class LanguageModel(nn.Module):
         merged = self.inner
         if hasattr(merged, "merge_and_unload"):
             merged = copy.deepcopy(merged).merge_and_unload()
-        merged.save_pretrained(str(folder), safe_serialization=True)
+        merged.config.pad_token_id, merged.config.eos_token_id = self.pad_id, self.eos_id
+        merged.save_pretrained(str(folder))
+        merged.config.pad_token_id = None
 
     def with_lora(self, rank: int, alpha: int | None = None) -> LanguageModel:
         """The same model with trainable low-rank adapters on all linear layers, everything else frozen.
@@ -176,7 +190,9 @@ class LanguageModel(nn.Module):
             target_modules="all-linear",
             fan_in_fan_out=fan_in_fan_out,
         )
-        return LanguageModel(get_peft_model(self.inner, config), self.vocab_size)
+        adapted = LanguageModel(get_peft_model(self.inner, config), self.vocab_size)
+        adapted.pad_id, adapted.eos_id = self.pad_id, self.eos_id
+        return adapted
 
     @property
     def has_adapters(self) -> bool:
@@ -206,16 +222,6 @@ class LanguageModel(nn.Module):
     def architecture(self) -> dict[str, Any]:
         """All but the weights, JSON-ready; see `of_architecture`."""
         return json.loads(self._bare.config.to_json_string(use_diff=False))
-
-    @property
-    def pad_id(self) -> int | None:
-        """The token of padding, which is never sampled."""
-        return self._bare.config.pad_token_id
-
-    @property
-    def eos_id(self) -> int | None:
-        """The token that ends a text."""
-        return self._bare.config.eos_token_id
 
     @property
     def num_logits(self) -> int:

@@ -20,7 +20,7 @@ __all__ = ["TEXT"]
 
 _WALKS = RunConfig(
     # A text's end is the task, and the reward of a text that is not over would mean nothing.
-    env=EnvConfig("prefrl/RandomWalks-v0", {"responses_per_prompt": 4}, num_envs=64, endless=False),
+    env=EnvConfig("prefrl/RandomWalks-v0", num_envs=64, endless=False, responses_per_prompt=4),
     agent=AgentConfig(
         "token_ppo",
         hyperparameters={

@@ -51,17 +51,29 @@ class TokenRankings:
         """Of the longest prompt with its longest response."""
         return max(len(prompt) + self._longest(group) for prompt, group in self._texts())
 
-    def specs(self) -> tuple[SpaceSpec, SpaceSpec]:
-        """Layout of observations and actions."""
+    def specs(self, room: int | None = None) -> tuple[SpaceSpec, SpaceSpec]:
+        """Layout of observations and actions, with room for ``room`` tokens; by default for just these texts.
+
+        Raises:
+            ValueError: when a text is longer than that.
+        """
+        room = self.max_tokens if room is None else room
+        if room < self.max_tokens:
+            raise ValueError(
+                f"a prompt and its response have {self.max_tokens} tokens, the model takes {room}; leave such texts "
+                "out or take another model"
+            )
         longest = max(self._longest(group) for group in self.responses)
-        observations = SpaceSpec(
-            "tokens", (2 + self.max_tokens,), "int32", eos_id=self.eos_id, max_new_tokens=longest
-        )
+        observations = SpaceSpec("tokens", (2 + room,), "int32", eos_id=self.eos_id, max_new_tokens=longest)
         return observations, SpaceSpec("token", (), "int64", (self.vocab_size,), (0,))
 
-    def labelled(self) -> list[LabelledQuery]:
-        """One answered query a ranking, numbered from 1; their segments are of one step (`prefrl.tokens`)."""
-        spec, _ = self.specs()
+    def labelled(self, spec: SpaceSpec | None = None) -> list[LabelledQuery]:
+        """One answered query a ranking, numbered from 1; their segments are of one step (`prefrl.tokens`).
+
+        Args:
+            spec: layout of the observations, with room for all texts; by default with just as much.
+        """
+        spec = self.specs()[0] if spec is None else spec
         labelled = []
         for number, ranking in enumerate(self.rankings, start=1):
             segments = self._segments(number, ranking, spec)

@@ -71,6 +71,20 @@ class LearnedReward:
         """
         return aggregate(self.predict_members(observations, actions), self.config)
 
+    def text_rewards(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
+        """Normalised reward of whole texts, shape (M,) float32, wherever they end.
+
+        Args:
+            observations: shape (M, 2 + L), each text before its last token (`prefrl.tokens`).
+            actions: shape (M,), the last tokens.
+
+        Raises:
+            ValueError: when the arrays do not fit the texts the reward was trained on.
+        """
+        check_array(self.observation_spec, observations, "observations")
+        check_array(self.action_spec, actions, "actions")
+        return aggregate(self._normalised_rewards(observations, actions), self.config)
+
     def predict_members(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
         """Normalised reward of each step by each member, float32 (E, *lead); see `predict`."""
         check_array(self.observation_spec, observations, "observations")

@@ -24,17 +24,9 @@ TASKS: dict[str, Callable[..., TextTask]] = {
 
 
 def make_text_env(
-    task: str,
-    reward: RewardFunction | None = None,
-    render_mode: str | None = None,
-    responses_per_prompt: int = 1,
-    **settings: Any,
+    task: str, reward: RewardFunction | None = None, render_mode: str | None = None, **settings: Any
 ) -> TextGenEnv:
-    """The environment of one of `TASKS`; ``settings`` are the task's own.
-
-    ``responses_per_prompt`` is a matter of several environments side by side, and changes nothing in one: it is the
-    first of its block.
-    """
+    """The environment of one of `TASKS`; ``settings`` are the task's own."""
     return TextGenEnv(TASKS[task](**settings), reward, render_mode)
 
 

@@ -138,10 +138,19 @@ def test_what_is_no_language_model_is_refused(tmp_path: Path) -> None:
         LanguageModel.create("huge", 10, 10)
 
 
+def test_a_tokenizers_token_for_padding_gets_its_room(tmp_path: Path) -> None:
+    model = LanguageModel.make(str(gpt2(tmp_path / "gpt2")), 31, 16, pad_id=30, eos_id=0)
+    plain = LanguageModel.load(tmp_path / "gpt2")
+    ids = torch.randint(30, (2, 7))
+    with torch.no_grad():
+        ours, theirs = (each.logits(each.hidden(ids)).softmax(-1) for each in (model, plain))
+    torch.testing.assert_close(ours[..., :30], theirs)
+
+
 @pytest.mark.parametrize(
     ("vocab_size", "max_tokens", "complaint"),
     [
-        (31, 16, "vocabulary of 30 tokens, the tokenizer has 31"),
+        (32, 16, "vocabulary of 30 tokens, the tokenizer has 32"),
         (30, 17, "at most 16 tokens, prompt and response may have 17"),
     ],
 )
