@@ -38,9 +38,10 @@ class _Range:
 
 _RANGES = (
     _Range(
-        "steps labels env.num_envs env.responses_per_prompt eval_episodes reward.members reward.batch_size "
-        "reward.initial_epochs reward.epochs_per_update reward.last_labels queries.segment_steps queries.candidates queries.batch "
-        "queries.window_segments runtime.pool_segments runtime.checkpoint_steps",
+        "steps labels env.num_envs env.responses_per_prompt eval_episodes reward.members "
+        "reward.batch_size reward.initial_epochs reward.epochs_per_update reward.last_labels "
+        "queries.segment_steps queries.candidates queries.batch queries.window_segments "
+        "runtime.pool_segments runtime.checkpoint_steps",
         lambda value: value >= 1,
         "at least 1 is needed",
     ),

@@ -1,0 +1,107 @@
+"""Rewards of texts: rankings learned whole or as shuffled pairs, and people's judgments of arguments.
+
+``python benchmarks/text_rewards.py --seeds 0-2 --data ukp_pairs.jsonl.gz``; how to read the results, and where the file
+comes from, is in README.md beside this file. Without ``--data`` the judgments are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from benchmarks.harness import (
+    ONE_THREAD,
+    Job,
+    Record,
+    Suite,
+    failure_note,
+    main,
+    mean_column,
+    median_column,
+    min_column,
+    plot_curves,
+    seeds_column,
+    table,
+)
+from benchmarks.harness.plots import Panel
+
+NAME = "text_rewards"
+
+
+def jobs(seed: int, quick: bool, data: Path | None) -> list[Job]:
+    """Both ways to learn rankings, and the judgments where their file is given."""
+    methods = ["k-wise", "pairs"] + ([] if data is None or quick else ["ukp"])
+    return [_job(method, seed, data) for method in methods]
+
+
+def _job(method: str, seed: int, data: Path | None) -> Job:
+    command = [sys.executable, "-m", "benchmarks.text_rewards_run", method, "--seed", str(seed)]
+    return Job(
+        name="arguments/ukp" if method == "ukp" else f"reviews/{method}",
+        seed=seed,
+        command=[*command, "--data", str(data)] if method == "ukp" else command,
+        config={"method": method},
+        env=ONE_THREAD,
+    )
+
+
+def report(records: Sequence[Record], folder: Path) -> None:
+    """Write text_rewards.md and text_rewards.png."""
+    newest = max(records, key=lambda record: record.started)
+    heading = (
+        "# Rewards of texts\n\n"
+        f"`python benchmarks/{NAME}.py`, {newest.started[:10]}, each job on one core of {newest.machine['cpu']}. How "
+        "to read this: [README](../README.md).\n"
+    )
+    reviews = [record for record in records if record.task == "reviews"]
+    grouping = [
+        seeds_column(),
+        mean_column("loss", "Best validation loss"),
+        mean_column("last_loss", "Last validation loss"),
+        mean_column("accuracy", "Accuracy at the best"),
+        median_column("texts", "Texts computed until then"),
+    ]
+    people = [
+        seeds_column(),
+        mean_column("accuracy", "Accuracy"),
+        min_column("accuracy", "Accuracy"),
+        mean_column("longer_wins", "The longer wins"),
+        mean_column("accuracy_matched", "Accuracy at equal lengths"),
+        median_column("pairs_matched", "Pairs of equal lengths"),
+    ]
+    parts = [heading, "## The same rankings, whole or as shuffled pairs\n", table(reviews, grouping)]
+    arguments = [record for record in records if record.task == "arguments"]
+    if arguments:
+        parts += [
+            "## People's judgments of arguments, on topics not learned from\n",
+            table(arguments, people),
+        ]
+        parts += [_intervals(arguments)]
+    parts += [failure_note(records), f"![Validation loss]({NAME}.png)\n"]
+    (folder / f"{NAME}.md").write_text("\n".join(part for part in parts if part), encoding="utf-8")
+    plot_curves(reviews, "epoch", Panel("loss", "Validation loss"), folder / f"{NAME}.png", "Epochs")
+
+
+def _intervals(records: Sequence[Record]) -> str:
+    """A line a seed."""
+    lines = []
+    for record in records:
+        if record.ok:
+            found = record.metrics
+            low, high = found["interval_matched"]
+            lines.append(
+                f"- seed {record.seed}: {found['accuracy']:.1%} of {found['pairs']} pairs, the longer wins "
+                f"{found['longer_wins']:.1%}; at equal lengths {found['accuracy_matched']:.1%} of "
+                f"{found['pairs_matched']}, 95% interval {low:.1%} to {high:.1%}"
+            )
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--data", type=Path)
+    known, rest = parser.parse_known_args()
+    sys.exit(main(Suite(NAME, partial(jobs, data=known.data), report), rest))
