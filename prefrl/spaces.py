@@ -73,9 +73,10 @@ class SpaceSpec:
             return cls("multi_binary", tuple(space.shape), "int8")
         if hasattr(space, "eos_id"):
             # By its looks: environments are built on by this package and know nothing of it, nor it of them.
-            longest = space.max_prompt_tokens + space.max_new_tokens
+            text: Any = space
+            longest = text.max_prompt_tokens + text.max_new_tokens
             return cls(
-                "tokens", (2 + longest,), "int32", eos_id=space.eos_id, max_new_tokens=space.max_new_tokens
+                "tokens", (2 + longest,), "int32", eos_id=text.eos_id, max_new_tokens=text.max_new_tokens
             )
         if isinstance(space, (spaces.Dict, spaces.Tuple)):
             named = space.spaces.items() if isinstance(space, spaces.Dict) else enumerate(space.spaces)
@@ -129,9 +130,9 @@ class SpaceSpec:
             arrays = [part.features(part.encode(value, batch_shape)) for value, (_, part) in pairs]
             return np.concatenate(arrays, axis=-1)
         if self.kind == "tokens" and isinstance(batch, Mapping):
-            parts = [np.asarray(batch[key]) for key in ("length", "prompt_length", "input_ids")]
-            lead = parts[2].shape[:-1]
-            batch = np.concatenate([part.reshape(*lead, -1) for part in parts], axis=-1)
+            columns = [np.asarray(batch[key]) for key in ("length", "prompt_length", "input_ids")]
+            rows = columns[2].shape[:-1]
+            batch = np.concatenate([column.reshape(*rows, -1) for column in columns], axis=-1)
         array = np.asarray(batch)
         if self.kind == "multi_discrete" and batch_shape is not None:
             array = array.reshape(*batch_shape, *self.shape)

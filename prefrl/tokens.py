@@ -74,4 +74,4 @@ def ends_text(spec: SpaceSpec, observations: np.ndarray, actions: np.ndarray) ->
 def prompt_key(observation: np.ndarray) -> str:
     """A hash of the prompt in an observation (2 + L,), 64 hexadecimal digits; equal prompts have equal ones."""
     prompt = observation[_IDS : _IDS + int(observation[_PROMPT_LENGTH])]
-    return hashlib.sha256(np.ascontiguousarray(prompt, np.int32)).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(prompt, np.int32).data).hexdigest()

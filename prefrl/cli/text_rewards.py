@@ -44,8 +44,9 @@ def make_scorer(texts: TextModel, task: TextTask | None, reward: Path | None) ->
         )
 
     def score(generation: Generation) -> np.ndarray:
-        arrays = (generation.ids, generation.prompt_lengths, generation.lengths)
-        return learned.text_rewards(*last_steps(*(array.cpu().numpy() for array in arrays), spec))
+        tensors = (generation.ids, generation.prompt_lengths, generation.lengths)
+        ids, prompt_lengths, lengths = (tensor.cpu().numpy() for tensor in tensors)
+        return learned.text_rewards(*last_steps(ids, prompt_lengths, lengths, spec))
 
     return score
 

@@ -11,12 +11,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from prefrl.language.decoder import RowDecoder
     from prefrl.language.generation import Generation, generate
+    from prefrl.language.hub_tokenizer import HubTokenizer
     from prefrl.language.model import SIZES, LanguageModel, check_vocabulary
 
-__all__ = ["SIZES", "Generation", "LanguageModel", "RowDecoder", "check_vocabulary", "generate"]
+__all__ = [
+    "SIZES",
+    "Generation",
+    "HubTokenizer",
+    "LanguageModel",
+    "RowDecoder",
+    "check_vocabulary",
+    "generate",
+]
 
 _MODULES = {
     "Generation": "generation",
+    "HubTokenizer": "hub_tokenizer",
     "LanguageModel": "model",
     "RowDecoder": "decoder",
     "SIZES": "model",

@@ -112,7 +112,10 @@ class LanguageModel(nn.Module):
         from transformers import AutoModelForCausalLM
 
         try:
-            inner = AutoModelForCausalLM.from_pretrained(str(path), dtype=torch.float32, use_safetensors=True)
+            with _without_bars():
+                inner = AutoModelForCausalLM.from_pretrained(
+                    str(path), dtype=torch.float32, use_safetensors=True
+                )
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             raise ValueError(
                 f"{path} cannot be loaded as a causal language model ({type(error).__name__}: {error}); give the "
@@ -168,7 +171,8 @@ class LanguageModel(nn.Module):
         if hasattr(merged, "merge_and_unload"):
             merged = copy.deepcopy(merged).merge_and_unload()
         merged.config.pad_token_id, merged.config.eos_token_id = self.pad_id, self.eos_id
-        merged.save_pretrained(str(folder))
+        with _without_bars():
+            merged.save_pretrained(str(folder))
         merged.config.pad_token_id = None
 
     def with_lora(self, rank: int, alpha: int | None = None) -> LanguageModel:
@@ -287,6 +291,20 @@ class LanguageModel(nn.Module):
                 f"{path} is of an architecture whose logits are no linear function of its hidden states, which is "
                 "not supported; take one of the GPT-2, Llama, Qwen or Mistral kind"
             )
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """No progress bars of transformers, which are through before anybody has read them."""
+    from transformers.utils import logging
+
+    was_on = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if was_on:
+            logging.enable_progress_bar()
 
 
 def check_vocabulary(name: str | Path, model: LanguageModel, vocab_size: int, max_tokens: int) -> None:

@@ -80,10 +80,9 @@ class NativeVecEnv(VecEnv):
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
         """An attribute of the vector environment, which all its copies share; AttributeError if there is none."""
-        env: Any = self.env
-        value = (
-            env.get_wrapper_attr(attr_name) if hasattr(env, "get_wrapper_attr") else getattr(env, attr_name)
-        )
+        # Gymnasium's wrappers of vector environments hand on none of what those have of their own.
+        holder: Any = self.env if hasattr(self.env, attr_name) else self.env.unwrapped
+        value = getattr(holder, attr_name)
         return [value for _ in self._get_indices(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:

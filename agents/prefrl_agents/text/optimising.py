@@ -49,7 +49,7 @@ class Optimiser:
             RuntimeError: when the gradient is not finite; no weight is changed then.
         """
         self._adam.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         norm = float(torch.nn.utils.clip_grad_norm_(self._weights, self._max_grad_norm))
         if not norm < float("inf"):
             raise RuntimeError(

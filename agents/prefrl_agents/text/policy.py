@@ -98,7 +98,7 @@ class LanguageModelPolicy(ActorCriticPolicy):
         nn.init.zeros_(self.value_head.bias)
         self.action_dist = CategoricalDistribution(int(space.vocab_size))
         trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        self.optimizer = optimizer_class(trained, lr=lr_schedule(1), **optimizer_kwargs)
+        self.optimizer = optimizer_class(trained, lr=lr_schedule(1), **optimizer_kwargs)  # type: ignore[call-arg]  # all take it
         self.reference: LanguageModel | None = None
         self._decoder: RowDecoder | None = None
 
@@ -171,7 +171,7 @@ class LanguageModelPolicy(ActorCriticPolicy):
     def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> Tensor:
         return self.get_distribution(observation).get_actions(deterministic=deterministic)
 
-    def _distribution(self, hidden: Tensor) -> CategoricalDistribution:
+    def _distribution(self, hidden: Tensor) -> Distribution:
         return self.action_dist.proba_distribution(self.language_model.logits(hidden, self.temperature))
 
     def _log_probs(self, model: LanguageModel, batch: TokenBatch) -> Tensor:

@@ -66,7 +66,7 @@ class TokenRolloutBuffer(DictRolloutBuffer):
         self.obs_shape = kept
         self._begun = []
 
-    def add(
+    def add(  # type: ignore[override]  # as SB3's own for dictionaries
         self,
         obs: dict[str, np.ndarray],
         action: np.ndarray,

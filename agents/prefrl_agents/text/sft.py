@@ -69,7 +69,7 @@ def fine_tune_policy(
     Returns:
         Mean loss of each epoch, in nats a token.
     """
-    prompts, responses = venv.env_method(config.demonstrations, seed)[0]
+    prompts, responses = venv.env_method("demonstrations", config.demonstrations, seed)[0]
     pad_id = policy.language_model.pad_id or 0
     drawn = Sequences.of(prompts, responses, pad_id)
     losses = fine_tune(policy.language_model, drawn, config, seed)

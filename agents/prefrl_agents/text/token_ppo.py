@@ -80,7 +80,7 @@ class TokenPPO(PPO):
         self.missing_eos_penalty, self.whiten_advantages = missing_eos_penalty, whiten_advantages
         # Without an environment a saved agent is being loaded, and its settings are still to come.
         n_steps = n_steps or (1 if env is None else _longest_response(env))
-        defaults = {
+        defaults: dict[str, Any] = {
             "n_epochs": 4,
             "gamma": 1.0,
             "gae_lambda": 0.95,
@@ -94,7 +94,7 @@ class TokenPPO(PPO):
         }
         super().__init__(
             policy,
-            env,
+            env,  # type: ignore[arg-type]  # None while a saved agent is loaded
             learning_rate,
             n_steps,
             # SB3 insists that it be above 1, and warns of minibatches that are not of one size; ours are whole texts.
@@ -159,8 +159,8 @@ class TokenPPO(PPO):
             values.flatten()[None], samples.old_values[None], samples.returns[None], mask, value_clip
         )
         loss = policy_loss + self.vf_coef * value_loss - self.ent_coef * entropy.mean()
-        parts = (float(part.detach()) for part in (policy_loss, value_loss, entropy.mean()))
-        return loss, (*parts, statistics)
+        figures = [float(part.detach()) for part in (policy_loss, value_loss, entropy.mean())]
+        return loss, (figures[0], figures[1], figures[2], statistics)
 
     @torch.no_grad()
     def _shape_rewards(self, buffer: TokenRolloutBuffer) -> None:

@@ -104,13 +104,13 @@ def test_a_reward_learned_from_a_file_of_rankings_trains_a_policy(
 def test_rankings_teach_a_policy_directly(
     walker: Path, ranked: Path, tmp_path: Path, capsys: Capture
 ) -> None:
-    words = ["--dpo.epochs", "4", "--dpo.learning-rate", "1e-3"]
+    words = ["--dpo.beta", "0.3", "--dpo.epochs", "4", "--dpo.learning-rate", "3e-4"]
     (found,) = run(capsys, "dpo", str(walker), "--data", str(ranked), "--out", str(tmp_path / "dpo"), *words)
     assert found["train"]["accuracy"] > 0.8
     assert found["train"]["margin"] > 0
     assert found["validation"] is not None
     (compared,) = run(capsys, "compare", str(tmp_path / "dpo"), str(walker), "--env", WALKS, "--count", "300")
-    assert compared["win_rate"] > 0.5
+    assert compared["win_rate"] > 0.6
 
 
 def test_a_checkpoint_of_transformers_goes_all_the_way(tmp_path: Path, capsys: Capture) -> None:
@@ -195,7 +195,10 @@ def test_bad_input_is_refused_before_any_work(
     ties = tmp_path / "ties.jsonl"
     ties.write_text(json.dumps({"prompt": "c", "responses": ["a", "b"], "ranks": [1, 1]}) + "\n")
     names = {"OUT": str(tmp_path / "out"), "WALKER": str(walker), "TIES": str(ties)}
-    status = main([names.get(word, word) for word in words])
+    try:
+        status = main([names.get(word, word) for word in words])
+    except SystemExit as error:
+        status = int(error.code or 0)
     assert status in (1, 2)
     assert complaint in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "out").exists()

@@ -28,7 +28,8 @@ SMALL = [
         "--env.num-envs",
         "32",
     ),
-    *("--agent.fine-tuning.demonstrations", "300", "--reward.initial-epochs", "3", "--reward.members", "2"),
+    *("--agent.fine-tuning.demonstrations", "1500", "--agent.fine-tuning.learning-rate", "3e-3"),
+    *("--reward.initial-epochs", "3", "--reward.members", "2"),
 ]
 
 
