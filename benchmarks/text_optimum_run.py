@@ -34,7 +34,7 @@ from prefrl_agents.text import (
 from prefrl_envs.text import TextGenVectorEnv, WordTokenizer
 
 METHODS = ("ppo", "grpo", "dpo")
-BETA = 0.2
+BETA = 0.5
 PROMPT = "a"
 _CHUNK = 4096
 _RANKED = 4
@@ -181,7 +181,7 @@ def _grpo(task: Enumerable, model: LanguageModel, seed: int, effort: float) -> L
 
 def _dpo(task: Enumerable, model: LanguageModel, seed: int, effort: float) -> LanguageModel:
     """On rankings of the reference's own texts, drawn as Bradley and Terry's model has it."""
-    count = int(effort * 8000)
+    count = int(effort * 30_000)
     rng, probabilities = np.random.default_rng(seed), np.exp(task.log_probs(model))
     drawn = rng.choice(len(task.texts), (count, _RANKED), p=probabilities / probabilities.sum())
     perturbed = task.rewards[drawn] + rng.gumbel(size=drawn.shape)
@@ -189,7 +189,7 @@ def _dpo(task: Enumerable, model: LanguageModel, seed: int, effort: float) -> La
     prompt = task.tokenizer.encode(PROMPT)
     responses = [[task.texts[index] for index in group] for group in drawn]
     rankings = RankedResponses.of([prompt] * count, responses, ranks.tolist(), task.tokenizer.pad_id)
-    DPO(model, DPOConfig(BETA, epochs=3, batch_size=64, learning_rate=1e-3, seed=seed)).train(rankings)
+    DPO(model, DPOConfig(BETA, epochs=2, batch_size=64, learning_rate=1e-3, seed=seed)).train(rankings)
     return model
 
 

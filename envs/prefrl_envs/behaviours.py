@@ -37,6 +37,8 @@ _UPRIGHT = 0.02
 """radians that a step with the torso up there is worth"""
 _SWUNG_METRES, _LIFTED_METRES = 0.2, 0.6
 """heights of a cheetah's front foot: the highest in a gallop, and that of a leg held up"""
+_FULL_SPEED = 3.0
+"""metres a second"""
 _BESIDE = slice(139, 149)
 """rows of Enduro's screen, 210 high, where the upper half of the agent's car is"""
 _MARGIN_PIXELS = 8
@@ -104,8 +106,8 @@ class Backflip(Judged):
 class OneLeg(Judged):
     """A cheetah that runs forward on its back leg, the front foot held high.
 
-    The score is the step's speed forward in metres a second (within 3), times how high the front foot is: from
-    nothing at 0.2 m, where a gallop swings it, to all at 0.6 m; and nothing while the cheetah lies on its back.
+    The score is the step's speed forward, as a share of 3 metres a second and within them, plus how high the front foot
+    is: from nothing at 0.2 m, where a gallop swings it, to 1 at 0.6 m; and nothing while the cheetah lies on its back.
     """
 
     def _score(self, observation: Any, info: dict[str, Any]) -> float:
@@ -113,7 +115,10 @@ class OneLeg(Judged):
         height = float(data.geom("ffoot").xpos[2])
         lifted = float(np.clip((height - _SWUNG_METRES) / (_LIFTED_METRES - _SWUNG_METRES), 0.0, 1.0))
         is_upright = abs(float(data.qpos[2])) < np.pi / 2
-        return lifted * is_upright * float(np.clip(info["x_velocity"], -3.0, 3.0))
+        # Their sum, as people give credit for either: of a product, nothing is to be seen before both are there.
+        return is_upright * (
+            lifted + float(np.clip(info["x_velocity"], -_FULL_SPEED, _FULL_SPEED)) / _FULL_SPEED
+        )
 
 
 class Level(Judged):

@@ -45,7 +45,8 @@ class ComparisonSource:
         found = "is neither a run directory nor an export" if path.exists() else "does not exist"
         raise ValueError(
             f"{path} {found}; give the folder of a run, which has a config.json, or one that "
-            "`prefrl export RUN FOLDER` wrote, which has an about.json"
+            "`prefrl export RUN FOLDER` wrote, which has an about.json; `prefrl fit` takes .jsonl files of ranked "
+            "texts, too"
         )
 
     def specs(self) -> tuple[SpaceSpec, SpaceSpec]:

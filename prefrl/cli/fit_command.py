@@ -40,6 +40,10 @@ RANKINGS_REWARD = RewardConfig(
 """for files of rankings: language models learn them by heart in a few epochs (Stiennon et al. 2020 make one)"""
 
 
+RANKING_FILES = (".jsonl", ".json", ".jsonl.gz", ".json.gz")
+"""how the names of files of rankings end"""
+
+
 @dataclass(frozen=True)
 class Options:
     """What to learn from, and how."""
@@ -99,7 +103,7 @@ def main(words: Sequence[str]) -> int:
 def _read(words: Sequence[str]) -> tuple[Options, ComparisonSource | RankingSource]:
     # Read twice: the source, wherever among the words it is named, decides the defaults of the others.
     named = parse(Options, words, "prefrl fit", _DESCRIPTION)
-    if named.source.is_file():
+    if named.source.is_file() and named.source.name.endswith(RANKING_FILES):
         default = Options(named.source, named.out, reward=RANKINGS_REWARD)
         options = parse(Options, words, "prefrl fit", _DESCRIPTION, default)
         return options, RankingSource.open(options.source, options.reward)

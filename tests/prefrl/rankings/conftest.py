@@ -24,7 +24,7 @@ def rows_file(tmp_path: Path) -> Callable[..., Path]:
             json.dumps(rows) if ".json" in path.suffixes else "".join(f"{json.dumps(row)}\n" for row in rows)
         )
         data = text.encode()
-        path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+        path.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
         return path
 
     return write
