@@ -34,7 +34,7 @@ def build_agent(
     inner = _training_environments(config)
     inner.seed(config.seed)
     queries = config.queries
-    film = make_film(inner, config)
+    film = None if config.queries.by_prompt else make_film(inner, config)
     venv = PreferenceVecEnv(
         inner, queries.segment_steps, config.env.id, config.seed, queries.within_episodes, film
     )
@@ -67,7 +67,8 @@ def check_agent(config: RunConfig) -> None:
 
 
 def _training_environments(config: RunConfig) -> VecEnv:
-    env, is_filmed = config.env, config.oracle.asks_people
+    # A text is all there in what is recorded of it.
+    env, is_filmed = config.env, config.oracle.asks_people and not config.queries.by_prompt
     if is_native(env):
         games = make_native_environment(env, env.num_envs, for_training=True)
         screens = make_screens(games, min(_SCREENS, env.num_envs)) if is_filmed else None

@@ -82,7 +82,7 @@ class Artist:
         if clip.frames is not None:
             return clip.frames
         assert clip.states is not None
-        drawn = [draw_state(self._environment(), state) for state in clip.states[:: self._every]]
+        drawn = [draw_state(self._environment("rgb_array"), state) for state in clip.states[:: self._every]]
         # As many as there are steps, so that all clips keep the same time.
         return np.repeat(np.stack(drawn), self._every, axis=0)[: len(clip)]
 
@@ -91,14 +91,15 @@ class Artist:
         if self._env is not None:
             close_scene(self._env)
 
-    def _environment(self) -> gym.Env[Any, Any]:
+    def _environment(self, render_mode: str | None) -> gym.Env[Any, Any]:
         if self._env is None:
-            self._env = self._make_env("rgb_array")
+            self._env = self._make_env(render_mode)
             self._env.reset()
         return self._env
 
     def _text(self, segment: Segment) -> Text:
-        env: Any = self._environment()
+        # Environments of texts need not draw.
+        env: Any = self._environment(None)
         if not has_texts(env):
             raise NothingToSeeError(
                 f"segment {segment.id[:12]} has no clip and {segment.provenance.env_id} no text; it was "

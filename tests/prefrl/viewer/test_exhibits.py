@@ -79,6 +79,27 @@ def test_a_segment_of_texts_is_shown_as_text(tmp_path: Path) -> None:
     assert item == Text("What is the capital of France?", "The capital of France is Paris.")
 
 
+def test_environments_of_texts_need_not_draw(tmp_path: Path) -> None:
+    def make(render_mode: str | None) -> gym.Env[Any, Any]:
+        return gym.make("prefrl_envs:prefrl/Reviews-v0", render_mode=render_mode)
+
+    env = make(None)
+    tokenizer = env.unwrapped.task.tokenizer  # type: ignore[attr-defined]
+    prompt, response = tokenizer.encode("the kettle finish is"), tokenizer.encode("very nice")
+    observation = np.zeros((1, 2 + env.observation_space["input_ids"].shape[0]), np.int32)  # type: ignore[index]
+    observation[0, :2] = len(prompt) + len(response), len(prompt)
+    observation[0, 2 : 2 + len(prompt) + len(response)] = [*prompt, *response]
+    ends, zero = np.ones(1, bool), np.zeros(1, np.float32)
+    text = Segment(
+        observation, np.array([tokenizer.eos_id]), zero, ends, ~ends, Provenance("Reviews-v0", 0, 1, 0)
+    )
+    with Store.open(tmp_path / "store.sqlite", create=True) as store:
+        store.add_segments([text], 1)
+        artist = Artist(store, make, 30.0)
+        assert artist.item(text.id) == Text("the kettle finish is", "very nice")
+        artist.close()
+
+
 def test_what_has_neither_clip_nor_text_is_named_with_the_way_out(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no clip and Test-v0 no text.*--oracle human"):
         shown(tmp_path, None, Scene())
