@@ -91,7 +91,8 @@ BEHAVIOURS = {
     ),
     "hopper-backflip": Preset(_FLIP, "a hopper that turns backflips, from 900 labels"),
     "cheetah-one-leg": Preset(
-        _ONE_LEG, "a cheetah that is to run on one leg, from 800 labels; not yet seen to"
+        _ONE_LEG,
+        "a cheetah that is to run on one leg, from 800 labels; seen to run with its front foot up part of the time",
     ),
     "enduro-level": Preset(
         _LEVEL, "a car that is to stay level with the others, from 1,300 labels; not yet seen to"
