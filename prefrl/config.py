@@ -18,6 +18,7 @@ from typing import Any, Literal
 from prefrl.text_config import FineTuningConfig
 
 __all__ = [
+    "TEXT_ALGORITHMS",
     "AgentConfig",
     "EnvConfig",
     "FineTuningConfig",
@@ -35,6 +36,8 @@ __all__ = [
 ]
 
 JsonDict = dict[str, Any]
+TEXT_ALGORITHMS = ("token_ppo", "online_dpo")
+"""those of `AgentConfig.algorithm` that are for texts, and for texts alone"""
 Precision = Literal["auto", "bfloat16", "float32"]
 """what convolutions compute in; "auto" is bfloat16 where the machine has instructions for it"""
 

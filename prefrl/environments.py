@@ -17,7 +17,7 @@ from gymnasium.wrappers.vector import ClipReward as ClipVectorReward
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 
 import prefrl_envs
-from prefrl.config import EnvConfig, RunConfig
+from prefrl.config import TEXT_ALGORITHMS, EnvConfig, RunConfig
 from prefrl.recorder import check_finite
 from prefrl.scenes import has_texts
 from prefrl.spaces import SpaceSpec
@@ -32,7 +32,6 @@ __all__ = [
     "make_screens",
 ]
 
-_FOR_TEXTS = ("token_ppo", "online_dpo")
 _ACTIONS = {"dqn": (spaces.Discrete,), "sac": (spaces.Box,)}
 _HOME = prefrl_envs.__name__
 """importing it has registered its environments"""
@@ -174,7 +173,7 @@ def _check_texts(config: RunConfig, spec: SpaceSpec) -> None:
     env, queries = config.env, config.queries
     found = "texts" if spec.is_tokens else f"of kind {spec.kind!r}"
     for name, value, is_for_texts in (
-        ("agent.algorithm", config.agent.algorithm, config.agent.algorithm in _FOR_TEXTS),
+        ("agent.algorithm", config.agent.algorithm, config.agent.algorithm in TEXT_ALGORITHMS),
         ("queries.by_prompt", queries.by_prompt, queries.by_prompt),
     ):
         if is_for_texts != spec.is_tokens:

@@ -34,7 +34,7 @@ def build_agent(
     inner = _training_environments(config)
     inner.seed(config.seed)
     queries = config.queries
-    film = None if config.queries.by_prompt else make_film(inner, config)
+    film = make_film(inner, config) if _is_filmed(config) else None
     venv = PreferenceVecEnv(
         inner, queries.segment_steps, config.env.id, config.seed, queries.within_episodes, film
     )
@@ -66,9 +66,13 @@ def check_agent(config: RunConfig) -> None:
         venv.close()
 
 
+def _is_filmed(config: RunConfig) -> bool:
+    """Whether people are to see pictures; a text is all there in what is recorded of it."""
+    return config.oracle.asks_people and not config.queries.by_prompt
+
+
 def _training_environments(config: RunConfig) -> VecEnv:
-    # A text is all there in what is recorded of it.
-    env, is_filmed = config.env, config.oracle.asks_people and not config.queries.by_prompt
+    env, is_filmed = config.env, _is_filmed(config)
     if is_native(env):
         games = make_native_environment(env, env.num_envs, for_training=True)
         screens = make_screens(games, min(_SCREENS, env.num_envs)) if is_filmed else None

@@ -26,7 +26,7 @@ class SpaceSpec:
 
     Box keeps its shape and dtype; Discrete becomes a scalar int64; MultiDiscrete and MultiBinary a vector;
     Dict and Tuple are flattened into one float32 vector, keys in the space's own order, categories one-hot. A
-    `prefrl_envs.TextSpace` becomes an int32 vector of length, prompt length and token ids (`prefrl.tokens`).
+    `prefrl_envs.text.TextSpace` becomes an int32 vector of length, prompt length and token ids (`prefrl.tokens`).
     """
 
     kind: str

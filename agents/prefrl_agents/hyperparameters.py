@@ -14,12 +14,12 @@ from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
 from stable_baselines3.common.utils import LinearSchedule
 from torch import nn
 
+from prefrl.config import TEXT_ALGORITHMS
+
 __all__ = ["ALGORITHMS", "algorithm_arguments", "linear_schedule"]
 
 ALGORITHMS: dict[str, type[BaseAlgorithm]] = {"ppo": PPO, "a2c": A2C, "dqn": DQN, "sac": SAC}
 """SB3's own"""
-TOKEN_ALGORITHMS = ("token_ppo", "online_dpo")
-"""ours, for texts"""
 
 _BY_NAME: dict[str, dict[str, type]] = {
     "activation_fn": {"relu": nn.ReLU, "tanh": nn.Tanh, "elu": nn.ELU, "leaky_relu": nn.LeakyReLU},
@@ -33,14 +33,14 @@ _SCHEDULED = ("learning_rate", "clip_range", "clip_range_vf")
 
 def algorithm_class(name: str) -> type[BaseAlgorithm]:
     """The algorithm of that name; raises ValueError when there is none."""
-    if name in TOKEN_ALGORITHMS:
+    if name in TEXT_ALGORITHMS:
         # Loaded late: not everybody has transformers.
         from prefrl_agents.text import OnlineDPO, TokenPPO
 
         return TokenPPO if name == "token_ppo" else OnlineDPO
     if name not in ALGORITHMS:
         raise ValueError(
-            f"algorithm is {name!r}; it must be one of {sorted([*ALGORITHMS, *TOKEN_ALGORITHMS])}"
+            f"algorithm is {name!r}; it must be one of {sorted([*ALGORITHMS, *TEXT_ALGORITHMS])}"
         )
     return ALGORITHMS[name]
 

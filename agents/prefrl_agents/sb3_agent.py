@@ -19,13 +19,13 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
-from prefrl.config import AgentConfig
+from prefrl.config import TEXT_ALGORITHMS, AgentConfig
 from prefrl.run_dir import RunDirError, read_json, write_json_atomic
 from prefrl.sb3 import PreferenceVecEnv, RewardLink, install_buffer
 from prefrl.types import Evaluation
 from prefrl_agents.fast_cnn import FastCnnPolicy
 from prefrl_agents.fast_rollout import FastRolloutBuffer
-from prefrl_agents.hyperparameters import TOKEN_ALGORITHMS, algorithm_arguments, algorithm_class
+from prefrl_agents.hyperparameters import algorithm_arguments, algorithm_class
 from prefrl_agents.overlap import Overlap
 from prefrl_agents.replay_file import load_replay, save_replay
 
@@ -103,6 +103,7 @@ class SB3Agent:
             start = self.policy_step
             while self.policy_step < min(start + _OFF_POLICY_STEPS, self._total_steps):
                 self._step_off_policy(self.model)
+        self._link.note(_figures(self.model))
         if self.policy_step >= self._total_steps:
             self._link.sync()
 
@@ -130,7 +131,6 @@ class SB3Agent:
         model._update_current_progress_remaining(model.num_timesteps, self._total_steps)
         if self._link.version:
             model.train()
-            self._link.note(_figures(model))
 
     def _step_off_policy(self, model: OffPolicyAlgorithm) -> None:
         rollout = model.collect_rollouts(
@@ -198,7 +198,7 @@ def build_model(config: AgentConfig, venv: VecEnv, seed: int) -> BaseAlgorithm:
     """
     arguments = algorithm_arguments(config.algorithm, config.hyperparameters)
     policy: Any = config.policy if config.policy != "auto" else _policy_for(venv.observation_space)
-    if config.algorithm in TOKEN_ALGORITHMS:
+    if config.algorithm in TEXT_ALGORITHMS:
         policy = "LanguageModelPolicy"
     try:
         if policy == FAST_CNN:

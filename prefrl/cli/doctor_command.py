@@ -114,7 +114,7 @@ def _of_history(run: RunDir) -> dict[str, str | None]:
 
     records, _ = read_metrics(run.metrics)
     kl = [record["rollout/kl"] for record in records if "rollout/kl" in record]
-    checks = {"the KL is none below zero": symptoms.negative_kl(kl)}
+    checks = {"the KL is not negative": symptoms.negative_kl(kl)}
     with Store.open(run.store) as store:
         pool = store.pool(10**9)
         early, late = (_texts(store, [each.id for each in part]) for part in (pool[:_TEXTS], pool[-_TEXTS:]))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 
-from prefrl.config import EnvConfig
+from prefrl.config import TEXT_ALGORITHMS, EnvConfig
 from prefrl.environments import make_ordinary_environment
 from prefrl.run_dir import RunDir, read_json, write_json_atomic
 from prefrl_envs.text import ByteTokenizer, TextTask, Tokenizer, WordTokenizer
@@ -110,7 +110,7 @@ def _of_run(run: RunDir) -> TextModel:
     from prefrl_agents import load_model
 
     config = run.config()
-    if config.agent.algorithm not in ("token_ppo", "online_dpo"):
+    if config.agent.algorithm not in TEXT_ALGORITHMS:
         raise ValueError(f"{run.path} trained {config.agent.algorithm}, not a language model; {_WAY_OUT}")
     agent = load_model(config.agent.algorithm, run.agent)
     return TextModel(agent.policy.language_model, text_task(config.env).tokenizer)

@@ -41,13 +41,13 @@ class TokenBatch:
 
 
 class LanguageModelPolicy(ActorCriticPolicy):
-    """Takes observations of `prefrl_envs.TextSpace` and chooses the next token.
+    """Takes observations of `prefrl_envs.text.TextSpace` and chooses the next token.
 
     The value of a text so far is a linear function, zero at first, of the same hidden state that the logits come from.
     Stock algorithms train it, ``PPO(LanguageModelPolicy, venv)``; `TokenPPO` does so many times faster.
 
     Args:
-        observation_space: a `prefrl_envs.TextSpace`.
+        observation_space: a `prefrl_envs.text.TextSpace`.
         action_space: Discrete(V).
         lr_schedule: as SB3 gives it.
         model: one of `prefrl.language.SIZES`, a checkpoint's folder or name, or a `LanguageModel.architecture`.
@@ -123,7 +123,9 @@ class LanguageModelPolicy(ActorCriticPolicy):
             obs: one beginning of a text for each step, as SB3 stores them; or the whole texts.
             actions: the chosen tokens, shape (M,).
         """
-        hidden = self._hidden_of(obs) if isinstance(obs, TokenBatch) else self._last_hidden(obs)
+        hidden = (
+            _hidden_of(self.language_model, obs) if isinstance(obs, TokenBatch) else self._last_hidden(obs)
+        )
         distribution = self._distribution(hidden)
         return self.value_head(hidden), distribution.log_prob(actions), distribution.entropy()
 
@@ -153,16 +155,20 @@ class LanguageModelPolicy(ActorCriticPolicy):
         """Dropout is off always; weights that are about to change make what was cached useless."""
         super().set_training_mode(mode)
         if mode:
-            self._decoder = None
+            self._forget_texts()
 
     def load_state_dict(self, state_dict: Any, *args: Any, **kwargs: Any) -> Any:
         """Load weights."""
-        self._decoder = None
+        self._forget_texts()
         return super().load_state_dict(state_dict, *args, **kwargs)
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the texts under way."""
         return self.__dict__ | {"_decoder": None}
+
+    def _forget_texts(self) -> None:
+        if self._decoder is not None:
+            self._decoder.clear()
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         names = {"observation_space": self.observation_space, "action_space": self.action_space}
@@ -175,12 +181,8 @@ class LanguageModelPolicy(ActorCriticPolicy):
         return self.action_dist.proba_distribution(self.language_model.logits(hidden, self.temperature))
 
     def _log_probs(self, model: LanguageModel, batch: TokenBatch) -> Tensor:
-        hidden = model.hidden(batch.ids)[batch.texts, batch.positions - 1]
+        hidden = _hidden_of(model, batch)
         return token_log_probs(model.logits(hidden, self.temperature)[None], batch.tokens[None])[0]
-
-    def _hidden_of(self, batch: TokenBatch) -> Tensor:
-        # The token at a position is chosen by what is known before it.
-        return self.language_model.hidden(batch.ids)[batch.texts, batch.positions - 1]
 
     def _last_hidden(self, obs: PyTorchObs) -> Tensor:
         assert isinstance(obs, dict)
@@ -193,12 +195,17 @@ class LanguageModelPolicy(ActorCriticPolicy):
         return self._decoder.hidden(ids, lengths)
 
 
+def _hidden_of(model: LanguageModel, batch: TokenBatch) -> Tensor:
+    """What each step's token was chosen by, shape (M, D): the hidden state of the token before it."""
+    return model.hidden(batch.ids)[batch.texts, batch.positions - 1]
+
+
 def _check(
     observation_space: spaces.Space[Any], action_space: spaces.Space[Any], temperature: float, use_sde: bool
 ) -> None:
     if not hasattr(observation_space, "eos_id") or not isinstance(action_space, spaces.Discrete):
         raise ValueError(
-            f"LanguageModelPolicy takes prefrl_envs.TextSpace and Discrete actions, got {observation_space} and "
+            f"LanguageModelPolicy takes prefrl_envs.text.TextSpace and Discrete actions, got {observation_space} and "
             f"{action_space}"
         )
     if not 0 < temperature < float("inf"):

@@ -35,7 +35,7 @@ class TokenPPO(PPO):
 
     Args:
         policy: `LanguageModelPolicy`, or "LanguageModelPolicy".
-        env: vector environment of `prefrl_envs.TextSpace` observations, such as
+        env: vector environment of `prefrl_envs.text.TextSpace` observations, such as
             ``NativeVecEnv(gymnasium.make_vec("prefrl/RandomWalks-v0", 64))``, which scores a text that reaches the
             limit as it is, and bootstraps nothing there.
         learning_rate: or a schedule of it.
@@ -212,7 +212,7 @@ def _longest_response(env: Any) -> int:
     space = getattr(env, "observation_space", None)
     if not hasattr(space, "eos_id"):
         raise ValueError(
-            f"TokenPPO learns in environments whose observations are a prefrl_envs.TextSpace, not {space}; take SB3's "
+            f"TokenPPO learns where observations are a prefrl_envs.text.TextSpace, not {space}; take SB3's "
             "PPO for others"
         )
     return int(space.max_new_tokens)  # type: ignore[union-attr]
