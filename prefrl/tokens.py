@@ -13,7 +13,7 @@ import numpy as np
 
 from prefrl.spaces import SpaceSpec
 
-__all__ = ["complete", "ends_text", "last_steps", "prompt_key"]
+__all__ = ["complete", "ends_text", "last_steps", "prompt_key", "response_tokens"]
 
 _LENGTH, _PROMPT_LENGTH, _IDS = 0, 1, 2
 
@@ -67,8 +67,12 @@ def last_steps(
 
 def ends_text(spec: SpaceSpec, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
     """Whether each step ends its text, shape (...) bool, of observations (..., 2 + L) and actions (...)."""
-    written = observations[..., _LENGTH] - observations[..., _PROMPT_LENGTH] + 1
-    return (actions == spec.eos_id) | (written >= spec.max_new_tokens)
+    return (actions == spec.eos_id) | (response_tokens(observations) >= spec.max_new_tokens)
+
+
+def response_tokens(observations: np.ndarray) -> np.ndarray:
+    """Length of the response with the token that each step adds, shape (...), of observations (..., 2 + L)."""
+    return observations[..., _LENGTH] - observations[..., _PROMPT_LENGTH] + 1
 
 
 def prompt_key(observation: np.ndarray) -> str:

@@ -92,8 +92,7 @@ def main(words: Sequence[str]) -> int:
         _check(report, options)
         reward = trainer.snapshot(version=1)
         publish_version(options.out, reward.version, reward.save)
-        assessment = _assess(reward, answers)
-        result = _result(options, trainer.num_labels, report, assessment)
+        result = _result(options, trainer.num_labels, report, _assess(reward, answers), specs[0].is_tokens)
         if options.folds is not None:
             result |= _cross_validate(specs, options, answers, epochs)
     print(json.dumps(result))
@@ -160,8 +159,10 @@ def _assess(reward: LearnedReward, answers: SavedAnswers) -> Assessment:
     return assessor.assessment()
 
 
-def _result(options: Options, labels: int, report: FitReport, assessment: Assessment) -> dict[str, Any]:
-    return {
+def _result(
+    options: Options, labels: int, report: FitReport, assessment: Assessment, is_of_texts: bool
+) -> dict[str, Any]:
+    result = {
         "out": str(options.out),
         "labels": labels,
         "members": options.reward.members,
@@ -174,3 +175,7 @@ def _result(options: Options, labels: int, report: FitReport, assessment: Assess
         "log_loss_validation": assessment.log_loss,
         "correlation_true_return": assessment.correlation_true_return,
     }
+    if is_of_texts:
+        result["length_bias"] = assessment.length_bias
+        result["accuracy_longer_validation"] = assessment.accuracy_longer
+    return result

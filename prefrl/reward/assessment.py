@@ -10,7 +10,8 @@ from itertools import combinations
 import numpy as np
 
 from prefrl.reward.learned_reward import LearnedReward
-from prefrl.reward.metrics import calibration, log_loss, pearson
+from prefrl.reward.metrics import accuracy, calibration, log_loss, pearson
+from prefrl.tokens import response_tokens
 from prefrl.types import LabelledQuery, Query, Segment
 
 __all__ = ["Assessment", "Assessor", "pair_predictions"]
@@ -29,6 +30,11 @@ class Assessment:
     correlation_true_return: float | None
     """Pearson correlation of the segments' predicted return, as the agent sees it, with the true one; None
     also where either is constant, as a true return that was never known is"""
+    length_bias: float | None = None
+    """of texts: Pearson correlation of the predicted reward with the response's tokens (Singhal et al. 2023)"""
+    accuracy_longer: float | None = None
+    """of texts: share of the predicted pairs, ties left out, of which the longer response was ranked better; a reward
+    that is no more accurate may have learned nothing but length"""
 
 
 class Assessor:
@@ -38,10 +44,14 @@ class Assessor:
         self._reward = reward
         self._predictions = [(np.empty(0), np.empty(0))]
         self._returns: dict[str, tuple[float, float]] = {}
+        self._lengths: dict[str, float] = {}
+        self._longer_right, self._longer_pairs = 0.0, 0
 
     def predict_answers(self, labelled: Sequence[LabelledQuery]) -> None:
         """Predict these answers; "can't tell" is none."""
         self._predictions.append(pair_predictions(self._reward, labelled))
+        if self._reward.observation_spec.is_tokens:
+            self._predict_by_length(labelled)
 
     def predict_returns(self, segments: Iterable[Segment]) -> None:
         """Predict these segments' returns; one that came before is passed over."""
@@ -49,24 +59,39 @@ class Assessor:
             if segment.id not in self._returns:
                 predicted = self._reward.predict(segment.observations, segment.actions)
                 self._returns[segment.id] = float(predicted.sum(dtype=np.float64)), segment.true_return
+                if self._reward.observation_spec.is_tokens:
+                    self._lengths[segment.id] = _length(segment)
 
     def assessment(self) -> Assessment:
         """How it went."""
         probabilities, outcomes = (np.concatenate(parts) for parts in zip(*self._predictions, strict=True))
         any_pair = len(outcomes) > 0
+        returns = np.array(list(self._returns.values())).reshape(-1, 2)
         return Assessment(
             pairs=len(outcomes),
             calibration_error=calibration(probabilities, outcomes).expected_error if any_pair else None,
             log_loss=log_loss(probabilities, outcomes) if any_pair else None,
-            correlation_true_return=self._correlation(),
+            correlation_true_return=_correlation(returns[:, 0], returns[:, 1]),
+            length_bias=_correlation(returns[:, 0], list(self._lengths.values())) if self._lengths else None,
+            accuracy_longer=self._longer_right / self._longer_pairs if self._longer_pairs else None,
         )
 
-    def _correlation(self) -> float | None:
-        if not self._returns:
-            return None
-        predicted, true = np.array(list(self._returns.values())).T
-        value = pearson(predicted, true)
-        return value if math.isfinite(value) else None
+    def _predict_by_length(self, labelled: Sequence[LabelledQuery]) -> None:
+        for item in labelled:
+            if item.comparison.ranks is not None:
+                lengths = np.array([[_length(segment) for segment in item.query.segments]])
+                share, pairs = accuracy(lengths, np.array([item.comparison.ranks]))
+                self._longer_right += share * pairs if pairs else 0.0
+                self._longer_pairs += pairs
+
+
+def _correlation(predicted: np.ndarray, other: np.ndarray | Sequence[float]) -> float | None:
+    value = pearson(predicted, np.asarray(other))
+    return value if math.isfinite(value) else None
+
+
+def _length(segment: Segment) -> float:
+    return float(response_tokens(segment.observations[-1]))
 
 
 def pair_predictions(

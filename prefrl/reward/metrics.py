@@ -83,8 +83,11 @@ def log_loss(probabilities: np.ndarray, outcomes: np.ndarray, floor: float = 1e-
 
 
 def pearson(predicted: np.ndarray, true: np.ndarray) -> float:
-    """Linear correlation of two arrays of one shape, per step or per segment; NaN when one is constant."""
+    """Linear correlation of two arrays of one shape, per step or per segment; NaN when one is constant or empty."""
     x, y = (np.asarray(values, dtype=np.float64).ravel() for values in (predicted, true))
+    # Asked of the values themselves: what is left of a constant less its mean may be rounding.
+    if x.size == 0 or np.ptp(x) == 0 or np.ptp(y) == 0:
+        return float("nan")
     x, y = x - x.mean(), y - y.mean()
     scale = np.sqrt(np.square(x).sum() * np.square(y).sum())
     return float((x * y).sum() / scale) if scale > 0 else float("nan")

@@ -9,9 +9,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from prefrl.reward.metrics import pearson
-
-__all__ = ["distinct_n", "fit_best_of_n", "fit_rl", "length_bias"]
+__all__ = ["distinct_n", "fit_best_of_n", "fit_rl"]
 
 
 def fit_best_of_n(d: np.ndarray, reward: np.ndarray) -> tuple[float, float]:
@@ -46,13 +44,6 @@ def distinct_n(token_lists: Sequence[Sequence[int]], n: int) -> float:
         raise ValueError(f"n is {n}; an n-gram has at least 1 token")
     ngrams = [tuple(tokens[i : i + n]) for tokens in token_lists for i in range(len(tokens) - n + 1)]
     return len(set(ngrams)) / len(ngrams) if ngrams else float("nan")
-
-
-def length_bias(rewards: np.ndarray, lengths: np.ndarray) -> float:
-    """Correlation of rewards (N,) with response lengths (N,) in tokens; NaN when either is constant or empty."""
-    # Checked here, since the rounding of a mean can make constant rewards seem to vary.
-    constant = any(len(np.unique(values)) < 2 for values in (rewards, lengths))
-    return float("nan") if constant else pearson(rewards, lengths)
 
 
 def _fit(

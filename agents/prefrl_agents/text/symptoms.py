@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from prefrl_agents.text.overoptimisation import distinct_n, length_bias
+from prefrl.reward.metrics import pearson
+from prefrl_agents.text.overoptimisation import distinct_n
 
 __all__ = [
     "alike",
@@ -122,7 +123,7 @@ def alike(
 
 def length_hacking(early_tokens: np.ndarray, late_tokens: np.ndarray, late_rewards: np.ndarray) -> str | None:
     """Of lengths of early and late responses, and the latter's rewards."""
-    bias = length_bias(late_rewards, late_tokens)
+    bias = pearson(late_rewards, late_tokens)
     grown = float(np.mean(late_tokens)) > LENGTH_GROWTH * float(np.mean(early_tokens))
     if np.isnan(bias) or bias <= MOST_LENGTH_BIAS or not grown:
         return None

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from prefrl_agents.text.overoptimisation import distinct_n, fit_best_of_n, fit_rl, length_bias
+from prefrl_agents.text.overoptimisation import distinct_n, fit_best_of_n, fit_rl
 
 Fit = Callable[[np.ndarray, np.ndarray], tuple[float, float]]
 
@@ -56,13 +56,3 @@ def test_distinct_n_by_hand() -> None:
     assert math.isnan(distinct_n(tokens, 5))
     with pytest.raises(ValueError, match="n is 0"):
         distinct_n(tokens, 0)
-
-
-def test_length_bias_by_hand() -> None:
-    # deviations -1, 0, 1 and -1, 1, 0: covariance 1, variances 2
-    assert length_bias(np.array([1.0, 2.0, 3.0]), np.array([4, 6, 5])) == pytest.approx(0.5)
-
-
-@pytest.mark.parametrize("rewards", [[], [0.1], [0.1, 0.1, 0.1], [0.1, math.nan, 0.3]])
-def test_length_bias_is_nan_where_there_is_none(rewards: list[float]) -> None:
-    assert math.isnan(length_bias(np.array(rewards), np.arange(len(rewards))))

@@ -92,6 +92,8 @@ def test_a_reward_learned_from_a_file_of_rankings_trains_a_policy(
     (fitted,) = run(capsys, "fit", str(ranked), "--out", str(reward), *words)
     assert fitted["labels"] == 150
     assert fitted["accuracy_train"] > 0.7
+    assert -1.0 <= fitted["length_bias"] <= 1.0
+    assert 0.0 <= fitted["accuracy_longer_validation"] <= 1.0
     settings = ["--grpo.steps", "4", "--grpo.prompts", "4", "--grpo.group-size", "4"]
     words = ["--env", WALKS, "--out", str(out), "--reward", str(reward)]
     (trained,) = run(capsys, "grpo", str(walker), *words, *settings)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -17,11 +19,12 @@ from prefrl.types import CANT_TELL, Comparison, LabelledQuery, Provenance, Query
 class ObservationsAreReturns:
     """Stands in for a learned reward of two members: the observation, and twice it."""
 
-    def __init__(self, label_noise: float) -> None:
+    def __init__(self, label_noise: float, is_tokens: bool = False) -> None:
         self.config = RewardConfig(label_noise=label_noise)
+        self.observation_spec = SimpleNamespace(is_tokens=is_tokens)
 
     def predict(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
-        return observations
+        return observations.sum(axis=1) if observations.ndim > 1 else observations
 
     def preference_probabilities(self, queries: list[Query]) -> np.ndarray:
         returns = np.array([[float(item.observations.sum()) for item in query.segments] for query in queries])
@@ -88,3 +91,36 @@ def test_where_nothing_is_known_nothing_is_claimed() -> None:
     assert empty.assessment().correlation_true_return is None
     empty.predict_returns([segment(1.0), segment(2.0)])  # their true return was never known
     assert empty.assessment().correlation_true_return is None
+
+
+def text(response_tokens: int, id_of_a_token: int) -> Segment:
+    """A response to a prompt of two tokens, as the step that ends it; it is worth the sum of all these numbers."""
+    return replace(
+        segment(0.0),
+        observations=np.array([[2 + response_tokens - 1, 2, id_of_a_token]], np.int32),
+        actions=np.zeros(1, np.int64),
+    )
+
+
+def test_texts_are_assessed_by_their_length_too() -> None:
+    short, middle, long = text(1, 0), text(2, 8), text(3, 1)
+    assessor = Assessor(cast(LearnedReward, ObservationsAreReturns(0.0, is_tokens=True)))
+    answers = [
+        (Query((short, middle, long)), (2, 1, 2)),  # longer, shorter, and a tie
+        (Query((short, long)), (2, 1)),  # longer
+        (Query((middle, text(2, 9))), (1, 2)),  # equally long
+        (Query((short, long)), CANT_TELL),
+    ]
+    assessor.predict_answers([LabelledQuery(query, Comparison(1, ranks)) for query, ranks in answers])
+    assessor.predict_returns([short, middle, long])
+    found = assessor.assessment()
+    assert found.accuracy_longer == pytest.approx((1 + 0 + 1 + 0.5) / 4)
+    # worth 4, 13 and 7: deviations -4, 5, -1 and of the lengths -1, 0, 1
+    assert found.length_bias == pytest.approx(3 / math.sqrt(42 * 2))
+
+
+def test_what_is_no_text_has_no_length() -> None:
+    assessor = Assessor(fake())
+    assessor.predict_answers([labelled((1, 2), 1.0, 0.0)])
+    assessor.predict_returns([segment(1.0), segment(2.0)])
+    assert assessor.assessment().length_bias is assessor.assessment().accuracy_longer is None

@@ -59,7 +59,12 @@ def test_scores_by_hand() -> None:
 
 def test_pearson_by_hand() -> None:
     assert pearson(np.array([1.0, 2.0, 3.0]), np.array([1.0, 3.0, 2.0])) == pytest.approx(0.5)
-    assert math.isnan(pearson(np.ones(3), np.arange(3.0)))
+
+
+@pytest.mark.parametrize("values", [[], [0.1], [0.1, 0.1, 0.1], [0.1, math.nan, 0.3]])
+def test_nothing_is_correlated_with_what_does_not_vary(values: list[float]) -> None:
+    # Three times 0.1 have a mean that is not 0.1.
+    assert math.isnan(pearson(np.array(values), np.arange(len(values))))
 
 
 def test_spearman_gives_equal_values_their_mean_rank() -> None:
