@@ -135,7 +135,6 @@ class Stage:
             model, encoded, self.task.max_new_tokens, generator=torch.Generator().manual_seed(seed)
         )
 
-    @torch.no_grad()
     def point(self, model: LanguageModel, strength: float) -> dict[str, float]:
         """True reward, KL to the fine-tuned model and win rate over it, on the same fresh prompts."""
         rng = np.random.default_rng([self.seed, 2])
@@ -146,7 +145,8 @@ class Stage:
         reference = self.model()
         _, theirs = self.respond(reference, prompts, self.seed + 2)
         sequences = Sequences.generated(found)
-        log_ratio = response_log_probs(model, sequences) - response_log_probs(reference, sequences)
+        with torch.no_grad():
+            log_ratio = response_log_probs(model, sequences) - response_log_probs(reference, sequences)
         return {
             "strength": strength,
             "gold": float(gold.mean()),
