@@ -33,13 +33,13 @@ def build(config: RunConfig, seed: int, *, normalize: bool = False) -> BaseAlgor
     from stable_baselines3.common.vec_env import VecNormalize
 
     from prefrl.factory import evaluation_environments
-    from prefrl_agents import build_model
+    from prefrl_agents import start_model
 
     environments = evaluation_environments(config)(config.env.num_envs)
     if normalize:
         gamma = config.agent.hyperparameters.get("gamma", 0.99)
         environments = VecNormalize(environments, norm_obs=False, gamma=gamma)
-    return build_model(config.agent, environments, seed)
+    return start_model(config.agent, environments, seed)
 
 
 def in_environment(config: RunConfig, env_id: str) -> RunConfig:

@@ -82,6 +82,8 @@ class AgentConfig:
     environment takes its time"""
     fine_tuning: FineTuningConfig = field(default_factory=partial(FineTuningConfig, demonstrations=0))
     """for texts: what the model learns before anything else; the penalty on leaving it is measured from there"""
+    language_model: str = "tiny"
+    """for texts: size of a model made anew (tiny, small, medium, large), or a checkpoint's folder or hub name"""
     deterministic: bool = True
     """evaluations, and films, act by the most likely action instead of drawing one"""
 

@@ -162,6 +162,7 @@ def check_environment(config: RunConfig) -> tuple[SpaceSpec, SpaceSpec]:
                 f"{env.observation_space}; use auto or mlp"
             )
         _check_texts(config, observation_spec)
+        _check_task(config, env)
         _try_out(env, config, observation_spec)
         return observation_spec, action_spec
     finally:
@@ -194,6 +195,19 @@ def _check_texts(config: RunConfig, spec: SpaceSpec) -> None:
             f"env.responses_per_prompt is {env.responses_per_prompt}; at least queries.items, {queries.items}, is "
             f"needed, and a divisor of env.num_envs, {env.num_envs}"
         )
+
+
+def _check_task(config: RunConfig, env: gym.Env[Any, Any]) -> None:
+    """Refuse to ask of a task of texts what it does not have."""
+    task: Any = getattr(env.unwrapped, "task", None)
+    has_reward = getattr(task, "has_reward", True) or "reward" in config.env.kwargs
+    if config.oracle.kind != "human" and not has_reward:
+        raise ValueError(
+            f"oracle.kind is {config.oracle.kind!r}, and {config.env.id} has no true reward to answer by, so that all "
+            "responses would tie; set it to human, or name a reward function in env.kwargs"
+        )
+    if config.agent.fine_tuning.demonstrations and hasattr(task, "demonstration"):
+        task.demonstration(np.random.default_rng(config.seed))
 
 
 def _try_out(env: gym.Env[Any, Any], config: RunConfig, spec: SpaceSpec) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor
 
@@ -16,12 +17,14 @@ from prefrl.environments import (
     make_screens,
 )
 from prefrl.recorder import SegmentRecorder
+from prefrl.reward.networks import build_network
 from prefrl.run_dir import RunDir
 from prefrl.sb3 import NativeVecEnv, PreferenceVecEnv, make_film
+from prefrl.spaces import SpaceSpec
 from prefrl.workers import PolicyLink
 from prefrl_agents import SB3Agent, build_model
 
-__all__ = ["build_agent", "check_agent", "evaluation_environments"]
+__all__ = ["build_agent", "check_models", "evaluation_environments"]
 
 _SCREENS = 2
 """native environments that people can look into; each costs as much as another environment"""
@@ -52,12 +55,14 @@ def build_agent(
     return agent
 
 
-def check_agent(config: RunConfig) -> None:
-    """Build the agent once and throw it away.
+def check_models(config: RunConfig, specs: tuple[SpaceSpec, SpaceSpec]) -> None:
+    """Build agent and reward once and throw them away.
 
     Raises:
-        ValueError: when a hyperparameter is unknown or out of its range, or the agent cannot act there.
+        ValueError: when a hyperparameter is unknown or out of its range, the agent cannot act there, or the reward
+            network does not suit these observations and actions.
     """
+    build_network(*specs, config.reward, torch.Generator())
     # Some limits are on the product of steps and environments; two tell as well as many.
     venv = evaluation_environments(config)(min(2, config.env.num_envs))
     try:

@@ -29,7 +29,7 @@ from prefrl_agents.hyperparameters import algorithm_arguments, algorithm_class
 from prefrl_agents.overlap import Overlap
 from prefrl_agents.replay_file import load_replay, save_replay
 
-__all__ = ["SB3Agent", "build_model", "evaluate", "load_model"]
+__all__ = ["SB3Agent", "build_model", "evaluate", "load_model", "start_model"]
 
 FAST_CNN = "FastCnnPolicy"
 """the policy that is not SB3's own"""
@@ -71,7 +71,7 @@ class SB3Agent:
         self._make_evaluation_venv, self._deterministic = make_evaluation_venv, config.deterministic
         saved = _saved(folder)
         self.model: Any = (
-            _begin(config, venv, seed) if saved is None else _continue(config, venv, seed, saved)
+            start_model(config, venv, seed) if saved is None else _continue(config, venv, seed, saved)
         )
         # Starting the algorithm's own loop: SB3 has no public way to take its rollouts one at a time.
         self.model.set_logger(Logger(folder=None, output_formats=[]))
@@ -200,6 +200,7 @@ def build_model(config: AgentConfig, venv: VecEnv, seed: int) -> BaseAlgorithm:
     policy: Any = config.policy if config.policy != "auto" else _policy_for(venv.observation_space)
     if config.algorithm in TEXT_ALGORITHMS:
         policy = "LanguageModelPolicy"
+        arguments["policy_kwargs"] = {"model": config.language_model, **arguments.get("policy_kwargs", {})}
     try:
         if policy == FAST_CNN:
             policy = FastCnnPolicy
@@ -213,7 +214,8 @@ def build_model(config: AgentConfig, venv: VecEnv, seed: int) -> BaseAlgorithm:
         ) from error
 
 
-def _begin(config: AgentConfig, venv: VecEnv, seed: int) -> BaseAlgorithm:
+def start_model(config: AgentConfig, venv: VecEnv, seed: int) -> BaseAlgorithm:
+    """`build_model`, and for texts its fine-tuning: what a run's training begins with."""
     model = build_model(config, venv, seed)
     if config.fine_tuning.demonstrations:
         from prefrl_agents.text import fine_tune_policy

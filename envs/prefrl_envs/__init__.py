@@ -75,7 +75,10 @@ for _id, _game in zip(ATARI_IDS, GAMES, strict=True):
         vector_entry_point="prefrl_envs.atari_vector:make_atari_vector",
         kwargs={"game": _game},
     )
-for _id, _task in zip(TEXT_IDS, _TEXT_TASKS, strict=True):
+PROMPTS_ID = "prefrl/Prompts-v0"
+"""likewise, with prompts out of a file; it needs transformers"""
+
+for _id, _task in zip((*TEXT_IDS, PROMPTS_ID), (*_TEXT_TASKS, "Prompts"), strict=True):
     gym.register(
         _id,
         "prefrl_envs.text.make:make_text_env",

@@ -36,7 +36,7 @@ class Options:
     out: tyro.conf.Positional[Path]
     """new folder for the model"""
     model: str = "tiny"
-    """to begin with: a size (tiny, small, medium, gpt2), made anew, or a checkpoint's folder or name"""
+    """to begin with: a size (tiny, small, medium, large), made anew, or a checkpoint's folder or name"""
     env: str | None = None
     """environment of texts whose task has demonstrations, such as prefrl/Reviews-v0"""
     data: Path | None = None

@@ -12,7 +12,7 @@ import gymnasium as gym
 from prefrl.config import TEXT_ALGORITHMS, EnvConfig
 from prefrl.environments import make_ordinary_environment
 from prefrl.run_dir import RunDir, read_json, write_json_atomic
-from prefrl_envs.text import ByteTokenizer, TextTask, Tokenizer, WordTokenizer
+from prefrl_envs.text import ByteTokenizer, HubTokenizer, TextTask, Tokenizer, WordTokenizer
 
 if TYPE_CHECKING:
     from prefrl.language import LanguageModel
@@ -40,9 +40,8 @@ class TextModel:
             )
         elif isinstance(self.tokenizer, ByteTokenizer):
             write_json_atomic(folder / _TOKENIZER_FILE, {"kind": "bytes"})
-        else:
-            hub: Any = self.tokenizer
-            hub.save(folder)
+        elif isinstance(self.tokenizer, HubTokenizer):
+            self.tokenizer.save(folder)
 
     def encode_prompts(self, prompts: Sequence[str], max_new_tokens: int) -> list[list[int]]:
         """Token ids of prompts.
@@ -99,10 +98,8 @@ def open_text_model(source: str, task: TextTask | None = None, seed: int = 0) ->
         return TextModel(model, _read_tokenizer(folder / _TOKENIZER_FILE))
     if task is not None and model.vocab_size == task.tokenizer.vocab_size:
         return TextModel(model, task.tokenizer)
-    from prefrl.language import HubTokenizer
-
     hub = HubTokenizer.load(source)
-    hub.fit(model)
+    model.take_tokens(hub.vocab_size, hub.pad_id, hub.eos_id)
     return TextModel(model, hub)
 
 

@@ -14,7 +14,7 @@ import tyro
 
 from prefrl.cli.launch import launch
 from prefrl.cli.options import parse
-from prefrl.config import RunConfig
+from prefrl.config import AgentConfig, EnvConfig, RewardConfig, RunConfig
 from prefrl.config_check import check_config
 from prefrl.environments import check_environment
 from prefrl.oracles import TEACHERS
@@ -66,11 +66,11 @@ def main(words: Sequence[str]) -> int:
     if opens_viewer:
         check_display("train with --no-viewer, and label where there is a screen")
     specs = check_environment(config)
-    if name is None or (config.env, config.agent) != (default.env, default.agent):
-        # Loaded late, as it takes seconds: a preset's own agent is known to suit its environment.
-        from prefrl.factory import check_agent
+    if name is None or _makes(config) != _makes(default):
+        # Loaded late, as it takes seconds: a preset's own models are known to suit its environment.
+        from prefrl.factory import check_models
 
-        check_agent(config)
+        check_models(config, specs)
     path = options.run or Path("runs") / f"{name or 'run'}-{config.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
     run = RunDir.create(path, config)
     run.write_specs(*specs)
@@ -78,6 +78,11 @@ def main(words: Sequence[str]) -> int:
         put_instructions(options.instructions, run, config.env.id)
     print(f"run directory: {run.path}", file=sys.stderr)
     return launch(run, opens_viewer)
+
+
+def _makes(config: RunConfig) -> tuple[EnvConfig, AgentConfig, RewardConfig]:
+    """What agent and reward are made of."""
+    return config.env, config.agent, config.reward
 
 
 def _paced(config: RunConfig) -> RunConfig:

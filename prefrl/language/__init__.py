@@ -1,6 +1,7 @@
 """Causal language models: loading and saving them, and decoding with a cache of keys and values.
 
-The only package that imports transformers, and nothing here does so before a model is asked for.
+Nothing here imports transformers before a model is asked for, and nothing else does but the tokenizers of the text
+environments.
 """
 
 from __future__ import annotations
@@ -11,26 +12,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from prefrl.language.decoder import RowDecoder
     from prefrl.language.generation import Generation, generate
-    from prefrl.language.hub_tokenizer import HubTokenizer
-    from prefrl.language.model import SIZES, LanguageModel, check_vocabulary
+    from prefrl.language.model import SIZES, LanguageModel
 
 __all__ = [
     "SIZES",
     "Generation",
-    "HubTokenizer",
     "LanguageModel",
     "RowDecoder",
-    "check_vocabulary",
     "generate",
 ]
 
 _MODULES = {
     "Generation": "generation",
-    "HubTokenizer": "hub_tokenizer",
     "LanguageModel": "model",
     "RowDecoder": "decoder",
     "SIZES": "model",
-    "check_vocabulary": "model",
     "generate": "generation",
 }
 

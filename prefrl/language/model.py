@@ -13,12 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-__all__ = ["SIZES", "LanguageModel", "check_vocabulary"]
+__all__ = ["SIZES", "LanguageModel"]
 
 SIZES: Mapping[str, tuple[int, int, int]] = MappingProxyType(
-    {"tiny": (64, 2, 2), "small": (128, 4, 4), "medium": (256, 6, 8), "gpt2": (768, 12, 12)}
+    {"tiny": (64, 2, 2), "small": (128, 4, 4), "medium": (256, 6, 8), "large": (768, 12, 12)}
 )
-"""(width, layers, heads) of the models made from scratch: 0.1, 0.8, 5 and 85 million weights, embeddings apart"""
+"""(width, layers, heads) of the models made from scratch: 0.1, 0.8, 5 and 85 million weights, embeddings apart;
+the last is as large as GPT-2, which is a checkpoint and not called by a size"""
 
 _DROPOUTS = ("attn_pdrop", "embd_pdrop", "resid_pdrop", "attention_dropout", "hidden_dropout", "dropout")
 """what dropout is called in the configurations of the models there are"""
@@ -71,7 +72,7 @@ class LanguageModel(nn.Module):
         """A GPT-2 of one of the `SIZES` with random weights.
 
         Args:
-            size: "tiny", "small", "medium" or "gpt2".
+            size: "tiny", "small", "medium" or "large".
             vocab_size: tokens in the vocabulary, V.
             max_tokens: longest text, prompt and response together.
             pad_id: of padding, if there is any.
@@ -156,14 +157,37 @@ class LanguageModel(nn.Module):
         if isinstance(name, str) and name in SIZES:
             return cls.create(name, vocab_size, max_tokens, pad_id, eos_id, seed)
         model = cls.load(name) if isinstance(name, str) else cls.of_architecture(name)
-        if model.num_logits == vocab_size - 1:
-            # A tokenizer without a token for padding is given one, as GPT-2's is.
-            model.inner.resize_token_embeddings(vocab_size)
-            model.vocab_size = vocab_size
-        check_vocabulary(str(name), model, vocab_size, max_tokens)
-        model.vocab_size = vocab_size
-        model.pad_id, model.eos_id = pad_id, eos_id
+        try:
+            model.take_tokens(vocab_size, pad_id, eos_id)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
+        if model.max_tokens < max_tokens:
+            raise ValueError(
+                f"{name} takes texts of at most {model.max_tokens} tokens, prompt and response may have {max_tokens}; "
+                "lower max_prompt_tokens or max_new_tokens, or take another checkpoint"
+            )
         return model
+
+    def take_tokens(self, vocab_size: int, pad_id: int | None, eos_id: int | None) -> None:
+        """Be a model of these tokens, whatever it said of its own.
+
+        Args:
+            vocab_size: V; the model may have more, as many are padded to a round number, or lack the one of padding.
+            pad_id: of padding, if there is any.
+            eos_id: of the token that ends a text, likewise.
+
+        Raises:
+            ValueError: when the model has fewer tokens.
+        """
+        if self.num_logits == vocab_size - 1:
+            # A tokenizer without a token for padding is given one, as GPT-2's is.
+            self.inner.resize_token_embeddings(vocab_size)
+        if self.num_logits < vocab_size:
+            raise ValueError(
+                f"the model has a vocabulary of {self.num_logits} tokens, the tokenizer has {vocab_size}; take the "
+                "checkpoint and the tokenizer that belong together"
+            )
+        self.vocab_size, self.pad_id, self.eos_id = vocab_size, pad_id, eos_id
 
     def save(self, folder: str | Path) -> None:
         """Write the checkpoint as `transformers` does, as safetensors, so that `load` and others can read it."""
@@ -305,27 +329,3 @@ def _without_bars() -> Iterator[None]:
     finally:
         if was_on:
             logging.enable_progress_bar()
-
-
-def check_vocabulary(name: str | Path, model: LanguageModel, vocab_size: int, max_tokens: int) -> None:
-    """Refuse a checkpoint made for other texts.
-
-    Args:
-        name: of the checkpoint, for the message.
-        model: as loaded.
-        vocab_size: of the tokenizer. A checkpoint may have more, as many are padded to a round number.
-        max_tokens: longest text to come.
-
-    Raises:
-        ValueError: when it has a smaller vocabulary, or takes shorter texts only.
-    """
-    if model.vocab_size < vocab_size:
-        raise ValueError(
-            f"{name} has a vocabulary of {model.vocab_size} tokens, the tokenizer has {vocab_size}; take the "
-            "checkpoint and the tokenizer that belong together"
-        )
-    if model.max_tokens < max_tokens:
-        raise ValueError(
-            f"{name} takes texts of at most {model.max_tokens} tokens, prompt and response may have {max_tokens}; "
-            "lower max_prompt_tokens or max_new_tokens, or take another checkpoint"
-        )

@@ -8,6 +8,7 @@ from prefrl.config import (
     AgentConfig,
     EnvConfig,
     FineTuningConfig,
+    OracleConfig,
     QueryConfig,
     RewardConfig,
     RunConfig,
@@ -57,13 +58,32 @@ _REVIEWS = replace(
     _WALKS,
     env=replace(_WALKS.env, id="prefrl/Reviews-v0"),
 )
+# Slow steps, for models that can write already (Huang et al. 2024 train GPT-2 so), and one question at a time.
+_PROMPTS = replace(
+    _WALKS,
+    env=replace(_WALKS.env, id="prefrl/Prompts-v0", num_envs=32, responses_per_prompt=2),
+    agent=AgentConfig(
+        "token_ppo",
+        hyperparameters={"learning_rate": "lin_1e-5", "kl_coefficient": 0.05},
+        deterministic=False,
+    ),
+    reward=replace(_WALKS.reward, loss="bradley_terry", members=1, bootstrap=False, learning_rate=1e-5),
+    queries=replace(_WALKS.queries, items=2, batch=10),
+    oracle=OracleConfig("human"),
+    labels=300,
+    steps=200_000,
+    eval_episodes=100,
+)
 
 TEXT: dict[str, Preset] = {
     "text-walks": Preset(
         _WALKS,
-        "the shortest walk through a graph, from rankings of four walks (language model, PPO); not tuned yet",
+        "the shortest walk through a graph, from rankings of four walks (language model, PPO)",
     ),
-    "text-reviews": Preset(
-        _REVIEWS, "friendly product reviews, from rankings of four (language model, PPO); not tuned yet"
+    "text-reviews": Preset(_REVIEWS, "friendly product reviews, from rankings of four (language model, PPO)"),
+    "text-prompts": Preset(
+        _PROMPTS,
+        "your own checkpoint on your own prompts, judged by you: --env.kwargs names the file of prompts and the "
+        "tokenizer, --agent.language-model and --reward.language-model the checkpoint",
     ),
 }

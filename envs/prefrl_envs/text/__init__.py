@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from prefrl_envs.text.hub_tokenizer import HubTokenizer
 from prefrl_envs.text.space import TextSpace, encode_observation
 from prefrl_envs.text.task import TextTask
 from prefrl_envs.text.text_gen import TextGenEnv
@@ -13,6 +14,7 @@ from prefrl_envs.text.tokenizers import ByteTokenizer, Tokenizer, WordTokenizer
 
 __all__ = [
     "ByteTokenizer",
+    "HubTokenizer",
     "TextGenEnv",
     "TextGenVectorEnv",
     "TextSpace",

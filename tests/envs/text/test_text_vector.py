@@ -16,7 +16,7 @@ from prefrl_envs.text.make import TASKS
 
 A, B, C, PAD, EOS = range(5)
 
-all_tasks = pytest.mark.parametrize("name", TASKS)
+all_tasks = pytest.mark.parametrize("name", sorted(TASKS.keys() - {"Prompts"}))  # which takes a file
 
 
 def assert_same_info(ours: dict[str, Any], theirs: dict[str, Any], num_envs: int) -> None:

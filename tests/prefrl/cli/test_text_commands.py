@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from prefrl.cli import main
 from prefrl.cli.compare_command import win_rate
@@ -115,9 +114,8 @@ def test_rankings_teach_a_policy_directly(
     assert compared["win_rate"] > 0.6
 
 
-def test_a_checkpoint_of_transformers_goes_all_the_way(tmp_path: Path, capsys: Capture) -> None:
+def test_a_checkpoint_of_transformers_goes_all_the_way(gpt2: Path, tmp_path: Path, capsys: Capture) -> None:
     """GPT-2 as people have it: a byte-pair tokenizer without padding, saved by transformers, loaded by its path."""
-    gpt2 = _gpt2(tmp_path / "gpt2")
     data = tmp_path / "pairs.jsonl"
     rows = [
         {"prompt": f"Question {n}?", "chosen": f" The answer is {n}.", "rejected": " No idea."}
@@ -134,33 +132,6 @@ def test_a_checkpoint_of_transformers_goes_all_the_way(tmp_path: Path, capsys: C
     assert [line["prompt"] for line in lines] == ["Question 3?"] * 2
     # As it came, too: padding gets its room.
     assert len(run(capsys, "generate", str(gpt2), *words)) == 2
-
-
-def _gpt2(folder: Path) -> Path:
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
-
-    inner = Tokenizer(models.BPE())
-    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    inner.decoder = decoders.ByteLevel()
-    end = "<|endoftext|>"
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=300, special_tokens=[end], initial_alphabet=alphabet)
-    inner.train_from_iterator(["Question 1? The answer is 1. No idea."] * 20, trainer)
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, eos_token=end, bos_token=end)
-    tokenizer.save_pretrained(folder)
-    torch.manual_seed(0)
-    config = GPT2Config(
-        vocab_size=len(tokenizer),
-        n_positions=64,
-        n_embd=32,
-        n_layer=2,
-        n_head=2,
-        bos_token_id=0,
-        eos_token_id=0,
-    )
-    GPT2LMHeadModel(config).save_pretrained(folder)
-    return folder
 
 
 def test_win_rate_by_hand() -> None:

@@ -146,3 +146,63 @@ def test_settings_that_make_no_sense_for_texts_are_refused(
     assert main(["train", "text-walks", *SMALL, *words, "--run", str(tmp_path / "run")]) == 1
     assert complaint in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def _own(gpt2: Path, folder: Path, **settings: Any) -> list[str]:
+    """Words of a run of one's own checkpoint on one's own prompts."""
+    prompts = folder / "prompts.jsonl"
+    prompts.write_text("".join(json.dumps({"prompt": f"Question {n}?"}) + "\n" for n in range(12)))
+    kwargs = {"prompts": str(prompts), "tokenizer": str(gpt2), "max_new_tokens": 8} | settings
+    models = ["--agent.language-model", str(gpt2), "--reward.language-model", str(gpt2)]
+    return [
+        "train",
+        "text-prompts",
+        "--env.kwargs",
+        json.dumps(kwargs),
+        *models,
+        "--run",
+        str(folder / "run"),
+    ]
+
+
+def short(prompts: list[str], responses: list[str]) -> list[int]:
+    """What the teacher of the next test likes."""
+    return [-len(response) for response in responses]
+
+
+@pytest.mark.parametrize("hyperparameters", [{}, {"policy_kwargs": {"lora_rank": 2}}], ids=["whole", "lora"])
+def test_a_checkpoint_goes_through_a_run(
+    gpt2: Path, tmp_path: Path, hyperparameters: dict[str, Any], capsys: Capture
+) -> None:
+    words = ["--launcher", "serial", "--oracle", "synthetic", "--steps", "768", "--labels", "12"]
+    words += ["--agent.hyperparameters", json.dumps(hyperparameters), "--eval-episodes", "8"]
+    words += ["--queries.batch", "6", "--reward.initial-epochs", "2"]
+    assert main([*_own(gpt2, tmp_path, reward=f"{__name__}:short"), *words]) == 0
+    run = RunDir.open(tmp_path / "run")
+    result = json.loads(run.result.read_text())
+    assert (result["labels"], result["steps"]) == (12, 768)
+    assert result["true_return_mean"] < 0
+    capsys.readouterr()
+    assert (
+        main(["generate", str(run.path), "--prompt", "Question 3?", "--count", "2", "--max-new-tokens", "4"])
+        == 0
+    )
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--oracle", "synthetic"], "has no true reward to answer by"),
+        (["--oracle", "mixed", "--no-viewer"], "has no true reward to answer by"),
+        (["--agent.fine-tuning.demonstrations", "5", "--no-viewer"], "has no demonstrations"),
+        (["--agent.language-model", "NOBODY", "--no-viewer"], "NOBODY"),
+        (["--reward.language-model", "NOBODY", "--no-viewer"], "NOBODY"),
+    ],
+)
+def test_what_a_run_cannot_do_is_said_before_any_work(
+    gpt2: Path, tmp_path: Path, words: list[str], complaint: str, capsys: Capture
+) -> None:
+    assert main([*_own(gpt2, tmp_path), *words]) != 0
+    assert complaint in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()

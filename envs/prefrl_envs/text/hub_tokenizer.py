@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from prefrl.language.model import LanguageModel
-
 __all__ = ["HubTokenizer"]
 
 _PAD = "<|pad|>"
@@ -17,7 +15,7 @@ class HubTokenizer:
     """Adapts a tokenizer that belongs to a checkpoint.
 
     Where it has no token for padding, or the same for padding and the end, as GPT-2's has, it gets one of its own:
-    the end of a text could not be told from what comes after it. `fit` makes room for it in the model.
+    the end of a text could not be told from what comes after it. `prefrl.language.LanguageModel` makes room for it.
 
     Args:
         inner: the tokenizer of `transformers`.
@@ -46,12 +44,13 @@ class HubTokenizer:
         from transformers import AutoTokenizer
 
         try:
-            return cls(AutoTokenizer.from_pretrained(str(path)))
-        except (OSError, KeyError, ImportError) as error:
+            inner = AutoTokenizer.from_pretrained(str(path))
+        except (OSError, KeyError, ImportError, ValueError) as error:
             raise ValueError(
                 f"{path} has no tokenizer ({type(error).__name__}: {error}); give the folder of a checkpoint that was "
                 "saved together with one"
             ) from error
+        return cls(inner)
 
     def save(self, folder: str | Path) -> None:
         """Write its files beside those of the model."""
@@ -64,10 +63,3 @@ class HubTokenizer:
     def decode(self, ids: Sequence[int]) -> str:
         """The text, special tokens left out."""
         return str(self.inner.decode(list(ids), skip_special_tokens=True))
-
-    def fit(self, model: LanguageModel) -> None:
-        """Make room in ``model`` for every token there is, and let it know padding and the end."""
-        if model.num_logits < self.vocab_size:
-            model.inner.resize_token_embeddings(self.vocab_size)
-        model.vocab_size = self.vocab_size
-        model.pad_id, model.eos_id = self.pad_id, self.eos_id

@@ -1,0 +1,101 @@
+"""Prompts of one's own, for a language model of one's own: what a response is worth is for people to say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from prefrl_envs.text.hub_tokenizer import HubTokenizer
+
+__all__ = ["Prompts"]
+
+
+class Prompts:
+    """Draws from a file of prompts, each alike.
+
+    Args:
+        prompts: a file with a prompt a line: plain text (.txt), or JSON objects with a "prompt" (any other name). A
+            "response", or "chosen", that is there too is taken as a demonstration.
+        tokenizer: folder or hub name of the checkpoint that is to respond.
+        max_new_tokens: longest response, the token that ends it included.
+
+    Raises:
+        ValueError: when a line of the file is no prompt, or the tokenizer cannot be loaded.
+    """
+
+    has_reward = False
+    """unless the environment is given one, only people can tell responses apart"""
+
+    def __init__(
+        self, prompts: str | None = None, tokenizer: str | None = None, max_new_tokens: int = 48
+    ) -> None:
+        if prompts is None or tokenizer is None:
+            raise ValueError(
+                "a file of prompts and a tokenizer are needed: --env.kwargs "
+                '\'{"prompts": "prompts.jsonl", "tokenizer": "folder or name of the checkpoint"}\''
+            )
+        self.tokenizer = HubTokenizer.load(tokenizer)
+        self._prompts, self._demonstrations = _read(Path(prompts))
+        lengths = [len(self.tokenizer.encode(prompt)) for prompt in self._prompts]
+        if 0 in lengths:
+            raise ValueError(
+                f"{prompts}: prompt {self._prompts[lengths.index(0)]!r} has no token; leave it out"
+            )
+        self.max_prompt_tokens, self.max_new_tokens = max(lengths), max_new_tokens
+
+    def prompt(self, rng: np.random.Generator) -> str:
+        """Any of the file."""
+        return self._prompts[rng.integers(len(self._prompts))]
+
+    def reward(self, prompts: Sequence[str], responses: Sequence[str]) -> np.ndarray:
+        """Nothing, shape (B,)."""
+        return np.zeros(len(responses))
+
+    def demonstration(self, rng: np.random.Generator) -> tuple[str, str]:
+        """Any of the file.
+
+        Raises:
+            ValueError: when it has none.
+        """
+        if not self._demonstrations:
+            raise ValueError(
+                'the file of prompts has no demonstrations; add a "response" to its lines, or set '
+                "--agent.fine-tuning.demonstrations to 0"
+            )
+        return self._demonstrations[rng.integers(len(self._demonstrations))]
+
+
+def _read(path: Path) -> tuple[list[str], list[tuple[str, str]]]:
+    """All prompts, and those that come with a response."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} cannot be read as prompts ({error}); give a text file in UTF-8") from error
+    prompts, demonstrations = [], []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        row = {"prompt": line} if path.suffix == ".txt" else _row(line, f"{path}, line {number}")
+        prompts.append(row["prompt"])
+        response = row.get("response", row.get("chosen"))
+        if isinstance(response, str):
+            demonstrations.append((row["prompt"], response))
+    if not prompts:
+        raise ValueError(f"{path} has no prompt; write one a line")
+    return prompts, demonstrations
+
+
+def _row(line: str, where: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"{where} is no JSON ({error}); write an object a line, or call the file .txt"
+        ) from error
+    if not isinstance(row, dict) or not isinstance(row.get("prompt"), str) or not row["prompt"]:
+        raise ValueError(f'{where} has no text as its "prompt"; write {{"prompt": "..."}}')
+    return row

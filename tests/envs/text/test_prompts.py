@@ -1,0 +1,125 @@
+"""Prompts out of a file, in the tokens of a checkpoint."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+
+import prefrl_envs
+from prefrl_envs.text.prompts import Prompts
+
+ROWS: list[dict[str, Any]] = [
+    {"prompt": "Question 1?", "response": " The answer is 1."},
+    {"prompt": "Question 2 and more?", "chosen": " No idea.", "rejected": "?"},
+    {"prompt": "Question 3?"},
+]
+
+
+def jsonl(folder: Path, rows: list[Any]) -> str:
+    path = folder / "prompts.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n\n" for row in rows))
+    return str(path)
+
+
+def word_count(prompts: list[str], responses: list[str]) -> list[int]:
+    """A reward function that a test names."""
+    return [len(response.split()) for response in responses]
+
+
+def nothing(prompts: list[str], responses: list[str]) -> list[float]:
+    """One that fails."""
+    return [float("nan")] * len(responses)
+
+
+def test_every_prompt_is_drawn_and_fits(gpt2: Path, tmp_path: Path) -> None:
+    task = Prompts(jsonl(tmp_path, ROWS), str(gpt2))
+    drawn = [task.prompt(np.random.default_rng(seed)) for seed in range(50)]
+    assert set(drawn) == {row["prompt"] for row in ROWS}
+    assert max(len(task.tokenizer.encode(prompt)) for prompt in drawn) == task.max_prompt_tokens
+
+
+def test_responses_that_are_there_are_demonstrations(gpt2: Path, tmp_path: Path) -> None:
+    task = Prompts(jsonl(tmp_path, ROWS), str(gpt2))
+    drawn = {task.demonstration(np.random.default_rng(seed)) for seed in range(50)}
+    assert drawn == {("Question 1?", " The answer is 1."), ("Question 2 and more?", " No idea.")}
+
+
+def test_plain_text_has_a_prompt_a_line(gpt2: Path, tmp_path: Path) -> None:
+    path = tmp_path / "prompts.txt"
+    path.write_text('Question 1?\n\n{"prompt": 2}\n')
+    task = Prompts(str(path), str(gpt2))
+    drawn = {task.prompt(np.random.default_rng(seed)) for seed in range(50)}
+    assert drawn == {"Question 1?", '{"prompt": 2}'}
+    with pytest.raises(ValueError, match="no demonstrations"):
+        task.demonstration(np.random.default_rng(0))
+
+
+def test_the_environment_passes_gymnasiums_checker(gpt2: Path, tmp_path: Path) -> None:
+    settings = {"prompts": jsonl(tmp_path, ROWS), "tokenizer": str(gpt2), "max_new_tokens": 4}
+    check_env(gym.make(prefrl_envs.PROMPTS_ID, **settings).unwrapped, skip_render_check=True)
+
+
+def test_any_function_can_be_named_as_the_reward(gpt2: Path, tmp_path: Path) -> None:
+    settings = {"prompts": jsonl(tmp_path, ROWS), "tokenizer": str(gpt2), "max_new_tokens": 9}
+    env = gym.make(prefrl_envs.PROMPTS_ID, reward=f"{__name__}:word_count", **settings).unwrapped
+    env.reset(seed=0)
+    encode = env.task.tokenizer.encode  # type: ignore[attr-defined]
+    for token in encode(" No idea"):
+        env.step(token)
+    _, reward, terminated, _, info = env.step(env.task.tokenizer.eos_id)  # type: ignore[attr-defined]
+    assert (reward, terminated, info["text"]["response"]) == (2, True, " No idea")
+
+
+def test_a_reward_that_is_no_number_is_told_of(gpt2: Path, tmp_path: Path) -> None:
+    settings = {"prompts": jsonl(tmp_path, ROWS), "tokenizer": str(gpt2), "reward": f"{__name__}:nothing"}
+    env = gym.make(prefrl_envs.PROMPTS_ID, **settings).unwrapped
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match="gave nan, where a finite number is needed, for prompt 'Question"):
+        env.step(env.task.tokenizer.eos_id)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("reward", "complaint"),
+    [
+        ("no.such:thing", "cannot be imported"),
+        ("math:no_such", "cannot be imported"),
+        ("math", "cannot be imported"),
+        ("math:pi", "a float and not a function"),
+    ],
+)
+def test_what_is_no_function_is_refused(reward: str, complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        gym.make("prefrl/RandomWalks-v0", reward=reward)
+
+
+@pytest.mark.parametrize(
+    ("lines", "complaint"),
+    [
+        ("", "has no prompt"),
+        ("\n \n", "has no prompt"),
+        ('{"prompt": "a"}\n{"prompt": ""}\n', "line 2 has no text as its"),
+        ('{"question": "a"}\n', "line 1 has no text as its"),
+        ('["a"]\n', "line 1 has no text as its"),
+        ("a\n", "line 1 is no JSON"),
+    ],
+)
+def test_bad_lines_are_named(gpt2: Path, tmp_path: Path, lines: str, complaint: str) -> None:
+    path = tmp_path / "prompts.jsonl"
+    path.write_text(lines)
+    with pytest.raises(ValueError, match=complaint):
+        Prompts(str(path), str(gpt2))
+
+
+def test_what_is_missing_is_named(gpt2: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"--env\.kwargs"):
+        Prompts()
+    with pytest.raises(ValueError, match="cannot be read as prompts"):
+        Prompts(str(tmp_path / "none.jsonl"), str(gpt2))
+    with pytest.raises(ValueError, match="has no tokenizer"):
+        Prompts(jsonl(tmp_path, ROWS), str(tmp_path))
