@@ -27,13 +27,14 @@ from benchmarks.harness import (
     table,
 )
 from benchmarks.harness.plots import Panel
+from benchmarks.text_rewards_run import GROUPINGS
 
 NAME = "text_rewards"
 
 
 def jobs(seed: int, quick: bool, data: Path | None) -> list[Job]:
-    """Both ways to learn rankings, and the judgments where their file is given."""
-    methods = ["k-wise", "pairs"] + ([] if data is None or quick else ["ukp"])
+    """All ways to learn rankings, and the judgments where their file is given."""
+    methods = [*GROUPINGS] + ([] if data is None or quick else ["ukp"])
     return [_job(method, seed, data) for method in methods]
 
 
@@ -60,7 +61,7 @@ def report(records: Sequence[Record], folder: Path) -> None:
     grouping = [
         seeds_column(),
         mean_column("loss", "Best validation loss"),
-        mean_column("last_loss", "Last validation loss"),
+        mean_column("late_loss", "Validation loss, last three passes"),
         mean_column("accuracy", "Accuracy at the best"),
         median_column("texts", "Texts computed until then"),
     ]

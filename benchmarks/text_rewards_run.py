@@ -1,7 +1,9 @@
 """What a reward of texts learns: the job of text_rewards.py.
 
 ``python -m benchmarks.text_rewards_run k-wise --seed 0`` learns rankings of product reviews, all pairs of a prompt in
-one element of a minibatch, and ``pairs`` the same rankings as pairs that are shuffled one by one. ``ukp --data FILE``
+one element of a minibatch, ``plackett-luce`` by the likelihood of the whole ranking, and ``pairs`` the same rankings as
+pairs that are shuffled one by one, as many pairs a minibatch; ``pairs-small`` takes as many pairs a minibatch as the
+others take rankings. ``ukp --data FILE``
 learns people's judgments of arguments (UKPConvArg1Strict, Habernal and Gurevych 2016) on most topics, and is tried on
 the others. The last line is the result as JSON.
 """
@@ -33,6 +35,8 @@ from prefrl_envs.text import Tokenizer
 from prefrl_envs.text.reviews import Reviews
 
 ITEMS, PROMPTS, EPOCHS = 6, 250, 6
+PROMPTS_A_BATCH = 4
+GROUPINGS = ("k-wise", "plackett-luce", "pairs", "pairs-small")
 HELD_OUT_TOPICS = 4
 VOCABULARY, PRETRAINING_EPOCHS, UKP_EPOCHS = 2000, 10, 2
 MATCHED = 0.1
@@ -45,7 +49,8 @@ def review_rankings(seed: int) -> list[Ranking]:
     rankings: list[Ranking] = []
     while len(rankings) < PROMPTS:
         prompt = task.prompt(rng)
-        responses = tuple({task.demonstration(rng)[1] for _ in range(3 * ITEMS)})[:ITEMS]
+        # Without those that are there already, in the order drawn.
+        responses = tuple(dict.fromkeys(task.demonstration(rng)[1] for _ in range(3 * ITEMS)))[:ITEMS]
         judged = task.reward([prompt] * ITEMS, responses) + rng.gumbel(size=ITEMS)
         ranks = (-judged).argsort().argsort() + 1
         rankings.append(Ranking(prompt, responses, tuple(ranks.tolist())))
@@ -65,11 +70,12 @@ def run_grouping(method: str, seed: int) -> dict[str, Any]:
     rankings = review_rankings(seed)
     training, held_out = split_by_prompt(rankings, 0.3)
     pairs_a_ranking = ITEMS * (ITEMS - 1) // 2
-    batch = 4 if method == "k-wise" else 4 * pairs_a_ranking
-    learned = training if method == "k-wise" else as_pairs(training, seed)
+    batch = PROMPTS_A_BATCH * (pairs_a_ranking if method == "pairs" else 1)
+    learned = as_pairs(training, seed) if method.startswith("pairs") else training
     config = RewardConfig(
         members=1,
         bootstrap=False,
+        loss="plackett_luce" if method == "plackett-luce" else "bradley_terry",
         label_noise=0.0,
         learning_rate=1e-3,
         batch_size=batch,
@@ -92,7 +98,7 @@ def run_grouping(method: str, seed: int) -> dict[str, Any]:
     best = min(curve, key=lambda point: point["loss"])
     return {
         **best,
-        "last_loss": curve[-1]["loss"],
+        "late_loss": float(np.mean([point["loss"] for point in curve[EPOCHS // 2 :]])),
         "curve": curve,
         "training_s": round(time.monotonic() - start_s, 3),
     }
@@ -256,7 +262,7 @@ def pretrain(rankings: Sequence[Ranking], tokenizer: BytePairs, room: int, seed:
 def main() -> None:
     """Run one method and print its figures as one line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("method", choices=("k-wise", "pairs", "ukp"))
+    parser.add_argument("method", choices=(*GROUPINGS, "ukp"))
     parser.add_argument("--data", type=Path)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()

@@ -56,6 +56,8 @@ BUTTONS = (
     Button("h", "H", "help"),
     Button("q", "Q", "leave"),
 )
+_PLAYING = frozenset({"space", "p", "-", "+"})
+"""keys that do nothing to texts"""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ class QueryPage:
         for index, item in enumerate(items):
             self._draw_item(index, item, state, has_side=has_buttons and len(items) == 2)
         if has_buttons:
-            self._draw_legend(len(items))
+            self._draw_legend(items)
         self.picture = np.asarray(sheet.reduce(_SAMPLES))
 
     def _write_question(self, state: PageState) -> None:
@@ -158,9 +160,12 @@ class QueryPage:
         parts = (item.prompt, FAINT), ("", INK), (item.response, INK)
         return [(line, colour) for text, colour in parts for line in wrap(text, pixels, room * _SAMPLES)]
 
-    def _draw_legend(self, count: int) -> None:
+    def _draw_legend(self, items: tuple[Item, ...]) -> None:
         left, top, right, bottom = self.layout.legend
-        shown = BUTTONS if count == 2 else (Button("return", "Enter", "the rest tie"), *BUTTONS)
+        is_moving = not all(isinstance(item, Text) for item in items)
+        shown = [one for one in BUTTONS if is_moving or one.key not in _PLAYING]
+        if len(items) > 2:
+            shown.insert(0, Button("return", "Enter", "the rest tie"))
         ems = _LEGEND_EMS
         while sum(self._button_width(one, ems) for one in shown) > right - left and ems > _LEAST_LEGEND_EMS:
             ems *= 0.95

@@ -78,13 +78,18 @@ def test_a_page_has_the_window_s_size_and_a_place_for_every_clip(size: tuple[int
 
 
 def test_every_button_is_there_in_an_ordinary_window_and_none_lies_on_another() -> None:
-    items = Text("a", "b"), Text("a", "c")
+    items = tuple(np.zeros((1, 60, 60, 3), np.uint8) for _ in range(2))
     for size in ((1200, 675), (640, 400), (2560, 1440)):
         buttons = page(size, items).buttons
         assert set(buttons) == {button.key for button in BUTTONS}
         boxes = list(buttons.values())
         assert not any(overlap(one, other) for one in boxes for other in boxes if one is not other)
-    assert "return" in page((1200, 675), (*items, Text("a", "d"))).buttons
+    assert "return" in page((1200, 675), (*items, items[0])).buttons
+
+
+def test_texts_are_not_played() -> None:
+    buttons = page((1200, 675), (Text("a", "b"), Text("a", "c"))).buttons
+    assert {button.key for button in BUTTONS} - set(buttons) == {"space", "p", "-", "+"}
 
 
 def test_what_was_ranked_or_answered_is_marked() -> None:
