@@ -69,7 +69,7 @@ def common(folder: str, seed: int) -> dict[str, Any]:
         "output_dir": folder,
         "learning_rate": LEARNING_RATE,
         "lr_scheduler_type": "linear",
-        "warmup_ratio": 0.1,
+        "warmup_steps": 0.1,
         "adam_epsilon": 1e-5,
         "max_grad_norm": 1.0,
         "use_cpu": True,
