@@ -22,6 +22,7 @@ from benchmarks.harness import (
     seeds_column,
     table,
 )
+from benchmarks.text_overoptimisation_run import STEPS
 
 NAME = "text_overoptimisation"
 METHODS = ("single", "ensemble")
@@ -29,7 +30,7 @@ METHODS = ("single", "ensemble")
 
 def jobs(seed: int, quick: bool) -> list[Job]:
     """Both methods for one seed."""
-    return [_job(method, seed, 20_000 if quick else 250_000) for method in METHODS]
+    return [_job(method, seed, 20_000 if quick else STEPS) for method in METHODS]
 
 
 def _job(method: str, seed: int, steps: int) -> Job:

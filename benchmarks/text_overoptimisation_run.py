@@ -27,12 +27,13 @@ from prefrl_envs.text import TextGenVectorEnv
 METHODS = {
     "single": replace(REWARD, members=1, bootstrap=False),
     "ensemble": replace(
-        REWARD, members=4, bootstrap=True, aggregate="mean_minus_variance", variance_penalty=1.0
+        REWARD, members=4, bootstrap=False, aggregate="mean_minus_variance", variance_penalty=0.5
     ),
 }
-RANKINGS = 80
-STEPS = 250_000
-KL_COEFFICIENT = 0.002
+RANKINGS = 200
+STEPS = 80_000
+KL_COEFFICIENT = 0.005
+LEARNING_RATE = 2e-4
 SMOOTH = 10
 """rollouts that a figure is the mean over"""
 
@@ -59,7 +60,7 @@ def run(method: str, seed: int, steps: int) -> dict[str, object]:
     agent = TokenPPO(
         LanguageModelPolicy,
         RewardVecEnv(venv, learn_reward(stage, method)),
-        learning_rate=1e-3,
+        learning_rate=LEARNING_RATE,
         kl_coefficient=KL_COEFFICIENT,
         batch_size=256,
         policy_kwargs={"model": str(stage.folder / "sft")},
