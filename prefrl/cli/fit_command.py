@@ -85,6 +85,8 @@ def main(words: Sequence[str]) -> int:
     trainer = RewardTrainer(*specs, options.reward, options.seed)
     rule = None if options.conflicts == "trust" else options.conflicts
     with source.answers(options.reward.last_labels, rule) as answers:
+        if options.reward.loss == "regression":
+            _check_returns(answers)
         for batch in answers.batches():
             trainer.update(batch)
         with progress(epochs, "epochs") as on_epoch:
@@ -109,6 +111,17 @@ def _read(words: Sequence[str]) -> tuple[Options, ComparisonSource | RankingSour
     source = ComparisonSource.open(named.source)
     default = Options(named.source, named.out, seed=source.seed, reward=source.reward)
     return parse(Options, words, "prefrl fit", _DESCRIPTION, default), source
+
+
+def _check_returns(answers: SavedAnswers) -> None:
+    """Refuse to fit true returns that nobody knew: they are all 0."""
+    segments = (segment for batch in answers.batches() for item in batch for segment in item.query.segments)
+    returns = {segment.true_return for segment in segments}
+    if len(returns) == 1:
+        raise ValueError(
+            f"reward.loss is regression, which fits true returns, and all of them are {returns.pop():g}; "
+            "what people compared has none, take bradley_terry"
+        )
 
 
 def _errors(options: Options, answers: SavedAnswers) -> dict[str, float]:

@@ -37,9 +37,11 @@ class RankingSource:
         """Read the file; its tokens are those of the checkpoint that ``reward`` names, bytes where it names a size.
 
         Raises:
-            ValueError: when it cannot be read, or a text has a part without a token.
+            ValueError: when it cannot be read, holds ties alone, or a text has a part without a token.
         """
         rankings = load_rankings(path)
+        if all(ranking.is_tie for ranking in rankings):
+            raise ValueError(f"{path} holds no ranking but ties, of which nothing can be learned")
         tokenizer, room = _tokens_of(reward.language_model)
         encoded = TokenRankings.of(rankings, tokenizer.encode, tokenizer.vocab_size, tokenizer.eos_id)
         encoded.specs(room)

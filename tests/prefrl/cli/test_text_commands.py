@@ -156,6 +156,8 @@ def test_win_rate_by_hand() -> None:
         (["generate", "tiny", "--prompt", "a"], "nothing says for which tokens"),
         (["dpo", "WALKER", "--data", "NOTHING", "--out", "OUT"], "NOTHING"),
         (["dpo", "WALKER", "--data", "TIES", "--out", "OUT"], "no ranking but ties"),
+        (["fit", "TIES", "--out", "OUT"], "no ranking but ties"),
+        (["fit", "RANKED", "--out", "OUT", "--reward.loss", "regression"], "all of them are 0"),
         (["grpo", "WALKER", "--env", WALKS, "--out", "WALKER"], "there already"),
         (["grpo", "WALKER", "--env", WALKS, "--out", "OUT", "--grpo.group-size", "1"], "group_size is 1"),
         (["grpo", "WALKER", "--env", "prefrl/Reviews-v0", "--out", "OUT"], "word 'the'"),
@@ -163,11 +165,11 @@ def test_win_rate_by_hand() -> None:
     ],
 )
 def test_bad_input_is_refused_before_any_work(
-    words: list[str], complaint: str, walker: Path, tmp_path: Path, capsys: Capture
+    words: list[str], complaint: str, walker: Path, ranked: Path, tmp_path: Path, capsys: Capture
 ) -> None:
     ties = tmp_path / "ties.jsonl"
     ties.write_text(json.dumps({"prompt": "c", "responses": ["a", "b"], "ranks": [1, 1]}) + "\n")
-    names = {"OUT": str(tmp_path / "out"), "WALKER": str(walker), "TIES": str(ties)}
+    names = {"OUT": str(tmp_path / "out"), "WALKER": str(walker), "TIES": str(ties), "RANKED": str(ranked)}
     try:
         status = main([names.get(word, word) for word in words])
     except SystemExit as error:
