@@ -1,42 +1,11 @@
-"""How much better a token, or a response, was than expected: pure functions of tensors."""
+"""How much better a response was than others to its prompt: pure functions of tensors."""
 
 from __future__ import annotations
 
-import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from prefrl_agents.text.log_probs import Mask, response_only
-
-__all__ = ["group_advantages", "masked_gae", "zero_std_share"]
-
-
-def masked_gae(
-    rewards: Float[Tensor, "B L"], values: Float[Tensor, "B L"], mask: Mask, gamma: float, lam: float
-) -> tuple[Float[Tensor, "B L"], Float[Tensor, "B L"]]:
-    """Generalised advantages and the returns that values are fitted to; both are 0 off the response.
-
-    Nothing is bootstrapped after the last response token, at the length limit neither: the reward model has scored
-    the text as it stands. Source: Schulman et al. 2016, eq. 16.
-
-    Args:
-        values: of the text before each token, so ``values[:, t]`` is known when token t is chosen.
-        mask: one run of ones a row, wherever it lies.
-
-    Returns:
-        (advantages, returns), where returns = advantages + values.
-    """
-    rewards, values = response_only(rewards, mask), response_only(values, mask)
-    next_values = torch.cat([values[:, 1:], torch.zeros_like(values[:, :1])], dim=1)
-    # Past the end of the response all is 0; what runs on before its beginning is masked below.
-    deltas = rewards + gamma * next_values - values
-    advantages = torch.zeros_like(deltas)
-    following = torch.zeros_like(deltas[:, 0])
-    for step in reversed(range(deltas.shape[1])):
-        following = deltas[:, step] + gamma * lam * following
-        advantages[:, step] = following
-    advantages = response_only(advantages, mask)
-    return advantages, advantages + values
+__all__ = ["group_advantages", "zero_std_share"]
 
 
 def group_advantages(

@@ -10,11 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from prefrl_agents.text.log_probs import Mask, ratio_excess, response_only
+from prefrl_agents.text.log_probs import ratio_excess
 
 __all__ = [
     "KL_ESTIMATORS",
@@ -22,11 +21,9 @@ __all__ = [
     "FixedKL",
     "KLController",
     "KLEstimator",
-    "exact_kl",
     "kl_k1",
     "kl_k2",
     "kl_k3",
-    "token_rewards",
 ]
 
 KLEstimator = Literal["k1", "k2", "k3"]
@@ -68,37 +65,6 @@ KL_ESTIMATORS: dict[KLEstimator, Callable[[Tensor, Tensor], Tensor]] = {
     "k2": kl_k2,
     "k3": kl_k3,
 }
-
-
-def exact_kl(
-    logits: Float[Tensor, "B L V"], reference_logits: Float[Tensor, "B L V"]
-) -> Float[Tensor, "B L"]:
-    """KL of each next-token distribution, summed over the vocabulary.
-
-    Tokens that the policy rules out by a logit of -inf count as 0. Needs several tensors of the size of the logits.
-    """
-    log_probs, reference = logits.log_softmax(dim=-1), reference_logits.log_softmax(dim=-1)
-    difference = (log_probs - reference).masked_fill(log_probs == -torch.inf, 0.0)
-    return (log_probs.exp() * difference).sum(dim=-1)
-
-
-def token_rewards(
-    task_reward: Float[Tensor, " B"],
-    log_prob: Float[Tensor, "B L"],
-    reference_log_prob: Float[Tensor, "B L"],
-    mask: Mask,
-    coefficient: float,
-    estimator: KLEstimator = "k1",
-) -> Float[Tensor, "B L"]:
-    """-coefficient * KL on each response token, and the task's reward on the last one of its row; 0 elsewhere.
-
-    A row without response tokens gets nothing. Source: Ziegler et al. 2019, eq. 2; Ouyang et al. 2022, eq. 2.
-    """
-    penalty = -coefficient * KL_ESTIMATORS[estimator](log_prob, reference_log_prob)
-    responses = mask.bool()
-    num_left = responses.flip(-1).cumsum(dim=-1).flip(-1)
-    is_last = responses & (num_left == 1)
-    return response_only(penalty, mask) + torch.where(is_last, task_reward[:, None], 0.0)
 
 
 class KLController(Protocol):

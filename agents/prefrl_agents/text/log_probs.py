@@ -8,18 +8,15 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 __all__ = [
     "Mask",
     "masked_mean",
-    "masked_whiten",
     "ratio_excess",
     "response_only",
     "sequence_sum",
-    "token_entropy",
     "token_log_probs",
 ]
 
@@ -28,8 +25,6 @@ Mask: TypeAlias = Bool[Tensor, "B L"] | Float[Tensor, "B L"]
 
 MAX_LOG_RATIO = 20.0
 """in nats: above this `ratio_excess` is a straight line"""
-LEAST_VARIANCE = 1e-8
-"""added to the variance that `masked_whiten` divides by"""
 
 
 def token_log_probs(logits: Float[Tensor, "B L V"], tokens: Int[Tensor, "B L"]) -> Float[Tensor, "B L"]:
@@ -37,12 +32,6 @@ def token_log_probs(logits: Float[Tensor, "B L V"], tokens: Int[Tensor, "B L"]) 
     # No log_softmax: it would keep a second tensor of the size of the vocabulary for the backward pass.
     chosen = logits.gather(dim=-1, index=tokens.long()[..., None]).squeeze(-1)
     return chosen - logits.logsumexp(dim=-1)
-
-
-def token_entropy(logits: Float[Tensor, "B L V"]) -> Float[Tensor, "B L"]:
-    """Entropy in nats of each next-token distribution; tokens ruled out by a logit of -inf count as 0."""
-    log_probs = logits.log_softmax(dim=-1)
-    return -(log_probs.exp() * log_probs.masked_fill(log_probs == -torch.inf, 0.0)).sum(dim=-1)
 
 
 def response_only(values: Float[Tensor, "B L"], mask: Mask) -> Float[Tensor, "B L"]:
@@ -58,17 +47,6 @@ def sequence_sum(values: Float[Tensor, "B L"], mask: Mask) -> Float[Tensor, " B"
 def masked_mean(values: Float[Tensor, "B L"], mask: Mask) -> Float[Tensor, ""]:
     """Mean over all response tokens of the batch; 0 where there is none."""
     return response_only(values, mask).sum() / mask.bool().sum().clamp(min=1)
-
-
-def masked_whiten(values: Float[Tensor, "B L"], mask: Mask, shift_mean: bool = True) -> Float[Tensor, "B L"]:
-    """Scale the response tokens of the whole batch to variance 1 (that of a population), and to mean 0.
-
-    With ``shift_mean`` False the mean stays as it was. Elsewhere the result is 0.
-    """
-    mean = masked_mean(values, mask)
-    centred = values - mean
-    whitened = centred * (masked_mean(centred.square(), mask) + LEAST_VARIANCE).rsqrt()
-    return response_only(whitened if shift_mean else whitened + mean, mask)
 
 
 def ratio_excess(log_ratio: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:

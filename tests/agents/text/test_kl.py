@@ -14,12 +14,9 @@ from prefrl_agents.text.kl import (
     AdaptiveKL,
     FixedKL,
     KLController,
-    KLEstimator,
-    exact_kl,
     kl_k1,
     kl_k2,
     kl_k3,
-    token_rewards,
 )
 
 
@@ -31,22 +28,6 @@ def test_estimators_by_hand() -> None:
     torch.testing.assert_close(kl_k2(log_prob, reference), torch.full((1, 2), log_2**2 / 2))
     # exp(-x) - 1 + x
     torch.testing.assert_close(kl_k3(log_prob, reference), torch.tensor([[log_2 - 0.5, 1 - log_2]]))
-
-
-def test_exact_kl_by_hand() -> None:
-    logits, reference = torch.tensor([[[0.5, 0.5]]]).log(), torch.tensor([[[0.25, 0.75]]]).log()
-    by_hand = 0.5 * math.log(2) + 0.5 * math.log(2 / 3)
-    assert exact_kl(logits, reference).item() == pytest.approx(by_hand, rel=1e-5)
-
-
-def test_exact_kl_with_a_token_that_neither_may_choose() -> None:
-    logits = torch.tensor([[[math.log(3), 0.0, -torch.inf]]], requires_grad=True)
-    kl = exact_kl(logits, torch.tensor([[[0.0, 0.0, -torch.inf]]]))
-    kl.sum().backward()
-    # probabilities 3/4 and 1/4 against 1/2 each
-    assert kl.item() == pytest.approx(0.75 * math.log(1.5) + 0.25 * math.log(0.5), rel=1e-5)
-    assert logits.grad is not None
-    assert logits.grad.isfinite().all()
 
 
 @given(x=st.floats(-100, 100))
@@ -68,19 +49,6 @@ def test_k3_of_near_equals_is_not_lost_to_rounding() -> None:
     # x = .001: x^2 / 2 - x^3 / 6; in float32, exp(-x) - 1 + x itself would be off by a tenth
     kl = kl_k3(torch.tensor([0.001]), torch.zeros(1))
     assert kl.item() == pytest.approx(5e-7 - 1e-9 / 6, rel=1e-3)
-
-
-@pytest.mark.parametrize(
-    ("estimator", "kls"), [("k1", (1.0, -1.0)), ("k2", (0.5, 0.5)), ("k3", (math.exp(-1), math.e - 2))]
-)
-def test_token_rewards_by_hand(estimator: KLEstimator, kls: tuple[float, float]) -> None:
-    log_prob = torch.tensor([[7.0, 1.0, -1.0, 7.0], [1.0, 7.0, 7.0, 7.0], [7.0, 7.0, 7.0, 7.0]])
-    mask = torch.tensor([[0.0, 1.0, 1.0, 0.0], [1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]])
-    rewards = token_rewards(
-        torch.tensor([10.0, 20.0, 30.0]), log_prob, torch.zeros(3, 4), mask, 0.5, estimator
-    )
-    by_hand = [[0.0, -kls[0] / 2, 10 - kls[1] / 2, 0.0], [20 - kls[0] / 2, 0.0, 0.0, 0.0], [0.0] * 4]
-    torch.testing.assert_close(rewards, torch.tensor(by_hand))
 
 
 def test_fixed_coefficient_stays() -> None:

@@ -8,11 +8,9 @@ from torch import Tensor
 
 from prefrl_agents.text.log_probs import (
     masked_mean,
-    masked_whiten,
     ratio_excess,
     response_only,
     sequence_sum,
-    token_entropy,
     token_log_probs,
 )
 
@@ -43,20 +41,6 @@ def test_log_probs_and_their_gradient_are_those_of_log_softmax() -> None:
     torch.testing.assert_close(gradient, expected_gradient)
 
 
-def test_entropy_by_hand() -> None:
-    first = -(1 / 8 * math.log(1 / 8) + 2 / 8 * math.log(2 / 8) + 5 / 8 * math.log(5 / 8))
-    torch.testing.assert_close(token_entropy(LOGITS), torch.tensor([[first, math.log(3)]]))
-
-
-def test_tokens_ruled_out_count_as_nothing_in_the_entropy() -> None:
-    logits = torch.tensor([[[0.0, 0.0, -torch.inf]]], requires_grad=True)
-    entropy = token_entropy(logits)
-    entropy.sum().backward()
-    assert entropy.item() == pytest.approx(math.log(2))
-    assert logits.grad is not None
-    assert logits.grad.abs().max() < 1e-6
-
-
 def test_sums_and_means_over_the_response(mask: Tensor) -> None:
     assert response_only(VALUES, mask).tolist() == [[0.0, 1.0, 3.0], [5.0, 0.0, 0.0]]
     assert sequence_sum(VALUES, mask).tolist() == [4.0, 5.0]
@@ -67,24 +51,9 @@ def test_the_mean_of_no_tokens_is_nought() -> None:
     assert masked_mean(VALUES, torch.zeros(2, 3)).item() == 0.0
 
 
-def test_whitening_by_hand(mask: Tensor) -> None:
-    # 1, 3, 5: mean 3, variance (4 + 0 + 4) / 3
-    scale = math.sqrt(3 / 8)
-    white = torch.tensor([[0.0, -2 * scale, 0.0], [2 * scale, 0.0, 0.0]])
-    torch.testing.assert_close(masked_whiten(VALUES, mask), white)
-    kept = torch.tensor([[0.0, 3 - 2 * scale, 3.0], [3 + 2 * scale, 0.0, 0.0]])
-    torch.testing.assert_close(masked_whiten(VALUES, mask, shift_mean=False), kept)
-
-
-def test_whitening_of_one_token_is_finite() -> None:
-    assert (
-        masked_whiten(VALUES, torch.tensor([[False, True, False], [False] * 3])).tolist() == [[0.0] * 3] * 2
-    )
-
-
 def test_results_keep_the_dtype_of_the_values(mask: Tensor) -> None:
     for values in (VALUES, VALUES.double()):
-        for result in (masked_mean(values, mask), masked_whiten(values, mask), sequence_sum(values, mask)):
+        for result in (masked_mean(values, mask), sequence_sum(values, mask)):
             assert result.dtype == values.dtype
 
 

@@ -11,9 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from prefrl_agents.text.advantages import masked_gae
-from prefrl_agents.text.kl import token_rewards
-from prefrl_agents.text.log_probs import masked_mean, masked_whiten, sequence_sum
+from prefrl_agents.text.log_probs import masked_mean, sequence_sum
 from prefrl_agents.text.policy_losses import grpo_loss, ppo_policy_loss, ppo_value_loss
 from prefrl_agents.text.preference_losses import sft_loss
 
@@ -41,11 +39,6 @@ LOSSES: dict[str, Function] = {
         grpo_loss(x, y, a_row(x) - 0.5, mask, how, 9, reference_log_prob=z, kl_coefficient=0.1)
     )
     for how in ("grpo", "dapo", "dr_grpo")
-}
-PER_TOKEN: dict[str, Function] = {
-    "whiten": lambda x, y, z, mask: (masked_whiten(x, mask),),
-    "gae": lambda x, y, z, mask: masked_gae(x, y, mask, 0.9, 0.8),
-    "rewards": lambda x, y, z, mask: (token_rewards(a_row(x), x, y, mask, 0.1, "k3"),),
 }
 
 batches = st.fixed_dictionaries(
@@ -86,15 +79,3 @@ def test_losses(name: str, batch: dict[str, Any]) -> None:
     torch.testing.assert_close(outputs, expected)
     # The first argument is what is trained.
     torch.testing.assert_close(dirty_gradient[0], pad(gradient[0], left, right, 0.0))
-
-
-@pytest.mark.parametrize("name", PER_TOKEN)
-@given(batch=batches)
-@settings(deadline=None, max_examples=25)
-def test_values_of_each_token(name: str, batch: dict[str, Any]) -> None:
-    left, right, filling = batch["left"], batch["right"], batch["filling"]
-    values, mask = make_batch(batch["spans"], batch["seed"])
-    expected = [pad(output, left, right, 0.0) for output in PER_TOKEN[name](*values, mask)]
-    dirty = pad(values.masked_fill(~mask, filling), left, right, filling)
-    outputs = PER_TOKEN[name](*dirty, pad(mask, left, right, False))
-    torch.testing.assert_close(list(outputs), expected)

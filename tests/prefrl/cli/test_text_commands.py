@@ -100,6 +100,10 @@ def test_a_reward_learned_from_a_file_of_rankings_trains_a_policy(
     assert (out / "model.safetensors").is_file()
     (compared,) = run(capsys, "compare", str(out), str(walker), "--env", WALKS, "--count", "20")
     assert compared["interval_95"][0] <= compared["win_rate"] <= compared["interval_95"][1]
+    words = ["--env", WALKS, "--count", "20", "--reward", str(reward)]
+    one, best = (run(capsys, "generate", str(walker), *words, "--best-of", n) for n in ("1", "8"))
+    assert [line["prompt"] for line in one] == [line["prompt"] for line in best]
+    assert np.mean([line["reward"] for line in best]) > np.mean([line["reward"] for line in one]) + 0.5
 
 
 def test_rankings_teach_a_policy_directly(
@@ -150,6 +154,8 @@ def test_win_rate_by_hand() -> None:
         (["sft", "OUT", "--env", WALKS, "--model", "huge"], "cannot be loaded as a causal language model"),
         (["sft", "OUT", "--env", WALKS, "--tuning.epochs", "0"], "epochs is 0"),
         (["generate", "WALKER"], "nothing to respond to"),
+        (["generate", "WALKER", "--prompt", "a", "--best-of", "4"], "nothing says which is best"),
+        (["generate", "WALKER", "--prompt", "a", "--best-of", "0"], "--best-of is 0"),
         (["generate", "WALKER", "--prompt", "zz"], "word 'zz'"),
         (["generate", "WALKER", "--prompt", ""], "is empty"),
         (["generate", "WALKER", "--prompt", "a b c d e f g", "--max-new-tokens", "6"], "takes 11 in all"),
