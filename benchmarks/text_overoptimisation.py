@@ -1,4 +1,4 @@
-"""Over-optimisation: gold and proxy reward over the distance from the reference, for one reward model and for four.
+"""Over-optimisation: gold and proxy reward over the distance from the reference, for one reward model and for eight.
 
 ``python benchmarks/text_overoptimisation.py --seeds 0-2``; how to read the results is in README.md beside this file.
 """

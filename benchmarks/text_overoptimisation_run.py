@@ -1,7 +1,7 @@
 """PPO far past the point where a small reward model can be trusted: the job of text_overoptimisation.py.
 
 ``python -m benchmarks.text_overoptimisation_run single --seed 0`` follows one reward model learned from few rankings,
-``ensemble`` the mean less the variance of four learned from the same; there is hardly a penalty on the KL. The last
+``ensemble`` the mean less half the variance of eight learned from the same; there is hardly a penalty on the KL. The last
 line has gold and proxy reward by rollout, as JSON.
 """
 
@@ -27,11 +27,11 @@ from prefrl_envs.text import TextGenVectorEnv
 METHODS = {
     "single": replace(REWARD, members=1, bootstrap=False),
     "ensemble": replace(
-        REWARD, members=4, bootstrap=False, aggregate="mean_minus_variance", variance_penalty=0.5
+        REWARD, members=8, bootstrap=False, aggregate="mean_minus_variance", variance_penalty=0.5
     ),
 }
-RANKINGS = 200
-STEPS = 80_000
+RANKINGS = 120
+STEPS = 50_000
 KL_COEFFICIENT = 0.005
 LEARNING_RATE = 2e-4
 SMOOTH = 10
