@@ -1,8 +1,8 @@
 """PPO far past the point where a small reward model can be trusted: the job of text_overoptimisation.py.
 
 ``python -m benchmarks.text_overoptimisation_run single --seed 0`` follows one reward model learned from few rankings,
-``ensemble`` the mean less half the variance of eight learned from the same; there is hardly a penalty on the KL. The last
-line has gold and proxy reward by rollout, as JSON.
+``ensemble`` the mean less half the variance of eight learned from the same; there is hardly a penalty on the KL. The
+last line has gold and proxy reward by rollout, as JSON.
 """
 
 from __future__ import annotations
