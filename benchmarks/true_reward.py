@@ -62,7 +62,7 @@ def train(
         config: a preset's.
         steps: to train for, in whole rollouts.
         seed: of agent and environments.
-        episodes: to evaluate on, acting deterministically.
+        episodes: to evaluate on, acting as the preset does then.
         written: id of the environment to train in, where it pays another reward than the preset's; the
             result then also has ``written_return_mean``, the return there.
         normalize: see `build`.
@@ -75,7 +75,8 @@ def train(
     started = time.perf_counter()
     agent.learn(steps)
     wall_s = time.perf_counter() - started
-    evaluation = evaluate(agent, evaluation_environments(config), episodes, seed)
+    is_deterministic = config.agent.deterministic
+    evaluation = evaluate(agent, evaluation_environments(config), episodes, seed, is_deterministic)
     result = {
         "env_id": config.env.id,
         "seed": seed,
@@ -91,7 +92,7 @@ def train(
         "optimal_return": evaluation.optimal_return,
     }
     if written is not None:
-        there = evaluate(agent, evaluation_environments(trained_in), episodes, seed)
+        there = evaluate(agent, evaluation_environments(trained_in), episodes, seed, is_deterministic)
         result["written_return_mean"] = there.mean
     return result
 

@@ -92,7 +92,7 @@ class OveroptimisationCallback(BaseCallback):
 
 
 def plot_overoptimisation(histories: Mapping[str, Sequence[Watched]], path: str | Path) -> None:
-    """Draw gold (solid, with Gao et al.'s fit dotted) and proxy (dashed) over the root of the KL, a colour a name.
+    """Draw gold (dots, with Gao et al.'s fit dotted) and proxy (crosses) over the root of the KL, a colour a name.
 
     Args:
         histories: of one run each, or several of the same kind one after the other.
@@ -111,9 +111,8 @@ def plot_overoptimisation(histories: Mapping[str, Sequence[Watched]], path: str 
         distance = np.sqrt([each.kl for each in known])
         colour = f"C{number}"
         axes.scatter(distance, [each.gold for each in known], color=colour, s=8, label=f"{name}: gold")
-        axes.plot(
-            distance, [each.proxy for each in known], color=colour, linestyle="--", label=f"{name}: proxy"
-        )
+        proxy = [each.proxy for each in known]
+        axes.scatter(distance, proxy, color=colour, s=12, marker="x", linewidths=0.7, label=f"{name}: proxy")
         if len(set(distance.tolist())) >= 2:
             start = history[0].gold
             alpha, beta = fit_rl(distance, np.array([each.gold for each in known]) - start)
