@@ -68,7 +68,9 @@ class LabelSchedule:
         if step >= last_step:
             return self.labels
         rest = self.labels - self.initial
-        return self.initial + math.floor(rest * self._share_by(step) / self._share_by(last_step))
+        whole = self._share_by(last_step)
+        # Of an end that is next to no step away, the logarithm is 0.
+        return self.initial + (math.floor(rest * self._share_by(step) / whole) if whole else 0)
 
     def _share_by(self, step: float) -> float:
         """Integral of the label rate from 0 to ``step``, up to a factor."""

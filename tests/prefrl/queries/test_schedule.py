@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from prefrl.config import ScheduleConfig
@@ -21,6 +21,7 @@ CONFIGS = st.builds(
 
 
 @given(CONFIGS, st.integers(0, 10_000), st.integers(1, 5_000_000), st.lists(st.integers(0, 6_000_000)))
+@example(ScheduleConfig(half_life_steps=2, ends_at=5e-324), 10, 1, [0, 1])
 def test_due_never_falls_and_ends_at_the_exact_budget(
     config: ScheduleConfig, labels: int, steps: int, asked: list[int]
 ) -> None:
