@@ -23,6 +23,7 @@ from benchmarks.harness import (
     mean_column,
     median_column,
     plot,
+    plot_curves,
     ratio_column,
     seeds_column,
     table,
@@ -33,29 +34,31 @@ SIZE = "small"
 TRL = "benchmarks/peers/trl_text.py"
 BASELINES = {"ppo": "stock", "grpo": "trl", "dpo": "trl"}
 """by task, what ours is compared with"""
+SIZES = {"ppo": ["--rollouts", "4"], "grpo": ["--rollouts", "40"], "dpo": ["--pairs", "2000"]}
+QUICK_SIZES = {"ppo": ["--rollouts", "1"], "grpo": ["--rollouts", "3"], "dpo": ["--pairs", "64"]}
+"""by task, how much is learned from: as little of PPO as stock takes minutes for"""
 
 
 def jobs(seed: int, quick: bool) -> list[Job]:
     """Ours and the others, in turn, so that a machine that drifts slows both."""
-    rollouts, pairs = (2, 64) if quick else (8, 2000)
+    sizes = QUICK_SIZES if quick else SIZES
     python = ensure_venv("trl-venv", ROOT / "benchmarks/peers/trl_requirements.txt", python_version="3.11")
     model = _checkpoint(seed)
     ours = [sys.executable, "-m", "benchmarks.text_speed_run"]
-    sizes = ["--rollouts", str(rollouts), "--pairs", str(pairs), "--seed", str(seed)]
     commands = {
-        "ppo/prefrl": [*ours, "token-ppo", "--size", SIZE, *sizes],
-        "ppo/stock": [*ours, "stock-ppo", "--size", SIZE, *sizes],
-        "grpo/prefrl": [*ours, "grpo", "--size", SIZE, *sizes],
-        "grpo/trl": [python, TRL, "grpo", "--model", model, *sizes],
-        "dpo/prefrl": [*ours, "dpo", "--size", SIZE, *sizes],
-        "dpo/trl": [python, TRL, "dpo", "--model", model, *sizes],
+        "ppo/prefrl": [*ours, "token-ppo", "--size", SIZE],
+        "ppo/stock": [*ours, "stock-ppo", "--size", SIZE],
+        "grpo/prefrl": [*ours, "grpo", "--size", SIZE],
+        "grpo/trl": [python, TRL, "grpo", "--model", model],
+        "dpo/prefrl": [*ours, "dpo", "--size", SIZE],
+        "dpo/trl": [python, TRL, "dpo", "--model", model],
     }
     return [
         Job(
             name=name,
             seed=seed,
-            command=command,
-            config={"rollouts": rollouts, "pairs": pairs, "size": SIZE},
+            command=[*command, *sizes[name.split("/")[0]], "--seed", str(seed)],
+            config={"work": sizes[name.split("/")[0]], "size": SIZE},
             env=ONE_THREAD,
         )
         for name, command in commands.items()
@@ -74,7 +77,7 @@ def _checkpoint(seed: int) -> str:
 
 
 def report(records: Sequence[Record], folder: Path) -> None:
-    """Write text_speed.md and text_speed.png."""
+    """Write text_speed.md, text_speed.png and text_speed_curves.png."""
     newest = max(records, key=lambda record: record.started)
     heading = (
         f"# Tokens learned from per second\n\n"
@@ -92,9 +95,15 @@ def report(records: Sequence[Record], folder: Path) -> None:
             mean_column("last", "Last reward" if task != "dpo" else "Last accuracy"),
         ]
         parts += [f"## {task}\n", table(chosen, columns)]
-    parts += [failure_note(records), f"![Tokens per second]({NAME}.png)\n"]
+    parts += [
+        failure_note(records),
+        f"![Tokens per second]({NAME}.png)\n",
+        f"![What was learned meanwhile]({NAME}_curves.png)\n",
+    ]
     (folder / f"{NAME}.md").write_text("\n".join(part for part in parts if part), encoding="utf-8")
     plot(records, [Panel("tokens_per_s", "Tokens learned from per second")], folder / f"{NAME}.png")
+    curves = Panel("reward", "Mean reward; for DPO, share of pairs in order")
+    plot_curves(records, "step", curves, folder / f"{NAME}_curves.png", "Rollouts; for DPO, minibatches")
 
 
 if __name__ == "__main__":
