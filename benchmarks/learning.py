@@ -28,12 +28,15 @@ SMOOTHED_EPISODES = 5
 ALL_EPISODES = sys.maxsize
 
 
-def with_training_curve(stdout: str, run: Path) -> Output:
-    """The result that a job printed, with the curve of its run's training episodes."""
+def with_training_curve(
+    stdout: str, run: Path, newest: int = SMOOTHED_EPISODES, points: int = ALL_EPISODES
+) -> Output:
+    """The result that a job printed, with the curve of its run's training episodes, thinned to about ``points``."""
     output = last_json_line(stdout)
     with Store.open(RunDir.open(run).store) as store:
-        episodes = store.recent_episodes(ALL_EPISODES)
-    return Output(output.metrics, training_curve(episodes), output.versions)
+        curve = training_curve(store.recent_episodes(ALL_EPISODES), newest)
+    every = max(1, len(curve) // points)
+    return Output(output.metrics, curve[::-every][::-1], output.versions)
 
 
 def training_curve(episodes: Sequence[Episode], newest: int = SMOOTHED_EPISODES) -> list[dict[str, float]]:
@@ -46,9 +49,18 @@ def training_curve(episodes: Sequence[Episode], newest: int = SMOOTHED_EPISODES)
 
 
 def write_report(
-    name: str, heading: str, records: Sequence[Record], columns: Sequence[Column], folder: Path
+    name: str,
+    heading: str,
+    records: Sequence[Record],
+    columns: Sequence[Column],
+    folder: Path,
+    newest: int = SMOOTHED_EPISODES,
+    steps: str = "Agent steps",
 ) -> None:
-    """Write NAME.md with its table, NAME.png with the scores and NAME_curves.png with the training episodes."""
+    """Write NAME.md with its table, NAME.png with the scores and NAME_curves.png with the training episodes.
+
+    The curves are means of ``newest`` episodes, over ``steps``.
+    """
     parts = [
         heading,
         table(records, columns),
@@ -58,5 +70,5 @@ def write_report(
     ]
     (folder / f"{name}.md").write_text("\n".join(part for part in parts if part), encoding="utf-8")
     plot(records, [Panel("true_return_mean", "True return")], folder / f"{name}.png")
-    training = Panel("true_return", f"True return, mean of {SMOOTHED_EPISODES} episodes")
-    plot_curves(records, "steps", training, folder / f"{name}_curves.png", "Agent steps")
+    training = Panel("true_return", f"True return, mean of {newest} episodes")
+    plot_curves(records, "steps", training, folder / f"{name}_curves.png", steps)

@@ -16,27 +16,18 @@ from benchmarks.harness import (
     ROOT,
     WORK,
     Job,
-    Output,
-    Panel,
     Record,
     Suite,
-    failure_note,
     interval_column,
-    last_json_line,
     main,
     mean_column,
     median_column,
     min_column,
-    plot,
-    plot_curves,
     seeds_column,
-    table,
 )
-from benchmarks.learning import training_curve
+from benchmarks.learning import with_training_curve, write_report
 from prefrl.config import to_json
 from prefrl.presets import get_preset
-from prefrl.run_dir import RunDir
-from prefrl.store import Store
 
 NAME = "text_learning"
 TASKS = {"walks": "text-walks", "reviews": "text-reviews"}
@@ -77,7 +68,7 @@ def _prefrl(task: str, preset: str, seed: int, size: Sequence[str]) -> Job:
         ],
         config={"preset": _config(preset)},
         env=ONE_THREAD,
-        parse=partial(_with_curve, run=run),
+        parse=partial(with_training_curve, run=run, newest=SMOOTHED_EPISODES, points=CURVE_POINTS),
         scratch=run,
     )
 
@@ -94,15 +85,6 @@ def _true_reward(task: str, method: str, preset: str, seed: int, size: Sequence[
         config={key: config[key] for key in ("env", "agent", "eval_episodes")},
         env=ONE_THREAD,
     )
-
-
-def _with_curve(stdout: str, run: Path) -> Output:
-    """What the job printed, and how the training episodes went."""
-    output = last_json_line(stdout)
-    with Store.open(RunDir.open(run).store) as store:
-        points = training_curve(store.recent_episodes(sys.maxsize), SMOOTHED_EPISODES)
-    every = max(1, len(points) // CURVE_POINTS)
-    return Output(output.metrics, points[::-every][::-1], output.versions)
 
 
 def report(records: Sequence[Record], folder: Path) -> None:
@@ -125,17 +107,7 @@ def report(records: Sequence[Record], folder: Path) -> None:
         interval_column("true_return_mean"),
         median_column("wall_s", "Seconds"),
     ]
-    parts = [
-        heading,
-        table(records, columns),
-        failure_note(records),
-        f"![True return of the trained agents]({NAME}.png)\n",
-        f"![True return while they were trained]({NAME}_curves.png)\n",
-    ]
-    (folder / f"{NAME}.md").write_text("\n".join(part for part in parts if part), encoding="utf-8")
-    plot(records, [Panel("true_return_mean", "True return")], folder / f"{NAME}.png")
-    training = Panel("true_return", f"True return, mean of {SMOOTHED_EPISODES} episodes")
-    plot_curves(records, "steps", training, folder / f"{NAME}_curves.png", "Tokens")
+    write_report(NAME, heading, records, columns, folder, SMOOTHED_EPISODES, "Tokens")
 
 
 if __name__ == "__main__":

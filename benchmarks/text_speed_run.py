@@ -126,10 +126,9 @@ def run_dpo(size: str, pairs: int, seed: int) -> dict[str, Any]:
     tokenizer = LongPrompts().tokenizer
     rankings = RankedResponses.of(prompts, responses, [[1, 2]] * pairs, tokenizer.pad_id)
     dpo = DPO(make_model(size, seed), DPOConfig(batch_size=16, learning_rate=LEARNING_RATE, seed=seed))
-    start_s = time.perf_counter()
-    reports = dpo.train(rankings)
-    seconds = time.perf_counter() - start_s
-    return _figures(2 * pairs * NEW_TOKENS, seconds, [report.accuracy for report in reports])
+    start_s, curve = time.perf_counter(), list[float]()
+    dpo.train(rankings, lambda report: curve.append(report.accuracy))
+    return _figures(2 * pairs * NEW_TOKENS, time.perf_counter() - start_s, curve)
 
 
 def _figures(tokens: int, seconds: float, curve: list[float]) -> dict[str, Any]:

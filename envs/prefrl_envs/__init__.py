@@ -18,6 +18,7 @@ __all__ = [
     "ATARI_IDS",
     "BEHAVIOUR_IDS",
     "ENV_IDS",
+    "PROMPTS_ID",
     "TEXT_IDS",
     "EndlessEpisodes",
     "EndlessVector",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from collections.abc import Sequence
@@ -71,8 +72,9 @@ def main(words: Sequence[str]) -> int:
     if options.lora_rank is not None:
         texts = TextModel(texts.model.with_lora(options.lora_rank), texts.tokenizer)
     start_s, dpo = time.monotonic(), DPO(texts.model, options.dpo)
-    with progress(options.dpo.epochs, "epochs") as on_epoch:
-        reports = dpo.train(learned, lambda epoch, _report: on_epoch(epoch))
+    with progress(dpo.num_steps(learned), "minibatches") as on_step:
+        steps = itertools.count(1)
+        reports = dpo.train(learned, lambda _report: on_step(next(steps)))
     texts.save(options.out)
     result = {
         "out": str(options.out),

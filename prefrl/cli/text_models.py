@@ -42,6 +42,7 @@ class TextModel:
             write_json_atomic(folder / _TOKENIZER_FILE, {"kind": "bytes"})
         elif isinstance(self.tokenizer, HubTokenizer):
             self.tokenizer.save(folder)
+        # A tokenizer of a task of the user's own is not ours to write: `open_text_model` takes it from the task.
 
     def encode_prompts(self, prompts: Sequence[str], max_new_tokens: int) -> list[list[int]]:
         """Token ids of prompts.

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from prefrl.language.decoder import RowDecoder
     from prefrl.language.generation import Generation, generate
     from prefrl.language.model import SIZES, LanguageModel
+    from prefrl.language.shared_prompts import response_hidden
 
 __all__ = [
     "SIZES",
@@ -20,6 +21,7 @@ __all__ = [
     "LanguageModel",
     "RowDecoder",
     "generate",
+    "response_hidden",
 ]
 
 _MODULES = {
@@ -28,6 +30,7 @@ _MODULES = {
     "RowDecoder": "decoder",
     "SIZES": "model",
     "generate": "generation",
+    "response_hidden": "shared_prompts",
 }
 
 

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from prefrl.language.model import LanguageModel
 from prefrl.language.row_cache import RowCache
+from prefrl.language.shared_prompts import distinct_prompts
 
 __all__ = ["RowDecoder"]
 
@@ -64,18 +65,17 @@ class RowDecoder:
         return decoder
 
     def _prefill(self, rows: Tensor, ids: Tensor, lengths: Tensor) -> None:
-        """Take in all but the last token of texts that begin."""
+        """Take in all but the last token of texts that begin; those that begin alike are computed once."""
         longest = int(lengths.max())
         cache = self._opened()
         if longest == 0:
             return
-        cache.rows = rows
-        positions = torch.arange(longest, device=ids.device).expand(len(rows), -1)
+        beginnings, _, origins = distinct_prompts(ids, lengths)
+        cache.rows, cache.origins = rows, origins
+        positions = torch.arange(longest, device=ids.device).expand(len(beginnings), -1)
         causal = torch.full((longest, longest), torch.finfo(torch.float32).min, device=ids.device).triu_(1)
-        mask = causal.expand(len(rows), 1, -1, -1)
-        self._model.hidden(
-            ids[:, :longest], past_key_values=cache, attention_mask=mask, position_ids=positions
-        )
+        mask = causal.expand(len(beginnings), 1, -1, -1)
+        self._model.hidden(beginnings, past_key_values=cache, attention_mask=mask, position_ids=positions)
 
     def _step(self, tokens: Tensor, positions: Tensor) -> Tensor:
         """Take in one token (N, 1) of each row at its position (N,)."""

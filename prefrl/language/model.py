@@ -46,6 +46,7 @@ class LanguageModel(nn.Module):
             vocab_size: tokens that there are; by default as many as there are logits, which checkpoints often pad.
         """
         super().__init__()
+        _fuse_activations(inner)
         self.inner = inner
         self.vocab_size = self.num_logits if vocab_size is None else vocab_size
         """V"""
@@ -315,6 +316,14 @@ class LanguageModel(nn.Module):
                 f"{path} is of an architecture whose logits are no linear function of its hidden states, which is "
                 "not supported; take one of the GPT-2, Llama, Qwen or Mistral kind"
             )
+
+
+def _fuse_activations(inner: nn.Module) -> None:
+    """Compute GPT-2's activation as one operation: written out in nine, it takes a third of a small model's time."""
+    for module in list(inner.modules()):
+        for name, child in module.named_children():
+            if type(child).__name__ == "NewGELUActivation":
+                setattr(module, name, nn.GELU(approximate="tanh"))
 
 
 @contextmanager

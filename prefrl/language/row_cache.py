@@ -22,6 +22,8 @@ class RowCache(Cache):
         self.num_rows, self.max_tokens = num_rows, max_tokens
         self.rows: Tensor | None = None
         """shape (R,) int64, the rows that begin anew; None where all rows go on by a token"""
+        self.origins = torch.zeros(0, dtype=torch.int64)
+        """shape (R,), which of the new keys and values (G, H, q, d) each of these rows takes"""
         self.positions = torch.zeros(num_rows, dtype=torch.int64)
         """shape (N,), where each row's next token goes"""
         self.width = 0
@@ -62,7 +64,7 @@ class _RowLayer(CacheLayerMixin):
     def update(
         self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
     ) -> tuple[Tensor, Tensor]:
-        """Store new keys and values (R, H, q, d); give all that the new tokens may look at."""
+        """Store new keys and values (G, H, q, d) or (N, H, 1, d); give all that the new tokens may look at."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
         assert self.keys is not None
@@ -71,8 +73,8 @@ class _RowLayer(CacheLayerMixin):
         if cache.rows is not None:
             # They begin at position 0, so all they look at is here already.
             count = key_states.shape[2]
-            self.keys[cache.rows, :, :count] = key_states
-            self.values[cache.rows, :, :count] = value_states
+            self.keys[cache.rows, :, :count] = key_states[cache.origins]
+            self.values[cache.rows, :, :count] = value_states[cache.origins]
             return key_states, value_states
         every = torch.arange(cache.num_rows, device=key_states.device)
         self.keys[every, :, cache.positions] = key_states[:, :, 0]

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from prefrl.config import RewardConfig
-from prefrl.language import LanguageModel
+from prefrl.language import LanguageModel, response_hidden
 from prefrl.reward.networks import RewardNetwork
 from prefrl.spaces import SpaceSpec
 from prefrl.tokens import complete
@@ -23,8 +23,9 @@ _SEED_LIMIT = 2**31
 class TokenEnsemble(RewardNetwork):
     """E language models, each with a scalar head on the hidden state of a text's last token.
 
-    Every text is one forward pass a member, whatever the number of queries and pairs that hold it. The head is drawn
-    from N(0, 1 / (D + 1)), D the width of the hidden states; dropout is off.
+    Every text is one forward pass a member, whatever the number of queries and pairs that hold it, and a long prompt is
+    computed once for all its responses. The head is drawn from N(0, 1 / (D + 1)), D the width of the hidden states;
+    dropout is off.
     Source: Ouyang et al. 2022, section 3.5; Stiennon et al. 2020, appendix B.
 
     Args:
@@ -66,11 +67,13 @@ class TokenEnsemble(RewardNetwork):
     ) -> Float[Tensor, "E M"]:
         """Score M texts, each as it is after its step: observations (M, 2 + L) and tokens (M, 1), as float32."""
         texts = complete(observations.cpu().numpy(), actions[:, 0].cpu().numpy())
-        ids, lengths, _ = (torch.from_numpy(array).to(observations.device) for array in texts)
-        ids = ids[:, : int(lengths.max())] if len(ids) else ids
+        ids, lengths, prompt_lengths = (torch.from_numpy(array).to(observations.device) for array in texts)
+        if not len(ids):
+            return observations.new_zeros(len(self.heads), 0)
+        ids, last = ids[:, : int(lengths.max())], lengths - prompt_lengths
         every = torch.arange(len(ids), device=ids.device)
         members = [
-            head(backbone(input_ids=ids, use_cache=False).last_hidden_state[every, lengths - 1])[:, 0]
+            head(response_hidden(backbone, ids, prompt_lengths, lengths)[every, last])[:, 0]
             for backbone, head in zip(self.backbones, self.heads, strict=True)
         ]
         return torch.stack(members)

@@ -67,7 +67,7 @@ class RankedResponses:
 
 @dataclass(frozen=True)
 class DPOReport:
-    """Means over a pass; rewards are implied, beta times a log-ratio."""
+    """Means over a pass, or a minibatch; rewards are implied, beta times a log-ratio."""
 
     loss: float
     accuracy: float
@@ -92,10 +92,18 @@ class DPO:
         self.model, self.config = model, config
         self.reference = None if model.has_adapters else model.frozen_copy()
 
+    def num_steps(self, rankings: RankedResponses) -> int:
+        """Minibatches that `train` learns from."""
+        return self.config.epochs * math.ceil(len(rankings) / self.config.batch_size)
+
     def train(
-        self, rankings: RankedResponses, on_epoch: Callable[[int, DPOReport], None] | None = None
+        self, rankings: RankedResponses, on_step: Callable[[DPOReport], None] | None = None
     ) -> list[DPOReport]:
         """Learn from the rankings; returns a report of each epoch, taken while learning.
+
+        Args:
+            rankings: what to learn.
+            on_step: called after each minibatch with its figures, as they were before it was learned from.
 
         Raises:
             ValueError: when there are none.
@@ -105,19 +113,20 @@ class DPO:
         config = self.config
         reference = self.reference_log_probs(rankings)
         generator = torch.Generator().manual_seed(config.seed)
-        steps_an_epoch = math.ceil(len(rankings) / config.batch_size)
-        optimiser = Optimiser(self.model, config.learning_rate, config.epochs * steps_an_epoch)
+        optimiser = Optimiser(self.model, config.learning_rate, self.num_steps(rankings))
         reports = []
-        for epoch in range(1, config.epochs + 1):
+        for _ in range(config.epochs):
             sums = _Sums()
             for rows in torch.randperm(len(rankings), generator=generator).split(config.batch_size):
                 batch = rankings[rows]
                 loss, log_ratios = self._loss(batch, reference[rows])
                 optimiser.step(loss.mean())
                 sums.add(loss.detach(), log_ratios, batch.ranks)
+                if on_step is not None:
+                    step = _Sums()
+                    step.add(loss.detach(), log_ratios, batch.ranks)
+                    on_step(step.report(config.beta))
             reports.append(sums.report(config.beta))
-            if on_epoch is not None:
-                on_epoch(epoch, reports[-1])
         return reports
 
     @torch.no_grad()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from prefrl.language import Generation, LanguageModel
+from prefrl.language import Generation, LanguageModel, response_hidden
 from prefrl_agents.text.log_probs import token_log_probs
 
 __all__ = ["Sequences", "response_log_probs"]
@@ -94,8 +94,11 @@ def response_log_probs(model: LanguageModel, sequences: Sequences, temperature: 
     """Log-probability of each token of the responses, shape (B, L - 1) as `Sequences.mask`, 0 elsewhere.
 
     Logits are computed for tokens of responses alone: with a large vocabulary they take the most memory and time.
+    A prompt that many responses share is computed once.
     """
     mask = sequences.mask
-    hidden = model.hidden(sequences.ids)[:, :-1][mask]
+    hidden = response_hidden(model.backbone, sequences.ids, sequences.prompt_lengths, sequences.lengths)
+    counts = sequences.lengths - sequences.prompt_lengths
+    hidden = hidden[torch.arange(hidden.shape[1], device=hidden.device) < counts[:, None]]
     found = token_log_probs(model.logits(hidden, temperature)[None], sequences.ids[:, 1:][mask][None])[0]
     return torch.zeros(mask.shape, device=found.device).masked_scatter(mask, found)

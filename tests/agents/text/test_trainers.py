@@ -8,7 +8,16 @@ import torch
 
 from prefrl.language import Generation, LanguageModel, generate
 from prefrl.text_config import DPOConfig, FineTuningConfig, GRPOConfig
-from prefrl_agents.text import DPO, GRPO, RankedResponses, Sequences, fine_tune, mean_loss, response_log_probs
+from prefrl_agents.text import (
+    DPO,
+    GRPO,
+    DPOReport,
+    RankedResponses,
+    Sequences,
+    fine_tune,
+    mean_loss,
+    response_log_probs,
+)
 
 PAD, EOS, VOCAB, ROOM = 6, 7, 8, 12
 
@@ -108,6 +117,15 @@ class TestDPO:
         assert after.accuracy > 0.9
         assert reports[-1].margin > reports[0].margin > 0
         assert after.best_log_ratio > after.worst_log_ratio
+
+    def test_every_minibatch_is_told_of(self) -> None:
+        dpo, told = DPO(model(), DPOConfig(epochs=2, batch_size=10, learning_rate=1e-3)), list[DPOReport]()
+        reports = dpo.train(ranked(30), told.append)
+        assert len(told) == dpo.num_steps(ranked(30)) == 6
+        assert told[0].loss == pytest.approx(np.log(2), abs=1e-5), "before anything was learned"
+        for epoch, report in enumerate(reports):
+            parts = told[3 * epoch : 3 * epoch + 3]
+            assert report.loss == pytest.approx(np.mean([part.loss for part in parts]))
 
     def test_the_reference_stays(self) -> None:
         language_model = model()

@@ -98,3 +98,20 @@ def test_cleared_it_follows_changed_weights() -> None:
             weight.mul_(1.2)
     decoder.clear()
     check(decoder, language_model, ids, lengths + 1)
+
+
+def test_rows_that_begin_alike_are_taken_in_once() -> None:
+    language_model = model()
+    ids = torch.randint(PAD, (5, LONGEST), generator=torch.Generator().manual_seed(4))
+    ids[1], ids[3, :9] = ids[0], ids[0, :9]
+    lengths, decoder = torch.tensor([10, 10, 10, 10, 4]), RowDecoder(language_model, 5, LONGEST)
+    sizes: list[torch.Size] = []
+    language_model.backbone.register_forward_pre_hook(
+        lambda _model, _args, given: sizes.append(given["input_ids"].shape), with_kwargs=True
+    )
+    decoder.hidden(ids, lengths)
+    # All but the last token of three beginnings, then the last of all rows.
+    assert sizes == [(3, 9), (5, 1)]
+    for _ in range(5):
+        lengths = lengths + 1
+        check(decoder, language_model, ids, lengths)

@@ -1,0 +1,86 @@
+"""Hidden states of texts of which many begin alike: a prompt that responses share is computed once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers.cache_utils import DynamicCache
+
+__all__ = ["distinct_prompts", "response_hidden"]
+
+_WORTHWHILE = 0.25
+"""share of all tokens that has to be saved: two passes cost more than one"""
+
+
+def distinct_prompts(ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The first ``lengths`` (B,) tokens of each text (B, L), each such prompt once.
+
+    Returns:
+        ids (G, P) of the prompts, 0 past their ends, their lengths (G,), and which of them each text begins with (B,).
+    """
+    longest = int(lengths.max())
+    past = torch.arange(longest, device=ids.device) >= lengths[:, None]
+    rows = torch.cat([lengths[:, None], ids[:, :longest].masked_fill(past, 0)], dim=1)
+    distinct, places = rows.unique(dim=0, return_inverse=True)
+    return distinct[:, 1:], distinct[:, 0], places
+
+
+def response_hidden(backbone: Any, ids: Tensor, prompt_lengths: Tensor, lengths: Tensor) -> Tensor:
+    """The last layer's hidden states at the last token of each prompt and at all of its response.
+
+    Args:
+        backbone: a causal model of `transformers` without the layer that gives logits.
+        ids: shape (B, L) int64, prompt and response, padded on the right.
+        prompt_lengths: shape (B,), at least 1.
+        lengths: shape (B,), of prompt and response together.
+
+    Returns:
+        Shape (B, R + 1, D), R the longest response. What stands past a response's end means nothing.
+    """
+    prompts, distinct_lengths, places = distinct_prompts(ids, prompt_lengths)
+    saved = (len(ids) - len(prompts)) * prompts.shape[1]
+    count = int((lengths - prompt_lengths).max())
+    if count == 0 or saved < _WORTHWHILE * ids.numel():
+        hidden = backbone(input_ids=ids, use_cache=False).last_hidden_state
+        positions = prompt_lengths[:, None] - 1 + torch.arange(count + 1, device=ids.device)
+        return _taken(hidden, positions.clamp(max=ids.shape[1] - 1))
+    cache = DynamicCache()
+    hidden = backbone(input_ids=prompts, past_key_values=cache, use_cache=True).last_hidden_state
+    last = hidden[torch.arange(len(prompts), device=ids.device), distinct_lengths - 1]
+    cache.batch_select_indices(places)
+    positions = prompt_lengths[:, None] + torch.arange(count, device=ids.device)
+    positions = positions.clamp(max=ids.shape[1] - 1)
+    responses = backbone(
+        input_ids=ids.gather(1, positions),
+        past_key_values=cache,
+        attention_mask=_mask(prompt_lengths, prompts.shape[1], count),
+        position_ids=positions,
+        use_cache=True,
+    ).last_hidden_state
+    return torch.cat([last[places][:, None], responses], dim=1)
+
+
+def _taken(hidden: Tensor, positions: Tensor) -> Tensor:
+    """Of hidden states (B, L, D) those at positions (B, R)."""
+    return hidden[torch.arange(len(hidden), device=hidden.device)[:, None], positions]
+
+
+def _mask(prompt_lengths: Tensor, width: int, count: int) -> Tensor:
+    """What each token of a response may look at, additive, shape (B, 1, count, width + count).
+
+    Its prompt, which lies in the first ``width`` places, and what stands before it in the response.
+    """
+    device = prompt_lengths.device
+    of_prompt = torch.arange(width, device=device) < prompt_lengths[:, None]
+    causal = torch.ones(count, count, dtype=torch.bool, device=device).tril()
+    seen = torch.cat(
+        [
+            of_prompt[:, None].expand(-1, count, -1),
+            causal.expand(len(prompt_lengths), -1, -1),
+        ],
+        dim=2,
+    )
+    mask = torch.zeros(seen.shape, device=device)
+    return mask.masked_fill_(~seen, torch.finfo(mask.dtype).min)[:, None]
