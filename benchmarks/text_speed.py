@@ -34,7 +34,7 @@ SIZE = "small"
 TRL = "benchmarks/peers/trl_text.py"
 BASELINES = {"ppo": "stock", "grpo": "trl", "dpo": "trl"}
 """by task, what ours is compared with"""
-SIZES = {"ppo": ["--rollouts", "4"], "grpo": ["--rollouts", "40"], "dpo": ["--pairs", "2000"]}
+SIZES = {"ppo": ["--rollouts", "2"], "grpo": ["--rollouts", "40"], "dpo": ["--pairs", "2000"]}
 QUICK_SIZES = {"ppo": ["--rollouts", "1"], "grpo": ["--rollouts", "3"], "dpo": ["--pairs", "64"]}
 """by task, how much is learned from: as little of PPO as stock takes minutes for"""
 
