@@ -74,7 +74,7 @@ class AgentConfig:
     """SB3 policy name, or FastCnnPolicy (ours, images); "auto" takes Mlp, Cnn or MultiInput by the observations"""
     hyperparameters: JsonDict = field(default_factory=dict)
     """keyword arguments of the algorithm; learning_rate and clip_range also as "lin_3e-4" for a linear decay to 0, and
-    "lin_3e-4_1e-4" for one to 1e-4"""
+    "lin_3e-4_1e-4" for one to 1e-4; "warm_3e-4" rises in the first twentieth and then decays"""
     relabel: bool = True
     """off-policy agents: relabel the whole replay buffer when a new learned reward arrives"""
     overlap: bool = False
@@ -101,11 +101,14 @@ class RewardConfig:
     members: int = 3
     use_actions: bool = True
     """False makes the reward a function of the observation alone"""
-    loss: Literal["bradley_terry", "plackett_luce", "margin", "regression"] = "bradley_terry"
-    """"regression" fits the true returns of the segments themselves, in place of comparisons: an ablation of the
+    loss: Literal["bradley_terry", "plackett_luce", "bradley_terry_margin", "margin", "regression"] = (
+        "bradley_terry"
+    )
+    """of the two with a margin, the first takes it from the difference that it finds probable, the second is a hinge;
+    "regression" fits the true returns of the segments themselves, in place of comparisons: an ablation of the
     paper, for synthetic oracles"""
     margin: float = 1.0
-    """of the margin ranking loss, in units of the unnormalised segment return"""
+    """of these two losses, in units of the unnormalised segment return"""
     label_noise: float = 0.1
     """share of answers assumed uniformly random: P' = (1 - noise) P + noise / 2"""
     learning_rate: float = 1e-3

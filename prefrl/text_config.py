@@ -26,6 +26,7 @@ class FineTuningConfig:
     batch_size: int = 32
     """demonstrations a minibatch"""
     learning_rate: float = 1e-3
+    """suits small models made from scratch; pretrained ones take 1e-5 to 5e-5"""
 
     def __post_init__(self) -> None:
         if self.demonstrations < 0:
@@ -54,6 +55,7 @@ class DPOConfig:
     batch_size: int = 16
     """rankings a minibatch"""
     learning_rate: float = 1e-4
+    """suits small models; pretrained ones of 100 million weights and more take 1e-6 to 1e-5"""
     temperature: float = 1.0
     """that responses were sampled at, and are to be"""
     seed: int = 0
@@ -62,6 +64,15 @@ class DPOConfig:
     def __post_init__(self) -> None:
         _check_counts(self, "epochs", "batch_size")
         _check_positive(self, "beta", "learning_rate", "temperature")
+        if not 0 <= self.label_smoothing < 0.5:
+            raise ValueError(
+                f"label_smoothing is {self.label_smoothing}; it is the share of wrong labels, 0 to just below .5"
+            )
+        if (self.label_smoothing > 0) != (self.kind in ("cdpo", "robust")):
+            raise ValueError(
+                f"label_smoothing is {self.label_smoothing} and kind {self.kind!r}; cdpo and robust need one above 0, "
+                "and the others ignore it"
+            )
 
 
 @dataclass(frozen=True)
@@ -94,6 +105,7 @@ class GRPOConfig:
     batch_size: int | None = None
     """responses a minibatch; None takes the whole rollout"""
     learning_rate: float = 1e-4
+    """suits small models; pretrained ones of 100 million weights and more take 1e-6 to 1e-5"""
     temperature: float = 1.0
     seed: int = 0
     """of prompts, responses and their order"""
@@ -108,6 +120,13 @@ class GRPOConfig:
                 f"group_size is {self.group_size}; a response is judged by the others of its group, so at least 2 "
                 "are needed"
             )
+        if not 0 <= self.clip_low < 1 or not 0 <= self.clip_high < math.inf:
+            raise ValueError(
+                f"clip_low is {self.clip_low} and clip_high {self.clip_high}; ratios are clipped to 1 - clip_low and "
+                "1 + clip_high, so the one is needed in 0 to just below 1 and the other at 0 or above"
+            )
+        if self.kl_in_reward and not self.kl_coefficient:
+            raise ValueError("kl_in_reward takes kl_coefficient times the KL from the rewards, and that is 0; give one")
         if not 0 <= self.kl_coefficient < math.inf:
             raise ValueError(
                 f"kl_coefficient is {self.kl_coefficient}; a finite number of at least 0 is needed"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from torch import nn
 
 from prefrl.config import TEXT_ALGORITHMS
 
-__all__ = ["ALGORITHMS", "algorithm_arguments", "linear_schedule"]
+__all__ = ["ALGORITHMS", "algorithm_arguments", "read_schedule"]
 
 ALGORITHMS: dict[str, type[BaseAlgorithm]] = {"ppo": PPO, "a2c": A2C, "dqn": DQN, "sac": SAC}
 """SB3's own"""
@@ -29,6 +30,7 @@ _BY_NAME: dict[str, dict[str, type]] = {
 _GIVEN_ELSEWHERE = {"self", "policy", "env", "seed", "_init_setup_model"}
 _SCHEDULED = ("learning_rate", "clip_range", "clip_range_vf")
 """arguments that may be functions of the training's progress"""
+_WARM_UP_SHARE = 0.05
 
 
 def algorithm_class(name: str) -> type[BaseAlgorithm]:
@@ -46,7 +48,7 @@ def algorithm_class(name: str) -> type[BaseAlgorithm]:
 
 
 def algorithm_arguments(algorithm: str, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Read "lin_X" as a linear decay from X to 0, "lin_X_Y" to Y, and activations and optimisers by name.
+    """Read "lin_X" as a linear decay from X to 0, "lin_X_Y" to Y, "warm_X" likewise, and classes by name.
 
     Raises:
         ValueError: when the algorithm is unknown or has no such argument, or a schedule, activation or optimiser
@@ -59,7 +61,7 @@ def algorithm_arguments(algorithm: str, hyperparameters: Mapping[str, Any]) -> d
     arguments = dict(hyperparameters)
     for name in _SCHEDULED:
         if isinstance(arguments.get(name), str):
-            arguments[name] = linear_schedule(arguments[name])
+            arguments[name] = read_schedule(arguments[name])
     policy = dict(arguments.get("policy_kwargs") or {})
     for name in _BY_NAME.keys() & policy.keys():
         policy[name] = _class_of(name, policy[name])
@@ -83,17 +85,41 @@ def _class_of(argument: str, name: str) -> type:
     return known[name]
 
 
-def linear_schedule(text: str) -> Callable[[float], float]:
-    """The schedule "lin_X", X at the start, falling linearly to 0 at the end of training; "lin_X_Y" falls to Y."""
+@dataclass(frozen=True)
+class WarmLinear:
+    """A schedule that rises from 0 to its peak in the first twentieth of training, and falls linearly to its end."""
+
+    peak: float
+    end: float
+
+    def __call__(self, progress_remaining: float) -> float:
+        """The value where so much of training is left, 1 at first."""
+        done = 1 - progress_remaining
+        if done < _WARM_UP_SHARE:
+            return self.peak * done / _WARM_UP_SHARE
+        return self.end + (self.peak - self.end) * max(0.0, progress_remaining) / (1 - _WARM_UP_SHARE)
+
+
+def read_schedule(text: str) -> Callable[[float], float]:
+    """The schedule "lin_X", X at the start, falling linearly to 0 at the end of training; "lin_X_Y" falls to Y.
+
+    "warm_X" and "warm_X_Y" rise to X first, as `WarmLinear`: language models are often ruined by Adam's first steps.
+    """
     prefix, *numbers = text.split("_")
     try:
         start, end = map(float, [*numbers, "0"][:2])
     except ValueError:
         start = end = math.nan
-    if prefix != "lin" or len(numbers) > 2 or not (0 < start < math.inf and 0 <= end < math.inf):
+    if (
+        prefix not in ("lin", "warm")
+        or len(numbers) > 2
+        or not (0 < start < math.inf and 0 <= end < math.inf)
+    ):
         raise ValueError(
-            f'schedule {text!r} cannot be read; write a number, or "lin_" and a number above 0, and "_" and '
-            "the last number where it is not 0"
+            f'schedule {text!r} cannot be read; write a number, or "lin_" (or "warm_") and a number above 0, '
+            'and "_" and the last number where it is not 0'
         )
+    if prefix == "warm":
+        return WarmLinear(start, end)
     # SB3's own stays at its last value where the last rollout goes past the end; negative rates would unlearn.
     return LinearSchedule(start, end, 1.0)

@@ -168,7 +168,7 @@ def evaluate(
     venv = make_venv(min(episodes, _MOST_EVALUATION_ENVS))
     try:
         venv.seed(_EVALUATION_SEED + _SEEDS_APART * seed)
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []):
             torch.manual_seed(_EVALUATION_SEED + seed)
             returns, _ = evaluate_policy(
                 model, venv, episodes, deterministic=deterministic, return_episode_rewards=True
@@ -200,7 +200,8 @@ def build_model(config: AgentConfig, venv: VecEnv, seed: int) -> BaseAlgorithm:
     policy: Any = config.policy if config.policy != "auto" else _policy_for(venv.observation_space)
     if config.algorithm in TEXT_ALGORITHMS:
         policy = "LanguageModelPolicy"
-        arguments["policy_kwargs"] = {"model": config.language_model, **arguments.get("policy_kwargs", {})}
+        model = {"model": config.language_model, "seed": seed}
+        arguments["policy_kwargs"] = {**model, **arguments.get("policy_kwargs", {})}
     try:
         if policy == FAST_CNN:
             policy = FastCnnPolicy

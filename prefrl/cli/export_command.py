@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, cast
 
 import tyro
 
 from prefrl.cli.options import parse
+from prefrl.rankings import Ranking, write_k_wise
 from prefrl.run_dir import RunDir
 from prefrl.store import Store, export_comparisons
 
@@ -22,8 +23,9 @@ _DESCRIPTION = """Write a run's comparisons to plain files: JSON lines and .npz,
 
 The folder then holds comparisons.jsonl (a line an answer, superseded ones included), segments-*.npz (what
 was compared) and about.json (the layout of observations and actions); with --clips gif, a film of each answer in
-clips/. A run at work may be exported. Learn
-from the folder with `prefrl fit`, or bring it into another run with `prefrl import`."""
+clips/. Of a run on texts there is rankings.jsonl, too: prompt, responses and ranks of each answer in words, for
+`prefrl fit`, `prefrl dpo` and others. A run at work may be exported. Learn from the folder with `prefrl fit`, or bring
+it into another run with `prefrl import`."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +52,41 @@ def main(words: Sequence[str]) -> int:
             )
         spaces = {"observation": observation.to_json(), "action": action.to_json()}
         report = export_comparisons(store, options.folder, spaces)
+        rankings = _write_rankings(run, store, options.folder) if observation.is_tokens else {}
         films = {} if options.clips is None else _write_films(run, store, options.folder, options.clips)
-    print(json.dumps({"folder": str(options.folder), **asdict(report), **films}))
+    print(json.dumps({"folder": str(options.folder), **asdict(report), **rankings, **films}))
     return 0
+
+
+def _write_rankings(run: RunDir, store: Store, folder: Path) -> dict[str, int]:
+    """Every answer that counts and could tell, as a line of text."""
+    from prefrl.environments import make_ordinary_environment
+
+    env = cast("Any", make_ordinary_environment(run.config().env).unwrapped)
+    rankings, left_out = list[Ranking](), 0
+    for comparison in store.comparisons(with_superseded=False):
+        if comparison.ranks is None:
+            continue
+        segments = store.query(comparison.query_id).segments
+        texts = [env.segment_text(segment.observations, segment.actions) for segment in segments]
+        responses = tuple(response for _, response in texts)
+        try:
+            found = Ranking(
+                texts[0][0],
+                responses,
+                comparison.ranks,
+                id=str(comparison.query_id),
+                source=comparison.annotator,
+            )
+        except ValueError:
+            # Responses of other tokens may read the same: one that ended, and one that was cut off there.
+            left_out += 1
+        else:
+            rankings.append(found)
+    env.close()
+    if rankings:
+        write_k_wise(folder / "rankings.jsonl", rankings)
+    return {"rankings": len(rankings), "rankings_left_out": left_out}
 
 
 def _write_films(run: RunDir, store: Store, folder: Path, kind: str) -> dict[str, int]:

@@ -25,6 +25,8 @@ _DROPOUTS = ("attn_pdrop", "embd_pdrop", "resid_pdrop", "attention_dropout", "hi
 """what dropout is called in the configurations of the models there are"""
 MASKED_LOGIT = -1e9
 """of tokens that are never sampled; minus infinity would make an entropy of NaN"""
+_PADDED_TO, _PADDED_BY = 8, 127
+"""vocabularies that are padded are to a multiple of 8 at least, mostly of 64 or 128"""
 _SCALE_CHECK_TOKENS = 4
 _LOGITS_AGREE = 1e-3
 """absolute, of logits that should be the same but for rounding"""
@@ -100,7 +102,8 @@ class LanguageModel(nn.Module):
             **dict.fromkeys(("attn_pdrop", "embd_pdrop", "resid_pdrop"), 0.0),
         )
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            # Not torch.manual_seed, which seeds the generators of GPUs, too.
+            torch.random.default_generator.manual_seed(seed)
             return cls(GPT2LMHeadModel(config))
 
     @classmethod
@@ -173,17 +176,19 @@ class LanguageModel(nn.Module):
         """Be a model of these tokens, whatever it said of its own.
 
         Args:
-            vocab_size: V; the model may have more, as many are padded to a round number, or lack the one of padding.
+            vocab_size: V; the model may have a few more, as many are padded to a round number, or lack the one of
+                padding.
             pad_id: of padding, if there is any.
             eos_id: of the token that ends a text, likewise.
 
         Raises:
-            ValueError: when the model has fewer tokens.
+            ValueError: when the model's tokens are plainly others.
         """
         if self.num_logits == vocab_size - 1:
             # A tokenizer without a token for padding is given one, as GPT-2's is.
             self.inner.resize_token_embeddings(vocab_size)
-        if self.num_logits < vocab_size:
+        surplus = self.num_logits - vocab_size
+        if surplus < 0 or (surplus and self.num_logits % _PADDED_TO) or surplus > _most_padding(vocab_size):
             raise ValueError(
                 f"the model has a vocabulary of {self.num_logits} tokens, the tokenizer has {vocab_size}; take the "
                 "checkpoint and the tokenizer that belong together"
@@ -192,13 +197,11 @@ class LanguageModel(nn.Module):
 
     def save(self, folder: str | Path) -> None:
         """Write the checkpoint as `transformers` does, as safetensors, so that `load` and others can read it."""
-        merged = self.inner
-        if hasattr(merged, "merge_and_unload"):
-            merged = copy.deepcopy(merged).merge_and_unload()
-        merged.config.pad_token_id, merged.config.eos_token_id = self.pad_id, self.eos_id
+        inner = self.merged().inner
+        inner.config.pad_token_id, inner.config.eos_token_id = self.pad_id, self.eos_id
         with _without_bars():
-            merged.save_pretrained(str(folder))
-        merged.config.pad_token_id = None
+            inner.save_pretrained(str(folder))
+        inner.config.pad_token_id = None
 
     def with_lora(self, rank: int, alpha: int | None = None) -> LanguageModel:
         """The same model with trainable low-rank adapters on all linear layers, everything else frozen.
@@ -219,14 +222,32 @@ class LanguageModel(nn.Module):
             target_modules="all-linear",
             fan_in_fan_out=fan_in_fan_out,
         )
-        adapted = LanguageModel(get_peft_model(self.inner, config), self.vocab_size)
-        adapted.pad_id, adapted.eos_id = self.pad_id, self.eos_id
-        return adapted
+        return self._with_inner(get_peft_model(self.inner, config))
 
     @property
     def has_adapters(self) -> bool:
         """Whether the model has low-rank adapters, without which it is its own reference."""
         return hasattr(self.inner, "disable_adapter")
+
+    @torch.no_grad()
+    def fold_adapters(self) -> None:
+        """Add the adapters to the weights they adapt and begin them anew: `without_adapters` it is as it is now."""
+        for module in self.inner.modules():
+            if hasattr(module, "get_delta_weight"):
+                for name in module.active_adapters:
+                    module.base_layer.weight.add_(module.get_delta_weight(name))
+                    nn.init.zeros_(module.lora_B[name].weight)
+
+    def merged(self) -> LanguageModel:
+        """The same model without adapters, which are part of its weights then; itself where it has none."""
+        if not self.has_adapters:
+            return self
+        return self._with_inner(copy.deepcopy(self.inner).merge_and_unload())
+
+    def _with_inner(self, inner: Any) -> LanguageModel:
+        model = LanguageModel(inner, self.vocab_size)
+        model.pad_id, model.eos_id = self.pad_id, self.eos_id
+        return model
 
     @contextmanager
     def without_adapters(self) -> Iterator[None]:
@@ -324,6 +345,11 @@ def _fuse_activations(inner: nn.Module) -> None:
         for name, child in module.named_children():
             if type(child).__name__ == "NewGELUActivation":
                 setattr(module, name, nn.GELU(approximate="tanh"))
+
+
+def _most_padding(vocab_size: int) -> int:
+    """Logits that no token has, at most, of a checkpoint padded for speed: 4% would be generous."""
+    return max(_PADDED_BY, vocab_size // 25)
 
 
 @contextmanager

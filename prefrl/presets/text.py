@@ -26,7 +26,7 @@ _WALKS = RunConfig(
         "token_ppo",
         hyperparameters={
             "batch_size": 160,
-            "learning_rate": "lin_3e-4",
+            "learning_rate": "warm_3e-4",
             "kl_coefficient": 0.05,
             # A policy that is sure of itself before the reward is right gives the same response to a prompt every
             # time, and there is nothing left to rank.
@@ -64,7 +64,7 @@ _PROMPTS = replace(
     env=replace(_WALKS.env, id="prefrl/Prompts-v0", num_envs=32, responses_per_prompt=2),
     agent=AgentConfig(
         "token_ppo",
-        hyperparameters={"learning_rate": "lin_1e-5", "kl_coefficient": 0.05},
+        hyperparameters={"learning_rate": "warm_1e-5", "kl_coefficient": 0.05},
         deterministic=False,
     ),
     reward=replace(_WALKS.reward, loss="bradley_terry", members=1, bootstrap=False, learning_rate=1e-5),

@@ -46,6 +46,7 @@ def preference_loss(config: RewardConfig) -> PreferenceLoss:
     losses: dict[str, PreferenceLoss] = {
         "bradley_terry": bradley_terry_loss,
         "plackett_luce": plackett_luce_loss,
+        "bradley_terry_margin": partial(bradley_terry_loss, margin=config.margin),
         "margin": partial(margin_loss, margin=config.margin),
         "regression": regression_loss,
     }
@@ -93,14 +94,22 @@ def pairwise_targets(ranks: Int[Tensor, "B K"]) -> Float[Tensor, "B P"]:
 
 
 def bradley_terry_loss(
-    returns: Float[Tensor, "E B K"], ranks: Int[Tensor, "B K"], noise: Float[Tensor, " B"]
+    returns: Float[Tensor, "E B K"],
+    ranks: Int[Tensor, "B K"],
+    noise: Float[Tensor, " B"],
+    *,
+    margin: float = 0.0,
 ) -> Float[Tensor, "E B"]:
     """Mean cross-entropy over all C(K, 2) pairs of a query; every pair has the annotator's noise.
 
-    Source: Christiano et al. 2017, eq. 1-2; over the pairs of a ranking, Ouyang et al. 2022, eq. 1.
+    With a ``margin`` a pair that is not tied costs -log sigma(dr - margin), dr = better minus worse.
+    Source: Christiano et al. 2017, eq. 1-2; over the pairs of a ranking, Ouyang et al. 2022, eq. 1; the margin,
+    Touvron et al. 2023, eq. 2.
     """
     first, second = _pairs(returns)
-    return preference_cross_entropy(first - second, pairwise_targets(ranks), noise[:, None]).mean(dim=-1)
+    targets = pairwise_targets(ranks)
+    difference = first - second - margin * (2 * targets - 1)
+    return preference_cross_entropy(difference, targets, noise[:, None]).mean(dim=-1)
 
 
 def plackett_luce_loss(

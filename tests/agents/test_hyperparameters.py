@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from prefrl_agents.hyperparameters import ALGORITHMS, algorithm_arguments, linear_schedule
+from prefrl_agents.hyperparameters import ALGORITHMS, algorithm_arguments, read_schedule
 
 
 def test_plain_values_are_passed_on() -> None:
@@ -22,11 +22,18 @@ def test_schedules_and_activations_are_read() -> None:
 
 
 def test_a_schedule_stays_at_nothing_past_the_end() -> None:
-    assert linear_schedule("lin_1e-3")(-0.1) == 0.0
+    assert read_schedule("lin_1e-3")(-0.1) == 0.0
+
+
+def test_a_schedule_may_warm_up() -> None:
+    schedule = read_schedule("warm_1e-3")
+    at = (1.0, 0.975, 0.95, 0.475, 0.0, -0.1)
+    assert [schedule(remaining) for remaining in at] == pytest.approx([0.0, 5e-4, 1e-3, 5e-4, 0.0, 0.0])
+    assert read_schedule("warm_1e-3_1e-4")(0.0) == pytest.approx(1e-4)
 
 
 def test_a_schedule_may_end_above_nothing() -> None:
-    schedule = linear_schedule("lin_7e-4_3e-4")
+    schedule = read_schedule("lin_7e-4_3e-4")
     assert [schedule(remaining) for remaining in (1.0, 0.5, 0.0, -0.1)] == pytest.approx(
         [7e-4, 5e-4, 3e-4, 3e-4]
     )
@@ -46,11 +53,13 @@ def test_a_schedule_may_end_above_nothing() -> None:
         "lin",
         "lin_1_-1",
         "lin_1_0_0",
+        "warm_0",
+        "warm",
     ],
 )
 def test_other_schedules_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="cannot be read"):
-        linear_schedule(text)
+        read_schedule(text)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)

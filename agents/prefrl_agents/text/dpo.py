@@ -90,6 +90,8 @@ class DPO:
 
     def __init__(self, model: LanguageModel, config: DPOConfig) -> None:
         self.model, self.config = model, config
+        if model.has_adapters:
+            model.fold_adapters()
         self.reference = None if model.has_adapters else model.frozen_copy()
 
     def num_steps(self, rankings: RankedResponses) -> int:

@@ -37,7 +37,7 @@ class GRPOReport:
     kl: float
     """mean over tokens of k1 to the reference; 0 where none is kept"""
     zero_std_share: float
-    """share of groups whose responses all had the same reward, and which taught nothing"""
+    """share of groups whose responses all had the same reward, less the KL that is taken from it, and taught nothing"""
     clip_fraction: float
     ended_share: float
     """share of responses that ended before the limit"""
@@ -56,6 +56,8 @@ class GRPO:
 
     def __init__(self, model: LanguageModel, config: GRPOConfig, max_new_tokens: int) -> None:
         self.model, self.config, self._max_new_tokens = model, config, max_new_tokens
+        if model.has_adapters:
+            model.fold_adapters()
         self.reference = model.frozen_copy() if config.kl_coefficient and not model.has_adapters else None
         updates = config.steps * config.epochs * self._minibatches
         self._optimiser = Optimiser(model, config.learning_rate, updates)

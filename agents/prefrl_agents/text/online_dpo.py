@@ -20,6 +20,7 @@ from prefrl.text_config import DPOConfig, PreferenceKind
 from prefrl.tokens import complete
 from prefrl.types import LabelledQuery
 from prefrl_agents.text.dpo import RankedResponses
+from prefrl_agents.text.optimising import clipped_step
 from prefrl_agents.text.preference_losses import k_wise_dpo
 from prefrl_agents.text.sequences import Sequences, response_log_probs
 from prefrl_agents.text.token_ppo import TokenPPO
@@ -40,6 +41,7 @@ class OnlineDPO(TokenPPO):
         rankings_per_update: answers a minibatch.
         passes: how many times an answer is learned from in all, in the mean: once when it is new, the others drawn
             again among all there are.
+        label_smoothing: share of answers taken to be wrong, for "cdpo" and "robust".
         others: arguments of `TokenPPO`; those about rewards and advantages are without effect.
     """
 
@@ -54,9 +56,10 @@ class OnlineDPO(TokenPPO):
         kind: PreferenceKind = "sigmoid",
         rankings_per_update: int = 8,
         passes: int = 3,
+        label_smoothing: float = 0.0,
         **others: Any,
     ) -> None:
-        self.settings = DPOConfig(beta, kind, batch_size=rankings_per_update)
+        self.settings = DPOConfig(beta, kind, label_smoothing, batch_size=rankings_per_update)
         self.passes = passes
         self._rankings: list[tuple[RankedResponses, Tensor]] = []
         """each with the reference's log-probabilities, (1, K)"""
@@ -116,12 +119,12 @@ class OnlineDPO(TokenPPO):
         reference = torch.cat([log_probs for _, log_probs in batch])
         log_probs = self._log_probs(self.policy.language_model, ranked)
         ranks = ranked.ranks.to(self.device)
-        losses, _ = k_wise_dpo(log_probs, reference, ranks, self.settings.beta, self.settings.kind)
+        settings = self.settings
+        losses, _ = k_wise_dpo(
+            log_probs, reference, ranks, settings.beta, settings.kind, settings.label_smoothing
+        )
         loss = losses.mean()
-        self.policy.optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
-        self.policy.optimizer.step()
+        clipped_step(self.policy.optimizer, loss, self.max_grad_norm)
         return float(loss.detach())
 
     def _excluded_save_params(self) -> list[str]:

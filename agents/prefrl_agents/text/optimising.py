@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Optimiser"]
+__all__ = ["Optimiser", "clipped_step"]
 
 
 class Optimiser:
@@ -29,9 +29,9 @@ class Optimiser:
     ) -> None:
         if not 0 < learning_rate < float("inf"):
             raise ValueError(f"learning_rate is {learning_rate}; a finite number above 0 is needed")
-        self._weights = [weight for weight in model.parameters() if weight.requires_grad]
+        weights = [weight for weight in model.parameters() if weight.requires_grad]
         # The small eps of Adam makes the first steps too large where gradients are small.
-        self._adam = torch.optim.Adam(self._weights, lr=learning_rate, eps=1e-5, fused=True)
+        self._adam = torch.optim.Adam(weights, lr=learning_rate, eps=1e-5, fused=True)
         warmup_steps = max(1, round(warmup_share * total_steps))
         self._max_grad_norm = max_grad_norm
 
@@ -48,14 +48,25 @@ class Optimiser:
         Raises:
             RuntimeError: when the gradient is not finite; no weight is changed then.
         """
-        self._adam.zero_grad()
-        loss.backward()
-        norm = float(torch.nn.utils.clip_grad_norm_(self._weights, self._max_grad_norm))
-        if not norm < float("inf"):
-            raise RuntimeError(
-                f"the gradient's norm is {norm} at a loss of {float(loss.detach()):.4g}; look for log-probabilities or "
-                "rewards that are not finite, or lower the learning rate"
-            )
-        self._adam.step()
+        norm = clipped_step(self._adam, loss, self._max_grad_norm)
         self._schedule.step()
         return norm
+
+
+def clipped_step(optimizer: torch.optim.Optimizer, loss: Tensor, max_grad_norm: float) -> float:
+    """One step down the gradient of ``loss``, shortened to ``max_grad_norm``; returns the norm it had.
+
+    Raises:
+        RuntimeError: when the gradient is not finite; no weight is changed then.
+    """
+    optimizer.zero_grad()
+    loss.backward()
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    norm = float(torch.nn.utils.clip_grad_norm_(weights, max_grad_norm))
+    if not norm < float("inf"):
+        raise RuntimeError(
+            f"the gradient's norm is {norm} at a loss of {float(loss.detach()):.4g}; look for log-probabilities or "
+            "rewards that are not finite, or lower the learning rate"
+        )
+    optimizer.step()
+    return norm

@@ -103,8 +103,10 @@ class LanguageModelPolicy(ActorCriticPolicy):
         self._decoder: RowDecoder | None = None
 
     def keep_reference(self) -> None:
-        """Keep the model as it is now, for a KL penalty; adapters need no copy, they can be left out."""
-        if not self.language_model.has_adapters:
+        """Keep the model as it is now, for a KL penalty; one with adapters needs no copy, they can be left out."""
+        if self.language_model.has_adapters:
+            self.language_model.fold_adapters()
+        else:
             self.reference = self.language_model.frozen_copy()
 
     def forward(self, obs: PyTorchObs, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:

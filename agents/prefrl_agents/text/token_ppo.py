@@ -18,6 +18,7 @@ from stable_baselines3.common.utils import FloatSchedule, explained_variance
 from torch import Tensor
 
 from prefrl_agents.text.kl import KL_ESTIMATORS, AdaptiveKL, FixedKL, KLController, KLEstimator
+from prefrl_agents.text.optimising import clipped_step
 from prefrl_agents.text.policy import LanguageModelPolicy
 from prefrl_agents.text.policy_losses import PolicyStatistics, ppo_policy_loss, ppo_value_loss
 from prefrl_agents.text.rollout import TokenRolloutBuffer, TokenSamples
@@ -26,8 +27,8 @@ __all__ = ["TokenPPO"]
 
 _REFERENCE_STEPS = 8192
 """steps whose reference log-probabilities are computed at once"""
-_MOST_OFF = 0.02
-"""of the ratio's mean from 1 on the first minibatch, from rounding"""
+_MOST_KL = 1e-4
+"""nats a token between acting and learning on the first minibatch, from rounding"""
 
 
 class TokenPPO(PPO):
@@ -131,10 +132,7 @@ class TokenPPO(PPO):
                 if not statistics:
                     _check_ratio(parts[3])
                 statistics.append(parts)
-                self.policy.optimizer.zero_grad()
-                loss.backward()
-                torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
-                self.policy.optimizer.step()
+                clipped_step(self.policy.optimizer, loss, self.max_grad_norm)
             epochs += 1
             if self.target_kl is not None and statistics[-1][3].approx_kl > 1.5 * self.target_kl:
                 break
@@ -228,10 +226,12 @@ def _controller(coefficient: float, target: float | None, estimator: str) -> KLC
 
 def _check_ratio(statistics: PolicyStatistics) -> None:
     """The policy has not changed since it acted, so nothing but rounding may tell its probabilities from then."""
-    off = abs(float(statistics.ratio_mean) - 1.0)
-    if not off < _MOST_OFF:
+    # Not by the mean ratio, which is 1 for any two policies where one of them sampled.
+    off = float(statistics.approx_kl)
+    if not off < _MOST_KL:
         raise RuntimeError(
-            f"the ratio of new to old probabilities is {float(statistics.ratio_mean):.3f} in the mean before anything "
-            "was learned, where it has to be 1; something differs between acting and learning: dropout, the "
-            "temperature, weights that were changed in between, or numbers that are not finite"
+            f"the KL between acting and learning is {off:.3g} nats a token before anything was learned, where it has "
+            f"to be 0 and the ratio of probabilities 1 (it is {float(statistics.ratio_max):.3g} at the most); "
+            "something differs: dropout, the temperature, weights that were changed in between, or numbers that are "
+            "not finite"
         )

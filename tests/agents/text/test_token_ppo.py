@@ -12,6 +12,8 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
 
 from prefrl.sb3 import NativeVecEnv
+from prefrl.text_config import FineTuningConfig
+from prefrl_agents.text import fine_tune_policy
 from prefrl_agents.text.policy import LanguageModelPolicy
 from prefrl_agents.text.token_ppo import TokenPPO
 from prefrl_envs.text import TextGenVectorEnv
@@ -158,8 +160,39 @@ def test_a_policy_changed_since_it_acted_is_refused() -> None:
     with torch.no_grad():
         for weight in model.policy.language_model.parameters():
             weight.add_(torch.randn(weight.shape, generator=torch.Generator().manual_seed(0)))
-    with pytest.raises(RuntimeError, match=r"has to be 1; .* dropout"):
+    with pytest.raises(RuntimeError, match=r"has to be 0 .* dropout"):
         model.train()
+
+
+def test_another_temperature_in_learning_is_found() -> None:
+    # A mean ratio would not tell: under samples of the one policy it is 1 for any other.
+    model = token_ppo(policy_kwargs={"temperature": 1.0})
+    with torch.no_grad():
+        model.policy.language_model.backbone.wte.weight.mul_(3.0)
+    roll(model)
+    model.policy.temperature = 0.9
+    with pytest.raises(RuntimeError, match=r"has to be 0 .* temperature"):
+        model.train()
+
+
+def test_no_weight_is_changed_by_a_gradient_that_is_not_finite() -> None:
+    model = token_ppo()
+    roll(model)
+    before = [weight.clone() for weight in model.policy.parameters()]
+    model.rollout_buffer.advantages[0] = np.nan
+    with pytest.raises(RuntimeError, match="gradient's norm is nan"):
+        model.train()
+    assert all(torch.equal(*pair) for pair in zip(before, model.policy.parameters(), strict=True))
+
+
+def test_the_reference_of_adapters_is_the_model_as_it_was_fine_tuned() -> None:
+    model = token_ppo(kl_coefficient=0.1, policy_kwargs={"lora_rank": 2})
+    config = FineTuningConfig(demonstrations=200, epochs=2, learning_rate=1e-2)
+    assert model.env is not None
+    losses = fine_tune_policy(model.policy, model.env, config, seed=0)
+    assert losses[-1] < losses[0] - 0.05
+    roll(model)
+    assert model.logger.name_to_value["rollout/kl"] == pytest.approx(0.0, abs=1e-3)
 
 
 def test_nothing_is_bootstrapped_at_the_limit() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -141,6 +143,25 @@ class TestDPO:
         torch.testing.assert_close(dpo.reference_log_probs(rankings), before, atol=1e-4, rtol=1e-4)
         assert dpo.reference is None
         assert reports[-1].accuracy > 0.6
+
+    def test_trained_adapters_are_part_of_the_reference(self) -> None:
+        language_model = model().with_lora(4)
+        DPO(language_model, DPOConfig(learning_rate=1e-2, epochs=2)).train(ranked(60))
+        again = DPO(language_model, DPOConfig())
+        report = again.evaluate(ranked(60))
+        assert report.loss == pytest.approx(np.log(2), abs=1e-4), "the reference is the model as it is now"
+
+    @pytest.mark.parametrize(
+        ("settings", "complaint"),
+        [
+            ({"label_smoothing": 0.1}, "the others ignore it"),
+            ({"kind": "robust"}, "need one above 0"),
+            ({"kind": "cdpo", "label_smoothing": 0.5}, "just below .5"),
+        ],
+    )
+    def test_smoothing_without_effect_is_refused(self, settings: dict[str, Any], complaint: str) -> None:
+        with pytest.raises(ValueError, match=complaint):
+            DPOConfig(**settings)
 
     def test_rankings_of_different_lengths_are_refused(self) -> None:
         with pytest.raises(ValueError, match=r"rankings of \[2, 3\] responses"):

@@ -131,6 +131,26 @@ def test_adapters_are_merged_when_saved(tmp_path: Path) -> None:
         torch.testing.assert_close(loaded.hidden(ids), model.hidden(ids), atol=1e-4, rtol=1e-4)
 
 
+def test_folded_adapters_begin_anew_where_the_model_stood() -> None:
+    model = LanguageModel.create("tiny", 12, 16, 10, 11).with_lora(rank=4)
+    ids = torch.randint(10, (2, 7))
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if "lora_B" in name:
+                weight.normal_()
+        expected = model.hidden(ids)
+        model.fold_adapters()
+        torch.testing.assert_close(model.hidden(ids), expected, atol=1e-4, rtol=1e-4)
+        with model.without_adapters():
+            torch.testing.assert_close(model.hidden(ids), expected, atol=1e-4, rtol=1e-4)
+        plain = model.merged()
+        assert not plain.has_adapters
+        assert model.has_adapters
+        assert (plain.pad_id, plain.eos_id, plain.vocab_size) == (10, 11, 12)
+        torch.testing.assert_close(plain.hidden(ids), expected, atol=1e-4, rtol=1e-4)
+    assert plain.merged() is plain
+
+
 def test_what_is_no_language_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"cannot be loaded as a causal language model.*one of \['tiny'"):
         LanguageModel.load(tmp_path / "nothing")
@@ -147,10 +167,20 @@ def test_a_tokenizers_token_for_padding_gets_its_room(tmp_path: Path) -> None:
     torch.testing.assert_close(ours[..., :30], theirs)
 
 
+def test_a_vocabulary_may_be_padded_to_a_round_number() -> None:
+    model = LanguageModel.create("tiny", 64, 16)
+    model.take_tokens(50, 48, 49)
+    assert model.vocab_size == 50
+    large = LanguageModel.create("tiny", 2048, 16)
+    with pytest.raises(ValueError, match="vocabulary of 2048 tokens, the tokenizer has 1800"):
+        large.take_tokens(1800, 0, 1)
+
+
 @pytest.mark.parametrize(
     ("vocab_size", "max_tokens", "complaint"),
     [
         (32, 16, "vocabulary of 30 tokens, the tokenizer has 32"),
+        (29, 16, "vocabulary of 30 tokens, the tokenizer has 29"),
         (30, 17, "at most 16 tokens, prompt and response may have 17"),
     ],
 )

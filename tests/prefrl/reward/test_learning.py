@@ -77,7 +77,7 @@ class World:
         return report, accuracy(predicted.sum(axis=-1), ranks)[0], pearson(predicted, true)
 
 
-@pytest.mark.parametrize("loss", ["bradley_terry", "plackett_luce", "margin"])
+@pytest.mark.parametrize("loss", ["bradley_terry", "plackett_luce", "bradley_terry_margin", "margin"])
 def test_a_linear_reward_is_learned_from_200_pairs(
     make_segment: MakeSegment, make_label: MakeLabel, loss: str
 ) -> None:

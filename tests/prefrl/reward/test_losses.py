@@ -205,6 +205,29 @@ def test_margin_loss_by_hand(
     assert value.item() == pytest.approx(loss, abs=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("returns", "ranks", "differences"),
+    [
+        ((1.5, 0.0), (1, 2), [1.5 - 0.5]),
+        ((1.5, 0.0), (2, 1), [-1.5 - 0.5]),
+        ((1.0, 0.0, -2.0), (2, 1, 3), [-1.0 - 0.5, 3.0 - 0.5, 2.0 - 0.5]),
+    ],
+)
+def test_bradley_terry_with_a_margin_by_hand(
+    returns: tuple[float, ...], ranks: tuple[int, ...], differences: list[float]
+) -> None:
+    value = bradley_terry_loss(one_query(*returns), ranked(*ranks), CLEAN, margin=0.5)
+    expected = sum(math.log1p(math.exp(-difference)) for difference in differences) / len(differences)
+    assert value.item() == pytest.approx(expected, abs=1e-5)
+    config = RewardConfig(loss="bradley_terry_margin", margin=0.5)
+    assert preference_loss(config)(one_query(*returns), ranked(*ranks), CLEAN).item() == value.item()
+
+
+def test_a_margin_leaves_ties_alone() -> None:
+    arguments = one_query(1.5, 0.0), ranked(1, 1), CLEAN
+    assert torch.equal(bradley_terry_loss(*arguments, margin=3.0), bradley_terry_loss(*arguments))
+
+
 def test_regression_loss_by_hand() -> None:
     value = regression_loss(one_query(0.5, -1.0), torch.tensor([[2.5, 0.0]]), torch.tensor([0.2]))
     assert value.item() == pytest.approx(0.8 * (4.0 + 1.0) / 2)
@@ -222,7 +245,7 @@ def test_config_names_the_loss() -> None:
 @given(shift=st.floats(-100, 100), returns=st.lists(st.floats(-3, 3), min_size=3, max_size=3))
 @settings(max_examples=25, deadline=None)
 def test_losses_do_not_depend_on_a_constant_added_to_all_returns(shift: float, returns: list[float]) -> None:
-    for name in ("bradley_terry", "plackett_luce", "margin"):
+    for name in ("bradley_terry", "plackett_luce", "bradley_terry_margin", "margin"):
         loss = preference_loss(RewardConfig(loss=name))
         values = one_query(*returns)
         shifted = loss(values + shift, ranked(1, 2, 2), torch.tensor([0.1]))

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from prefrl.cli import main
+from prefrl.rankings import load_rankings
 from prefrl.run_dir import RunDir, read_metrics
 from prefrl.store import Store
 from prefrl.tokens import complete, prompt_key
+from prefrl_envs.text.random_walks import RandomWalks
 
 Capture = pytest.CaptureFixture[str]
 SMALL = [
@@ -127,6 +129,21 @@ def test_the_reward_can_be_fitted_anew_from_the_saved_rankings(
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert found["labels"] == 40
     assert found["pairs_cross_validated"] > 20
+
+
+def test_answers_are_exported_in_words(trained: RunDir, tmp_path: Path, capsys: Capture) -> None:
+    capsys.readouterr()
+    assert main(["export", str(trained.path), str(tmp_path / "out")]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    rankings = load_rankings(tmp_path / "out" / "rankings.jsonl")
+    assert printed["rankings"] == len(rankings) == 40 - printed["rankings_left_out"]
+    assert len(rankings) > 30
+    task = RandomWalks()
+    for ranking in rankings:
+        rewards = task.reward([ranking.prompt] * 4, ranking.responses)
+        expected = np.unique(-rewards, return_inverse=True)[1] + 1
+        assert ranking.ranks == tuple(expected.tolist())
+        assert ranking.source == "synthetic"
 
 
 @pytest.mark.parametrize(
