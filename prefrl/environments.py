@@ -184,6 +184,7 @@ def _check_texts(config: RunConfig, spec: SpaceSpec) -> None:
             )
     if not spec.is_tokens:
         return
+    _check_native(env)
     if config.reward.network not in ("auto", "lm"):
         raise ValueError(
             f"reward.network is {config.reward.network!r}; for texts it is lm, or auto, which takes it"
@@ -197,10 +198,26 @@ def _check_texts(config: RunConfig, spec: SpaceSpec) -> None:
         )
 
 
+def _check_native(config: EnvConfig) -> None:
+    """Refuse texts that SB3 would step one by one: none would share its prompt, and no limit would be an end."""
+    if is_native(config):
+        return
+    if not config.native:
+        raise ValueError(
+            "env.native is false, and texts have to be stepped all at once: only so do responses share a prompt, and "
+            "does a text that reaches its limit count as ended; set it to true (--env.native)"
+        )
+    raise ValueError(
+        f"{config.id} cannot step all its texts at once, as it has to: only so do responses share a prompt, and does a "
+        "text that reaches its limit count as ended; register it with a vector_entry_point that returns a "
+        "prefrl_envs.text.TextGenVectorEnv of its task, and leave --env.native as it is"
+    )
+
+
 def _check_task(config: RunConfig, env: gym.Env[Any, Any]) -> None:
     """Refuse to ask of a task of texts what it does not have."""
     task: Any = getattr(env.unwrapped, "task", None)
-    has_reward = getattr(task, "has_reward", True) or "reward" in config.env.kwargs
+    has_reward = getattr(env.unwrapped, "reward_function", True) is not None
     if config.oracle.kind != "human" and not has_reward:
         raise ValueError(
             f"oracle.kind is {config.oracle.kind!r}, and {config.env.id} has no true reward to answer by, so that all "

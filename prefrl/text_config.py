@@ -126,7 +126,9 @@ class GRPOConfig:
                 "1 + clip_high, so the one is needed in 0 to just below 1 and the other at 0 or above"
             )
         if self.kl_in_reward and not self.kl_coefficient:
-            raise ValueError("kl_in_reward takes kl_coefficient times the KL from the rewards, and that is 0; give one")
+            raise ValueError(
+                "kl_in_reward takes kl_coefficient times the KL from the rewards, and that is 0; give one"
+            )
         if not 0 <= self.kl_coefficient < math.inf:
             raise ValueError(
                 f"kl_coefficient is {self.kl_coefficient}; a finite number of at least 0 is needed"

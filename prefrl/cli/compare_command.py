@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import tyro
 
 from prefrl.cli.options import parse
-from prefrl.cli.text_models import open_text_model, text_task
-from prefrl.cli.text_rewards import make_scorer
-from prefrl.config import EnvConfig
+from prefrl.cli.text_models import open_text_model, text_environment
+from prefrl.cli.text_rewards import open_reward
+from prefrl.config import EnvConfig, JsonDict
 
 __all__ = ["main", "win_rate"]
 
@@ -31,13 +31,17 @@ class Options:
     """likewise"""
     env: str
     """environment of texts that draws the prompts, such as prefrl/Reviews-v0"""
+    env_kwargs: JsonDict = field(default_factory=dict)
+    """keyword arguments of the environment"""
     reward: Path | None = None
-    """judge by this learned reward, a run directory or folder, in place of the task's own"""
+    """judge by this learned reward, a run directory or folder, in place of the environment's own"""
     count: int = 500
     """prompts, each responded to once by each"""
     temperature: float = 1.0
     seed: int = 0
     """of prompts and responses"""
+    device: str = "auto"
+    """what to compute on: auto (a GPU that CUDA can use, else the CPU), cpu, cuda or cuda:N"""
 
 
 def main(words: Sequence[str]) -> int:
@@ -45,25 +49,31 @@ def main(words: Sequence[str]) -> int:
     options = parse(Options, words, "prefrl compare", "Let two language models respond to the same prompts.")
     if options.count < 2:
         raise ValueError(f"--count is {options.count}; at least 2 prompts are needed for an interval")
-    task = text_task(EnvConfig(options.env))
+    environment = text_environment(EnvConfig(options.env, options.env_kwargs))
+    make_scorer, task = open_reward(environment, options.reward), environment.task
     rng = np.random.default_rng(options.seed)
     prompts = [task.prompt(rng) for _ in range(options.count)]
+    opened = []
+    for source in (options.first, options.second):
+        texts = open_text_model(source, task, options.seed, options.device)
+        encoded = texts.encode_prompts(prompts, task.max_new_tokens)
+        score = make_scorer(texts, max(map(len, encoded)) + task.max_new_tokens)
+        opened.append((texts.model, encoded, score))
     # Loaded late, so that wrong words are answered at once.
     import torch
 
     from prefrl.language import generate
 
     rewards, lengths = [], []
-    for number, source in enumerate((options.first, options.second)):
-        texts = open_text_model(source, task, options.seed)
+    for number, (model, encoded, score) in enumerate(opened):
         found = generate(
-            texts.model,
-            texts.encode_prompts(prompts, task.max_new_tokens),
+            model,
+            encoded,
             task.max_new_tokens,
             temperature=options.temperature,
-            generator=torch.Generator(texts.model.device).manual_seed(2 * options.seed + number),
+            generator=torch.Generator(model.device).manual_seed(2 * options.seed + number),
         )
-        rewards.append(make_scorer(texts, task, options.reward)(found))
+        rewards.append(score(found))
         lengths.append(float((found.lengths - found.prompt_lengths).float().mean()))
     share, interval = win_rate(*rewards)
     result = {

@@ -13,21 +13,31 @@ import tyro
 from rich.console import Console
 
 from prefrl.cli.options import parse
+from prefrl.config import EnvConfig
+from prefrl.environments import make_ordinary_environment
 from prefrl.run_dir import RunDir, read_metrics
 from prefrl.store import Store
 from prefrl.tokens import complete, prompt_key
 from prefrl.types import Segment
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from prefrl.reward import LearnedReward
+    from prefrl_agents.text import Sequences
+    from prefrl_agents.text.policy import TokenBatch
 
 __all__ = ["main"]
 
 _TEXTS = 200
-"""early ones and late ones that are looked at"""
-_PROBES = 16
-"""texts that are sampled to compare acting with learning"""
-_PROBE_TOKENS = 8
+"""early ones and late ones that are looked at, at most"""
+_PROMPTS = 8
+"""prompts that the policy goes on with to compare acting with learning, each twice"""
+_TOKENS = 8
+"""tokens that it writes to each, at most"""
+
+Checks = dict[str, str | None]
+"""what was looked at, and what is wrong with it"""
 
 
 @dataclass(frozen=True)
@@ -50,6 +60,20 @@ class _Texts:
     """a key of each's prompt"""
 
 
+@dataclass(frozen=True)
+class _Written:
+    """Texts that a policy has just written, M tokens in all, text by text."""
+
+    sequences: Sequences
+    batch: TokenBatch
+    log_probs: Tensor
+    """of the tokens as the policy chose them, shape (M,)"""
+    likeliest: Tensor
+    """the two tokens that it found likeliest at each place, shape (M, 2)"""
+    odds: Tensor
+    """the difference of their log-probabilities, shape (M,)"""
+
+
 def main(words: Sequence[str]) -> int:
     """Print each check with what it found; returns 1 where something is wrong."""
     options = parse(Options, words, "prefrl doctor", "Check a run on texts for what goes wrong in practice.")
@@ -58,79 +82,152 @@ def main(words: Sequence[str]) -> int:
         raise ValueError(f"{run.path} is no run on texts; `prefrl status {run.path}` looks at others")
     checks = {**_of_policy(run), **_of_history(run)}
     console = Console()
+    if not checks:
+        console.print("nothing to look at yet; let the run go on", highlight=False)
     for name, complaint in checks.items():
         mark = "[green]fine [/green]" if complaint is None else "[red]wrong[/red]"
         console.print(f"{mark} {name}" + ("" if complaint is None else f": {complaint}"), highlight=False)
     return int(any(complaint is not None for complaint in checks.values()))
 
 
-def _of_policy(run: RunDir) -> dict[str, str | None]:
+def _of_policy(run: RunDir) -> Checks:
     """What the saved policy itself shows; nothing before it was saved."""
     from prefrl_agents import load_model
     from prefrl_agents.text import symptoms
 
+    config = run.config()
     try:
-        policy = load_model(run.config().agent.algorithm, run.agent).policy
+        agent = load_model(config.agent.algorithm, run.agent)
     except FileNotFoundError:
         return {}
-    model = policy.language_model
-    rates = [float(each.p) for each in model.modules() if type(each).__name__ == "Dropout" and each.training]
+    model, space = agent.policy.language_model, _observation_space(config.env)
+    written = _write(agent.policy)
+    learned, again = (_learned(agent, written) for _ in range(2))
     return {
-        "acting and learning agree": symptoms.ratio_off(_ratios(policy)),
+        "acting and learning agree": symptoms.ratio_off(_array((learned - written.log_probs).exp())),
+        "acting and learning have one temperature": symptoms.temperature_off(
+            _array(written.odds), _array(_learned_odds(agent.policy, written))
+        ),
         "padding is not the end": symptoms.pad_is_eos(model.pad_id, model.eos_id),
-        "dropout is off": symptoms.dropout_on(rates),
+        "tokens are the environment's": symptoms.other_tokens(
+            model.pad_id, model.eos_id, space.pad_id, space.eos_id
+        ),
+        "dropout is off": symptoms.dropout_on(_array(learned), _array(again)),
     }
 
 
-def _ratios(policy: Any) -> np.ndarray:
-    """Probabilities of sampled tokens computed whole over those computed token by token, shape (M,)."""
+def _observation_space(config: EnvConfig) -> Any:
+    """The environment's `prefrl_envs.text.TextSpace`, as it is today."""
+    env = make_ordinary_environment(config)
+    env.close()
+    return env.observation_space
+
+
+def _write(policy: Any) -> _Written:
+    """Let the policy act, token by token, after prompts of different lengths."""
     import torch
 
-    from prefrl_agents.text import Sequences, response_log_probs
+    from prefrl_agents.text import Sequences
+    from prefrl_agents.text.policy import TokenBatch
 
     space = policy.observation_space
-    prompts = [space.sample() for _ in range(_PROBES)]
-    ids = torch.full((_PROBES, space.max_tokens), int(space.pad_id))
-    lengths = torch.ones(_PROBES, dtype=torch.int64)
-    for row, prompt in enumerate(prompts):
-        ids[row, 0] = int(prompt["input_ids"][0])
-    found = []
-    for _ in range(min(_PROBE_TOKENS, space.max_new_tokens)):
-        observation = {"input_ids": ids.clone(), "length": lengths[:, None].clone()}
-        with torch.no_grad():
-            tokens, _, log_prob = policy(observation)
-        ids[torch.arange(_PROBES), lengths] = tokens
-        lengths = lengths + 1
-        found.append(log_prob)
-    sequences = Sequences(ids[:, : int(lengths.max())], torch.ones_like(lengths), lengths)
+    ids, prompt_lengths = (part.to(policy.device) for part in _prompts(space))
+    rows, lengths = torch.arange(len(ids), device=policy.device), prompt_lengths.clone()
+    # As SB3 does before a rollout; what it has loaded is in the other mode, in which no text is decoded.
+    policy.set_training_mode(False)
+    steps = []
     with torch.no_grad():
-        whole = response_log_probs(policy.language_model, sequences, policy.temperature)
-    return (whole - torch.stack(found, dim=1)).exp().numpy().flatten()
+        for _ in range(min(_TOKENS, space.max_new_tokens)):
+            observation = {"input_ids": ids, "length": lengths[:, None]}
+            tokens, _, log_probs = policy(observation)
+            values, likeliest = policy.get_distribution(observation).distribution.logits.topk(2)
+            steps.append((log_probs, likeliest, values[:, 0] - values[:, 1]))
+            ids[rows, lengths] = tokens
+            lengths = lengths + 1
+    log_probs, likeliest, odds = (torch.stack(part, dim=1).flatten(0, 1) for part in zip(*steps, strict=True))
+    places = prompt_lengths[:, None] + torch.arange(len(steps), device=policy.device)
+    texts = rows.repeat_interleave(len(steps))
+    ids = ids[:, : int(lengths.max())]
+    batch = TokenBatch(ids, texts, places.flatten())
+    return _Written(Sequences(ids, prompt_lengths, lengths), batch, log_probs, likeliest, odds)
 
 
-def _of_history(run: RunDir) -> dict[str, str | None]:
-    """What metrics and recorded texts show."""
+def _prompts(space: Any) -> tuple[Tensor, Tensor]:
+    """Token ids (R, L) and lengths (R,) of prompts at random, each there twice."""
+    import torch
+
+    drawn = [space.sample() for _ in range(_PROMPTS)] * 2
+    lengths = np.concatenate([each["prompt_length"] for each in drawn]).astype(np.int64)
+    ids = np.stack([each["input_ids"] for each in drawn]).astype(np.int64)
+    ids[np.arange(ids.shape[1]) >= lengths[:, None]] = space.pad_id
+    return torch.from_numpy(ids), torch.from_numpy(lengths)
+
+
+def _learned(agent: Any, written: _Written) -> Tensor:
+    """Log-probabilities (M,) of the tokens as the agent computes them when it learns."""
+    import torch
+
+    from prefrl_agents.text import OnlineDPO, response_log_probs
+
+    policy, sequences = agent.policy, written.sequences
+    policy.set_training_mode(True)
+    with torch.no_grad():
+        if isinstance(agent, OnlineDPO):
+            found = response_log_probs(policy.language_model, sequences, policy.temperature)
+            return found[sequences.mask]
+        return policy.evaluate_actions(written.batch, written.batch.tokens)[1]
+
+
+def _learned_odds(policy: Any, written: _Written) -> Tensor:
+    """Log-odds (M,) of the two likeliest tokens as learning has them."""
+    import torch
+
+    policy.set_training_mode(True)
+    with torch.no_grad():
+        first, second = (
+            policy.evaluate_actions(written.batch, tokens)[1] for tokens in written.likeliest.unbind(dim=1)
+        )
+    return first - second
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    return tensor.cpu().numpy()
+
+
+def _of_history(run: RunDir) -> Checks:
+    """What metrics and recorded texts show, as far as there are any."""
     from prefrl_agents.text import symptoms
 
     records, _ = read_metrics(run.metrics)
-    kl = [record["rollout/kl"] for record in records if "rollout/kl" in record]
-    checks = {"the KL is not negative": symptoms.negative_kl(kl)}
+    kl = [_number(record["rollout/kl"]) for record in records if "rollout/kl" in record]
+    checks: Checks = {"the KL is not negative": symptoms.negative_kl(kl)} if kl else {}
     with Store.open(run.store) as store:
         pool = store.pool(10**9)
-        early, late = (_texts(store, [each.id for each in part]) for part in (pool[:_TEXTS], pool[-_TEXTS:]))
+        count = min(_TEXTS, len(pool) // 2)
+        early, late = (_texts(store, [each.id for each in part[:count]]) for part in (pool, pool[-count:]))
     reward = _reward(run)
-    if reward is None or not late.segments:
-        return checks
+    return checks if reward is None or not late.segments else checks | _of_texts(reward, early, late)
+
+
+def _number(recorded: float | None) -> float:
+    """A metric; one that is not finite is recorded as nothing."""
+    return float("nan") if recorded is None else recorded
+
+
+def _of_texts(reward: LearnedReward, early: _Texts, late: _Texts) -> Checks:
+    """What the oldest and newest texts show that are there."""
+    from prefrl_agents.text import symptoms
+
     predicted = _predict(reward, late)
     groups: dict[str, list[float]] = defaultdict(list)
     for prompt, value in zip(late.prompts, predicted.tolist(), strict=True):
         groups[prompt].append(value)
+    several = [np.array(values) for values in groups.values() if len(values) > 1]
     rise = [float(_predict(reward, early).mean()), float(predicted.mean())]
-    return checks | {
+    differ = "responses to a prompt differ in reward"
+    return {
         "rewards are of ordinary size": symptoms.reward_scale(predicted),
-        "responses to a prompt differ in reward": symptoms.groups_without_variance(
-            [np.array(values) for values in groups.values()]
-        ),
+        **({differ: symptoms.groups_without_variance(several)} if several else {}),
         "texts stay varied": symptoms.alike(early.responses, late.responses, rise),
         "reward is not length": symptoms.length_hacking(early.tokens, late.tokens, predicted),
     }

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 
 import tyro
 
+from prefrl.cli.new_folder import check_new_folder
 from prefrl.cli.options import parse
 from prefrl.cli.progress import progress
-from prefrl.cli.text_models import TextModel, check_new_folder, open_text_model, text_task
-from prefrl.config import EnvConfig
-from prefrl.rankings import Ranking, load_rankings, split_by_prompt
+from prefrl.cli.text_data import check_validation_fraction, encode_rankings, read_rankings
+from prefrl.cli.text_models import TextModel, named_environment, open_text_model
+from prefrl.config import JsonDict
+from prefrl.rankings import OddRows, Ranking, split_by_prompt
 from prefrl.text_config import DPOConfig
 
 if TYPE_CHECKING:
@@ -40,10 +42,20 @@ class Options:
     """new folder for the model"""
     env: str | None = None
     """environment whose tokens the model has, where its folder does not say"""
+    env_kwargs: JsonDict = field(default_factory=dict)
+    """keyword arguments of that environment"""
+    odd_rows: OddRows = "strict"
+    """of rows of the file that rank nothing, "strict" refuses the file and "skip" leaves them out"""
+    criterion: str | None = None
+    """by which scores of a K-wise file that has several"""
+    skip_long: bool = False
+    """leave out rankings with a text that is longer than the model takes, in place of refusing the file"""
     validation_fraction: float = 0.1
     """share of the prompts that nothing is learned of, for the accuracy reported"""
     lora_rank: int | None = None
     """train low-rank adapters of this rank in place of all weights (needs peft)"""
+    device: str = "auto"
+    """what to compute on: auto (a GPU that CUDA can use, else the CPU), cpu, cuda or cuda:N"""
     dpo: DPOConfig = field(default_factory=DPOConfig)
 
 
@@ -51,21 +63,19 @@ def main(words: Sequence[str]) -> int:
     """Learn, save, and print what came of it as one line of JSON."""
     options = parse(Options, words, "prefrl dpo", _DESCRIPTION)
     check_new_folder(options.out)
-    if not 0 <= options.validation_fraction < 1:
-        raise ValueError(
-            f"--validation-fraction is {options.validation_fraction}; a share of at least 0 and below 1 is needed"
-        )
-    rankings = [ranking for ranking in load_rankings(options.data) if not ranking.is_tie]
-    if not rankings:
-        raise ValueError(f"{options.data} holds no ranking but ties, of which nothing can be learned")
-    training, validation = split_by_prompt(rankings, options.validation_fraction)
-    if not training:
-        raise ValueError("all prompts are held out; lower --validation-fraction, or give more of them")
-    texts = open_text_model(options.model, None if options.env is None else text_task(EnvConfig(options.env)))
-    learned, held_out = (
-        encode_rankings(texts, training),
-        encode_rankings(texts, validation) if validation else None,
+    check_validation_fraction(options.validation_fraction)
+    training, validation = _read(options)
+    environment = named_environment(options.env, options.env_kwargs)
+    task = None if environment is None else environment.task
+    texts = open_text_model(options.model, task, device=options.device)
+    (learned, too_long), (held_out, held_out_too_long) = (
+        _encoded(texts, side, options.skip_long) for side in (training, validation)
     )
+    if learned is None:
+        raise ValueError(
+            f"every ranking to learn from has a text of more tokens than the model takes, {texts.model.max_tokens}; "
+            "take another model"
+        )
     # Loaded late, so that wrong words are answered at once.
     from prefrl_agents.text import DPO
 
@@ -78,7 +88,8 @@ def main(words: Sequence[str]) -> int:
     texts.save(options.out)
     result = {
         "out": str(options.out),
-        "rankings": len(training),
+        "rankings": len(training) - too_long,
+        "left_out": too_long + held_out_too_long,
         "epochs": options.dpo.epochs,
         "train": asdict(reports[-1]),
         "validation": None if held_out is None else asdict(dpo.evaluate(held_out)),
@@ -88,27 +99,42 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
-def encode_rankings(texts: TextModel, rankings: Sequence[Ranking]) -> RankedResponses:
-    """Token ids of rankings; where they are of different numbers of responses, of all the pairs that are in them.
+def _read(options: Options) -> tuple[list[Ranking], list[Ranking]]:
+    """Rankings that are no ties, to learn from and to hold out."""
+    found = read_rankings(options.data, options.odd_rows, options.criterion)
+    rankings = [ranking for ranking in found if not ranking.is_tie]
+    if not rankings:
+        raise ValueError(f"{options.data} holds no ranking but ties, of which nothing can be learned")
+    training, validation = split_by_prompt(rankings, options.validation_fraction)
+    if not training:
+        raise ValueError("all prompts are held out; lower --validation-fraction, or give more of them")
+    return training, validation
 
-    Raises:
-        ValueError: when a text has a part without a token, or is too long for the model.
+
+def _encoded(
+    texts: TextModel, rankings: Sequence[Ranking], skip_long: bool
+) -> tuple[RankedResponses | None, int]:
+    """Token ids of rankings, and how many were left out; None where nothing is left.
+
+    Where the rankings are of different numbers of responses, it is all the pairs that are in them.
     """
     from prefrl_agents.text import RankedResponses
 
-    items = [(each.prompt, each.responses, each.ranks) for each in rankings]
-    if len({len(each.responses) for each in rankings}) > 1:
-        items = [(each.prompt, tuple(pair), (1, 2)) for each in rankings for pair in each.pairs()]
-    prompts = texts.encode_prompts([prompt for prompt, _, _ in items], max_new_tokens=1)
-    responses = [[texts.encode_response(response) for response in group] for _, group, _ in items]
-    longest = max(
-        len(prompt) + len(response)
-        for prompt, group in zip(prompts, responses, strict=True)
-        for response in group
-    )
-    if longest > texts.model.max_tokens:
-        raise ValueError(
-            f"a prompt and its response have {longest} tokens; the model takes {texts.model.max_tokens}, leave such "
-            "texts out or take another model"
-        )
-    return RankedResponses.of(prompts, responses, [ranks for _, _, ranks in items], texts.tokenizer.pad_id)
+    if not rankings:
+        return None, 0
+    tokens, left_out = encode_rankings(rankings, texts.tokenizer, texts.model.max_tokens, skip_long)
+    ranks: list[tuple[int, ...]] = [each.ranks for each in tokens.rankings]
+    prompts, groups = tokens.prompts, tokens.responses
+    if not ranks:
+        return None, left_out
+    if len(set(map(len, ranks))) > 1:
+        pairs = [
+            (row, first, second)
+            for row, given in enumerate(ranks)
+            for first, second in itertools.combinations(range(len(given)), 2)
+            if given[first] != given[second]
+        ]
+        prompts = [prompts[row] for row, _, _ in pairs]
+        groups = [[groups[row][first], groups[row][second]] for row, first, second in pairs]
+        ranks = [(ranks[row][first], ranks[row][second]) for row, first, second in pairs]
+    return RankedResponses.of(prompts, groups, ranks, texts.tokenizer.pad_id), left_out

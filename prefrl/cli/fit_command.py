@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import tyro
 
 from prefrl.cli.comparison_source import ComparisonSource, SavedAnswers
+from prefrl.cli.new_folder import check_new_folder
 from prefrl.cli.options import parse
 from prefrl.cli.progress import progress
 from prefrl.cli.ranking_source import RankingSource
 from prefrl.config import RewardConfig, RunConfig
 from prefrl.config_check import check_config
 from prefrl.oracles import estimate_errors
+from prefrl.rankings import OddRows
 from prefrl.run_dir import publish_version
 
 if TYPE_CHECKING:
@@ -35,9 +37,17 @@ prefrl.LearnedReward.load(OUT)."""
 
 
 RANKINGS_REWARD = RewardConfig(
-    members=1, learning_rate=3e-4, batch_size=16, initial_epochs=1, bootstrap=False, l2=0.0, adaptive_l2=False
+    members=1,
+    learning_rate=3e-4,
+    batch_size=16,
+    initial_epochs=1,
+    bootstrap=False,
+    l2=0.0,
+    adaptive_l2=False,
+    last_labels=1_000_000_000,
 )
-"""for files of rankings: language models learn them by heart in a few epochs (Stiennon et al. 2020 make one)"""
+"""for files of rankings, all of them: language models learn them by heart in a few epochs (Stiennon et al. 2020 make
+one)"""
 
 
 RANKING_FILES = (".jsonl", ".json", ".jsonl.gz", ".json.gz")
@@ -62,6 +72,13 @@ class Options:
     that these pairs show; the others make one answer of them, by vote or by Dawid and Skene (1979)"""
     seed: int = 0
     """of initial weights, minibatches and bootstrap; by default the run's"""
+    odd_rows: OddRows = "strict"
+    """of rows of a file that rank nothing, "strict" refuses the file and "skip" leaves them out"""
+    criterion: str | None = None
+    """by which scores of a K-wise file that has several"""
+    skip_long: bool = False
+    """leave out rankings of a file with a text that is longer than the checkpoint in reward.language_model takes, in
+    place of refusing the file"""
     reward: RewardConfig = dataclasses.field(default_factory=RewardConfig)
 
 
@@ -74,8 +91,7 @@ def main(words: Sequence[str]) -> int:
     check_config(RunConfig(reward=options.reward, seed=options.seed))
     if options.folds is not None and options.folds < 2:
         raise ValueError(f"--folds is {options.folds}; at least 2 are needed")
-    if options.out.exists() and (not options.out.is_dir() or any(options.out.iterdir())):
-        raise ValueError(f"--out is {options.out}, which is there already; choose a new folder")
+    check_new_folder(options.out)
     specs = source.specs()
     # Loaded late, so that wrong words are answered at once.
     from prefrl.reward import RewardTrainer
@@ -95,6 +111,8 @@ def main(words: Sequence[str]) -> int:
         reward = trainer.snapshot(version=1)
         publish_version(options.out, reward.version, reward.save)
         result = _result(options, trainer.num_labels, report, _assess(reward, answers), specs[0].is_tokens)
+        if isinstance(source, RankingSource):
+            result["left_out"] = source.left_out
         if options.folds is not None:
             result |= _cross_validate(specs, options, answers, epochs)
     print(json.dumps(result))
@@ -104,11 +122,17 @@ def main(words: Sequence[str]) -> int:
 def _read(words: Sequence[str]) -> tuple[Options, ComparisonSource | RankingSource]:
     # Read twice: the source, wherever among the words it is named, decides the defaults of the others.
     named = parse(Options, words, "prefrl fit", _DESCRIPTION)
+    of_file = named.odd_rows, named.criterion, named.skip_long
     if named.source.is_file() and named.source.name.endswith(RANKING_FILES):
         default = Options(named.source, named.out, reward=RANKINGS_REWARD)
         options = parse(Options, words, "prefrl fit", _DESCRIPTION, default)
-        return options, RankingSource.open(options.source, options.reward)
+        return options, RankingSource.open(options.source, options.reward, *of_file)
     source = ComparisonSource.open(named.source)
+    if of_file != ("strict", None, False):
+        raise ValueError(
+            f"--odd-rows, --criterion and --skip-long are for files of rankings, and {named.source} is none; leave "
+            "them out"
+        )
     default = Options(named.source, named.out, seed=source.seed, reward=source.reward)
     return parse(Options, words, "prefrl fit", _DESCRIPTION, default), source
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import tyro
 
 from prefrl.cli.options import parse
-from prefrl.cli.text_models import open_text_model, text_task
-from prefrl.cli.text_rewards import make_scorer
-from prefrl.config import EnvConfig
+from prefrl.cli.text_models import named_environment, open_text_model
+from prefrl.cli.text_rewards import open_reward
+from prefrl.config import JsonDict
+from prefrl_envs.text import TextGenEnv
+from prefrl_envs.text.scoring import score_texts
 
 __all__ = ["main"]
 
@@ -27,7 +29,9 @@ class Options:
     prompt: tuple[str, ...] = ()
     """what to respond to; several may be given"""
     env: str | None = None
-    """without --prompt: environment of texts that draws the prompts; its reward is printed, too"""
+    """without --prompt: environment of texts that draws the prompts; its reward, if it has one, is printed, too"""
+    env_kwargs: JsonDict = field(default_factory=dict)
+    """keyword arguments of the environment"""
     count: int = 5
     """prompts to draw; of those given, responses to each"""
     max_new_tokens: int = 64
@@ -40,29 +44,29 @@ class Options:
     """learned reward: what `prefrl fit` wrote, or a run directory; its figure is printed, too"""
     seed: int = 0
     """of the prompts drawn and of the responses"""
+    device: str = "auto"
+    """what to compute on: auto (a GPU that CUDA can use, else the CPU), cpu, cuda or cuda:N"""
 
 
 def main(words: Sequence[str]) -> int:
     """Print one line of JSON for each response."""
     options = parse(Options, words, "prefrl generate", "Let a language model respond to prompts.")
     _check(options)
-    task = None if options.env is None else text_task(EnvConfig(options.env))
-    texts = open_text_model(options.model, task)
-    score = None if options.reward is None else make_scorer(texts, task, options.reward)
+    environment = named_environment(options.env, options.env_kwargs)
+    make_scorer = None if options.reward is None else open_reward(environment, options.reward)
+    task = None if environment is None else environment.task
+    texts = open_text_model(options.model, task, device=options.device)
     max_new_tokens = options.max_new_tokens if task is None else task.max_new_tokens
-    rng = np.random.default_rng(options.seed)
-    if options.prompt:
-        prompts = [prompt for prompt in options.prompt for _ in range(options.count)]
-    else:
-        assert task is not None
-        prompts = [task.prompt(rng) for _ in range(options.count)]
+    prompts = _prompts(options, environment)
+    encoded = texts.encode_prompts(prompts, max_new_tokens)
+    longest = max(map(len, encoded)) + max_new_tokens
+    score = None if make_scorer is None else make_scorer(texts, longest)
     # Loaded late, so that wrong words are answered at once.
     import torch
 
     from prefrl.language import generate
     from prefrl_agents.text.best_of_n import best_of_n
 
-    encoded = texts.encode_prompts(prompts, max_new_tokens)
     found = generate(
         texts.model,
         [ids for ids in encoded for _ in range(options.best_of)],
@@ -70,18 +74,27 @@ def main(words: Sequence[str]) -> int:
         temperature=options.temperature,
         generator=torch.Generator(texts.model.device).manual_seed(options.seed),
     )
-    responses = [texts.tokenizer.decode(ids) for ids in found.responses()]
-    scores = torch.zeros(len(responses)) if score is None else torch.from_numpy(score(found))
-    kept = best_of_n(scores.view(len(prompts), options.best_of)).tolist()
-    for number, (prompt, best) in enumerate(zip(prompts, kept, strict=True)):
-        row = number * options.best_of + best
-        line: dict[str, object] = {"prompt": prompt, "response": responses[row]}
-        if score is not None:
-            line["reward"] = float(scores[row])
-        if task is not None:
-            line["true_reward"] = float(task.reward([prompt], [responses[row]])[0])
-        print(json.dumps(line, ensure_ascii=False))
+    scores = torch.zeros(len(found.ids)) if score is None else torch.from_numpy(score(found))
+    best = best_of_n(scores.view(len(prompts), options.best_of)).tolist()
+    kept = [number * options.best_of + index for number, index in enumerate(best)]
+    sampled = found.responses()
+    responses = [texts.tokenizer.decode(sampled[row]) for row in kept]
+    figures = {} if score is None else {"reward": [float(scores[row]) for row in kept]}
+    if environment is not None and environment.reward_function is not None:
+        figures["true_reward"] = score_texts(environment.reward_function, prompts, responses).tolist()
+    for number, (prompt, response) in enumerate(zip(prompts, responses, strict=True)):
+        line = {name: values[number] for name, values in figures.items()}
+        print(json.dumps({"prompt": prompt, "response": response, **line}, ensure_ascii=False))
     return 0
+
+
+def _prompts(options: Options, environment: TextGenEnv | None) -> list[str]:
+    """What to respond to, ``options.count`` times where it is given."""
+    if options.prompt:
+        return [prompt for prompt in options.prompt for _ in range(options.count)]
+    assert environment is not None
+    rng = np.random.default_rng(options.seed)
+    return [environment.task.prompt(rng) for _ in range(options.count)]
 
 
 def _check(options: Options) -> None:

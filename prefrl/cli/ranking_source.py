@@ -9,16 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prefrl.cli.comparison_source import SavedAnswers
+from prefrl.cli.text_data import encode_rankings, read_rankings
 from prefrl.cli.text_models import open_text_model
 from prefrl.config import RewardConfig
 from prefrl.oracles import Rule
-from prefrl.rankings import load_rankings
+from prefrl.rankings import OddRows
 from prefrl.rankings.queries import TokenRankings
 from prefrl.spaces import SpaceSpec
 from prefrl.store import Store
 from prefrl_envs.text import ByteTokenizer, Tokenizer
 
 __all__ = ["RankingSource"]
+
+
+_MOST_ROOM = 2048
+"""tokens that a reward's texts may have, unless those that it is learned from have more"""
 
 
 @dataclass(frozen=True)
@@ -30,26 +35,45 @@ class RankingSource:
     reward: RewardConfig
     room: int | None
     """longest text that the checkpoint takes; None where the model is made for these texts alone"""
+    left_out: int = 0
+    """rankings of the file with a longer text than that"""
     seed: int = 0
 
     @classmethod
-    def open(cls, path: Path, reward: RewardConfig) -> RankingSource:
+    def open(
+        cls,
+        path: Path,
+        reward: RewardConfig,
+        odd_rows: OddRows = "strict",
+        criterion: str | None = None,
+        skip_long: bool = False,
+    ) -> RankingSource:
         """Read the file; its tokens are those of the checkpoint that ``reward`` names, bytes where it names a size.
 
+        Args:
+            path: of the file.
+            reward: settings of the fit.
+            odd_rows: see `prefrl.rankings.load_rankings`.
+            criterion: likewise.
+            skip_long: leave out rankings with a text that is longer than the checkpoint takes.
+
         Raises:
-            ValueError: when it cannot be read, holds ties alone, or a text has a part without a token.
+            ValueError: when it cannot be read, holds ties alone, or a text has a part without a token or is too long.
         """
-        rankings = load_rankings(path)
-        if all(ranking.is_tie for ranking in rankings):
-            raise ValueError(f"{path} holds no ranking but ties, of which nothing can be learned")
+        rankings = read_rankings(path, odd_rows, criterion)
         tokenizer, room = _tokens_of(reward.language_model)
-        encoded = TokenRankings.of(rankings, tokenizer.encode, tokenizer.vocab_size, tokenizer.eos_id)
-        encoded.specs(room)
-        return cls(path, encoded, reward, room)
+        encoded, left_out = encode_rankings(rankings, tokenizer, room, skip_long)
+        if all(ranking.is_tie for ranking in encoded.rankings):
+            but = f"ties, and {left_out} with a text that is too long" if left_out else "ties"
+            raise ValueError(f"{path} holds no ranking but {but}, of which nothing can be learned")
+        return cls(path, encoded, reward, room, left_out)
 
     def specs(self) -> tuple[SpaceSpec, SpaceSpec]:
         """How observations and actions are laid out."""
-        return self.tokens.specs(self.room)
+        if self.room is None:
+            return self.tokens.specs()
+        # Every text is stored at this width, and some checkpoints take a million tokens.
+        return self.tokens.specs(min(self.room, max(self.tokens.max_tokens, _MOST_ROOM)))
 
     @contextmanager
     def answers(self, newest: int, rule: Rule | None = None) -> Iterator[SavedAnswers]:

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tyro
 
+from prefrl.cli.new_folder import check_new_folder
 from prefrl.cli.options import parse
 from prefrl.cli.progress import progress
-from prefrl.cli.text_models import TextModel, check_new_folder, open_text_model, text_task
-from prefrl.config import EnvConfig
-from prefrl.rankings import load_rankings, split_by_prompt
+from prefrl.cli.text_data import check_validation_fraction, read_rankings, within_room
+from prefrl.cli.text_models import TextModel, named_environment, open_text_model
+from prefrl.config import JsonDict
+from prefrl.rankings import OddRows, split_by_prompt
 from prefrl.text_config import FineTuningConfig
+from prefrl_envs.text import TextTask
 
 if TYPE_CHECKING:
     from prefrl_agents.text import Sequences
@@ -27,6 +30,9 @@ __all__ = ["main"]
 _DESCRIPTION = """Fine-tune a language model on demonstrations: those of a task (--env), or the best response of each
 ranking in a file (--data). Only responses are learned, prompts are given. The result is a folder that prefrl and
 transformers read."""
+
+_Texts = list[tuple[str, str]]
+"""prompts, each with its response"""
 
 
 @dataclass(frozen=True)
@@ -39,12 +45,23 @@ class Options:
     """to begin with: a size (tiny, small, medium, large), made anew, or a checkpoint's folder or name"""
     env: str | None = None
     """environment of texts whose task has demonstrations, such as prefrl/Reviews-v0"""
+    env_kwargs: JsonDict = field(default_factory=dict)
+    """keyword arguments of that environment"""
     data: Path | None = None
     """file of rankings (HH, TRL or K-wise JSONL); with --env, its tokens"""
+    odd_rows: OddRows = "strict"
+    """of rows of the file that rank nothing, "strict" refuses the file and "skip" leaves them out"""
+    criterion: str | None = None
+    """by which scores of a K-wise file that has several"""
+    skip_long: bool = False
+    """leave out texts that are longer than the model takes, in place of refusing them"""
     validation_fraction: float = 0.1
-    """share of the prompts that nothing is learned of, for the loss reported"""
+    """share that nothing is learned of, for the loss reported: of the prompts of a file, or of a task's demonstrations,
+    where the same prompt may be on both sides"""
     seed: int = 0
     """of fresh weights, demonstrations and their order"""
+    device: str = "auto"
+    """what to compute on: auto (a GPU that CUDA can use, else the CPU), cpu, cuda or cuda:N"""
     tuning: FineTuningConfig = field(default_factory=FineTuningConfig)
 
 
@@ -54,11 +71,8 @@ def main(words: Sequence[str]) -> int:
     check_new_folder(options.out)
     if options.env is None and options.data is None:
         raise ValueError("there is nothing to learn from; name a task by --env or a file by --data")
-    if not 0 <= options.validation_fraction < 1:
-        raise ValueError(
-            f"--validation-fraction is {options.validation_fraction}; a share of at least 0 and below 1 is needed"
-        )
-    texts, training, validation = _read(options)
+    check_validation_fraction(options.validation_fraction)
+    texts, (training, validation), left_out = _read(options)
     # Loaded late, so that wrong words are answered at once.
     from prefrl_agents.text import fine_tune, mean_loss
 
@@ -71,6 +85,7 @@ def main(words: Sequence[str]) -> int:
     result = {
         "out": str(options.out),
         "demonstrations": len(training),
+        "left_out": left_out,
         "tokens": training.num_response_tokens,
         "epochs": options.tuning.epochs,
         "loss_train": losses[-1],
@@ -81,37 +96,48 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
-def _read(options: Options) -> tuple[TextModel, Sequences, Sequences]:
-    """The model, and demonstrations to learn from and to hold out."""
-    task = None if options.env is None else text_task(EnvConfig(options.env))
-    texts = open_text_model(options.model, task, options.seed)
-    if options.data is not None:
-        rankings = load_rankings(options.data)
-        sides = split_by_prompt(rankings, options.validation_fraction)
-        pairs = [
-            [(each.prompt, each.responses[int(np.argmin(each.ranks))]) for each in side] for side in sides
-        ]
-    else:
-        assert task is not None
-        rng = np.random.default_rng(options.seed)
-        drawn = [task.demonstration(rng) for _ in range(options.tuning.demonstrations)]
-        held_out = round(options.validation_fraction * len(drawn))
-        pairs = [drawn[held_out:], drawn[:held_out]]
-    if not pairs[0]:
+def _read(options: Options) -> tuple[TextModel, tuple[Sequences, Sequences], int]:
+    """The model, demonstrations to learn from and to hold out, and how many were left out of both."""
+    environment = named_environment(options.env, options.env_kwargs)
+    task = None if environment is None else environment.task
+    sides = _of_task(options, task) if options.data is None else _of_file(options, options.data)
+    if not sides[0]:
         raise ValueError("all demonstrations are held out; lower --validation-fraction or give more of them")
-    training, validation = (_encoded(texts, side) for side in pairs)
-    return texts, training, validation
+    texts = open_text_model(options.model, task, options.seed, options.device)
+    training, validation = (_encoded(texts, side, options.skip_long) for side in sides)
+    if not len(training):
+        raise ValueError(
+            f"every demonstration to learn from has more tokens than the model takes, {texts.model.max_tokens}; take "
+            "another model"
+        )
+    left_out = sum(map(len, sides)) - len(training) - len(validation)
+    return texts, (training, validation), left_out
 
 
-def _encoded(texts: TextModel, pairs: Sequence[tuple[str, str]]) -> Sequences:
+def _of_file(options: Options, data: Path) -> tuple[_Texts, _Texts]:
+    rankings = read_rankings(data, options.odd_rows, options.criterion)
+    training, validation = (
+        [(each.prompt, each.responses[int(np.argmin(each.ranks))]) for each in side]
+        for side in split_by_prompt(rankings, options.validation_fraction)
+    )
+    return training, validation
+
+
+def _of_task(options: Options, task: TextTask | None) -> tuple[_Texts, _Texts]:
+    assert task is not None
+    rng = np.random.default_rng(options.seed)
+    drawn = [task.demonstration(rng) for _ in range(options.tuning.demonstrations)]
+    held_out = round(options.validation_fraction * len(drawn))
+    return drawn[held_out:], drawn[:held_out]
+
+
+def _encoded(texts: TextModel, pairs: _Texts, skip_long: bool) -> Sequences:
     from prefrl_agents.text import Sequences
 
-    prompts = texts.encode_prompts([prompt for prompt, _ in pairs], max_new_tokens=1)
+    prompts = [texts.encode_prompt(prompt) for prompt, _ in pairs]
     responses = [texts.encode_response(response) for _, response in pairs]
-    for (prompt, _), ids, response_ids in zip(pairs, prompts, responses, strict=True):
-        if len(ids) + len(response_ids) > texts.model.max_tokens:
-            raise ValueError(
-                f"prompt {prompt[:60]!r} and its response have {len(ids) + len(response_ids)} tokens; the model takes "
-                f"{texts.model.max_tokens}, leave such texts out or take another model"
-            )
-    return Sequences.of(prompts, responses, texts.tokenizer.pad_id)
+    lengths = [len(prompt) + len(response) for prompt, response in zip(prompts, responses, strict=True)]
+    kept = within_room(lengths, texts.model.max_tokens, skip_long)
+    return Sequences.of(
+        [prompts[number] for number in kept], [responses[number] for number in kept], texts.tokenizer.pad_id
+    )

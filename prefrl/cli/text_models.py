@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,18 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 
-from prefrl.config import TEXT_ALGORITHMS, EnvConfig
+from prefrl.cli.new_folder import new_folder
+from prefrl.config import TEXT_ALGORITHMS, EnvConfig, JsonDict
 from prefrl.environments import make_ordinary_environment
 from prefrl.run_dir import RunDir, read_json, write_json_atomic
-from prefrl_envs.text import ByteTokenizer, HubTokenizer, TextTask, Tokenizer, WordTokenizer
+from prefrl_envs.text import ByteTokenizer, HubTokenizer, TextGenEnv, TextTask, Tokenizer, WordTokenizer
 
 if TYPE_CHECKING:
+    import torch
+
     from prefrl.language import LanguageModel
 
-__all__ = ["TextModel", "check_new_folder", "open_text_model", "text_task"]
+__all__ = ["TextModel", "named_environment", "open_text_model", "text_environment"]
 
 _TOKENIZER_FILE = "prefrl_tokenizer.json"
 _WAY_OUT = "give the folder of a run, or one that `prefrl sft` or transformers' save_pretrained wrote"
+_DEVICE = re.compile(r"cpu|cuda(?::(\d+))?")
 
 
 @dataclass(frozen=True)
@@ -31,36 +36,42 @@ class TextModel:
     tokenizer: Tokenizer
 
     def save(self, folder: Path) -> None:
-        """Write both, as safetensors and JSON; transformers reads the model from there, too."""
-        folder.mkdir(parents=True, exist_ok=True)
-        self.model.save(folder)
-        if isinstance(self.tokenizer, WordTokenizer):
-            write_json_atomic(
-                folder / _TOKENIZER_FILE, {"kind": "words", "words": list(self.tokenizer.words)}
-            )
-        elif isinstance(self.tokenizer, ByteTokenizer):
-            write_json_atomic(folder / _TOKENIZER_FILE, {"kind": "bytes"})
-        elif isinstance(self.tokenizer, HubTokenizer):
-            self.tokenizer.save(folder)
-        # A tokenizer of a task of the user's own is not ours to write: `open_text_model` takes it from the task.
-
-    def encode_prompts(self, prompts: Sequence[str], max_new_tokens: int) -> list[list[int]]:
-        """Token ids of prompts.
+        """Write both, all or nothing, as safetensors and JSON; transformers reads the model from there, too.
 
         Raises:
-            ValueError: when one is empty, has a part without a token, or leaves no room for a response.
+            OSError: when the folder cannot be written, or holds something.
         """
-        encoded = []
-        for prompt in prompts:
-            ids = self.tokenizer.encode(prompt)
-            if not ids:
-                raise ValueError(f"prompt {prompt!r} is empty; every prompt needs a token")
+        with new_folder(folder) as making:
+            self.model.save(making)
+            if isinstance(self.tokenizer, WordTokenizer):
+                words = {"kind": "words", "words": list(self.tokenizer.words)}
+                write_json_atomic(making / _TOKENIZER_FILE, words)
+            elif isinstance(self.tokenizer, ByteTokenizer):
+                write_json_atomic(making / _TOKENIZER_FILE, {"kind": "bytes"})
+            elif isinstance(self.tokenizer, HubTokenizer):
+                self.tokenizer.save(making)
+            # A tokenizer of a task of the user's own is not ours to write: `open_text_model` takes it from the task.
+
+    def encode_prompt(self, prompt: str) -> list[int]:
+        """Token ids of a prompt; ValueError when it is empty or has a part without a token."""
+        ids = self.tokenizer.encode(prompt)
+        if not ids:
+            raise ValueError(f"prompt {prompt!r} is empty; every prompt needs a token")
+        return ids
+
+    def encode_prompts(self, prompts: Sequence[str], max_new_tokens: int) -> list[list[int]]:
+        """Token ids of prompts to respond to.
+
+        Raises:
+            ValueError: as `encode_prompt`, and when one leaves no room for a response.
+        """
+        encoded = [self.encode_prompt(prompt) for prompt in prompts]
+        for prompt, ids in zip(prompts, encoded, strict=True):
             if len(ids) + max_new_tokens > self.model.max_tokens:
                 raise ValueError(
                     f"prompt {prompt[:60]!r} has {len(ids)} tokens and a response may have {max_new_tokens}; the model "
-                    f"takes {self.model.max_tokens} in all, shorten the prompt or lower --max-new-tokens"
+                    f"takes {self.model.max_tokens} in all, shorten the prompt or ask for shorter responses"
                 )
-            encoded.append(ids)
         return encoded
 
     def encode_response(self, response: str) -> list[int]:
@@ -68,17 +79,43 @@ class TextModel:
         return [*self.tokenizer.encode(response), self.tokenizer.eos_id]
 
 
-def open_text_model(source: str, task: TextTask | None = None, seed: int = 0) -> TextModel:
+def open_text_model(
+    source: str, task: TextTask | None = None, seed: int = 0, device: str = "cpu"
+) -> TextModel:
     """The model at ``source``: a run directory, a checkpoint's folder, a name on the hub, or a size.
 
     Args:
         source: sizes are those of `prefrl.language.SIZES`, made anew for the tokens of ``task``.
         task: whose tokens they are, where the source does not say.
         seed: of fresh weights.
+        device: where to put it: "cpu", "cuda", "cuda:N", or "auto", a GPU that CUDA can use where there is one.
 
     Raises:
-        ValueError: when there is no such model, or nothing says what its tokens are.
+        ValueError: when there is no such model or device, or nothing says what the model's tokens are.
     """
+    target = _device(device)
+    texts = _opened(source, task, seed)
+    texts.model.to(target)
+    return texts
+
+
+def _device(name: str) -> torch.device:
+    import torch
+
+    gpus = torch.cuda.device_count()
+    if name == "auto":
+        name = "cuda" if gpus else "cpu"
+    match = _DEVICE.fullmatch(name)
+    if match is None:
+        raise ValueError(
+            f"--device is {name!r}; it must be auto, cpu, cuda, or cuda:N for the Nth GPU from 0"
+        )
+    if name != "cpu" and int(match[1] or 0) >= gpus:
+        raise ValueError(f"--device is {name!r}, and CUDA can use {gpus} GPUs here; take auto or cpu")
+    return torch.device(name)
+
+
+def _opened(source: str, task: TextTask | None, seed: int) -> TextModel:
     from prefrl.language import SIZES, LanguageModel
 
     folder = Path(source)
@@ -95,13 +132,23 @@ def open_text_model(source: str, task: TextTask | None = None, seed: int = 0) ->
         )
         return TextModel(made, tokenizer)
     model = LanguageModel.load(source)
-    if (folder / _TOKENIZER_FILE).is_file():
-        return TextModel(model, _read_tokenizer(folder / _TOKENIZER_FILE))
+    tokenizer = _tokenizer_of(source, model, task)
+    try:
+        # What the checkpoint itself says of padding and the end may be of another tokenizer.
+        model.take_tokens(tokenizer.vocab_size, tokenizer.pad_id, tokenizer.eos_id)
+    except ValueError as error:
+        raise ValueError(f"{source}: {error}") from error
+    return TextModel(model, tokenizer)
+
+
+def _tokenizer_of(source: str, model: LanguageModel, task: TextTask | None) -> Tokenizer:
+    """That of a checkpoint: ours, or that of a task of as many tokens, or its own."""
+    ours = Path(source) / _TOKENIZER_FILE
+    if ours.is_file():
+        return _read_tokenizer(ours)
     if task is not None and model.vocab_size == task.tokenizer.vocab_size:
-        return TextModel(model, task.tokenizer)
-    hub = HubTokenizer.load(source)
-    model.take_tokens(hub.vocab_size, hub.pad_id, hub.eos_id)
-    return TextModel(model, hub)
+        return task.tokenizer
+    return HubTokenizer.load(source)
 
 
 def _of_run(run: RunDir) -> TextModel:
@@ -111,7 +158,9 @@ def _of_run(run: RunDir) -> TextModel:
     if config.agent.algorithm not in TEXT_ALGORITHMS:
         raise ValueError(f"{run.path} trained {config.agent.algorithm}, not a language model; {_WAY_OUT}")
     agent = load_model(config.agent.algorithm, run.agent)
-    return TextModel(agent.policy.language_model, text_task(config.env).tokenizer)
+    # Without its adapters the run's model is not what the run came to, and what they adapt was frozen.
+    model = agent.policy.language_model.merged()
+    return TextModel(model, text_environment(config.env).task.tokenizer)
 
 
 def _read_tokenizer(path: Path) -> Tokenizer:
@@ -123,23 +172,26 @@ def _read_tokenizer(path: Path) -> Tokenizer:
     raise ValueError(f"{path} describes no tokenizer that is known; save the checkpoint again")
 
 
-def text_task(env: EnvConfig) -> TextTask:
-    """The task of a text environment.
+def text_environment(env: EnvConfig) -> TextGenEnv:
+    """The environment of texts of that id: its task, and what it rewards.
 
     Raises:
-        ValueError: when there is no such environment, or its observations are no texts.
+        ValueError: when there is no such environment, it cannot be made, or its observations are no texts.
     """
     made: gym.Env[Any, Any] = make_ordinary_environment(env)
-    task = getattr(made.unwrapped, "task", None)
+    inner = made.unwrapped
     made.close()
-    if task is None:
+    if not isinstance(inner, TextGenEnv):
         raise ValueError(
-            f"{env.id} is no environment of texts; take prefrl/RandomWalks-v0, say, or one of your own"
+            f"{env.id} is no environment of texts; take prefrl/RandomWalks-v0, say, or a TextGenEnv of your own"
         )
-    return task
+    return inner
 
 
-def check_new_folder(out: Path) -> None:
-    """Refuse to write over anything, before any work starts."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ValueError(f"--out is {out}, which is there already; choose a new folder")
+def named_environment(name: str | None, kwargs: JsonDict) -> TextGenEnv | None:
+    """As `text_environment`, for commands that need none; ValueError, too, when there are settings of none."""
+    if name is not None:
+        return text_environment(EnvConfig(name, kwargs))
+    if kwargs:
+        raise ValueError(f"--env-kwargs is {kwargs}, and no environment takes it; name one by --env")
+    return None

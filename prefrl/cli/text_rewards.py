@@ -1,46 +1,66 @@
-"""What texts are worth, by a task's own reward or by a learned one."""
+"""What texts are worth, by an environment's own reward or by a learned one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from prefrl.cli.text_models import TextModel
-from prefrl_envs.text import TextTask
+from prefrl_envs.text import TextGenEnv
+from prefrl_envs.text.scoring import score_texts
+from prefrl_envs.text.task import RewardFunction
 
 if TYPE_CHECKING:
     from prefrl.language import Generation
+    from prefrl.reward import LearnedReward
 
-__all__ = ["Scorer", "make_scorer"]
+__all__ = ["MakeScorer", "Scorer", "open_reward"]
 
 Scorer = Callable[["Generation"], np.ndarray]
 """B sampled texts -> B numbers"""
 
+MakeScorer = Callable[[TextModel, int], Scorer]
+"""(model, tokens of the longest text there can be, prompt and response together) -> what scores the model's texts;
+raises ValueError when some could not be scored"""
 
-def make_scorer(texts: TextModel, task: TextTask | None, reward: Path | None) -> Scorer:
-    """The learned reward in ``reward``, or the task's own where that is None.
+
+def open_reward(environment: TextGenEnv | None, reward: Path | None) -> MakeScorer:
+    """The learned reward in ``reward``, or the environment's own where that is None.
 
     Raises:
-        ValueError: when there is neither, or the reward was not learned of texts of these tokens.
+        ValueError: when there is neither, or the learned one cannot be read.
     """
-    if reward is None:
-        if task is None:
-            raise ValueError(
-                "nothing says what a text is worth; give a folder with a learned reward by --reward"
-            )
-        return _true_scorer(texts, task)
-    from prefrl.reward import LearnedReward
+    if reward is not None:
+        from prefrl.reward import LearnedReward
+
+        return partial(_learned_scorer, LearnedReward.load(reward), reward)
+    if environment is None or environment.reward_function is None:
+        raise ValueError(
+            "nothing says what a text is worth; give a learned reward by --reward, or name a function of yours by "
+            '--env-kwargs \'{"reward": "package.module:function"}\''
+        )
+    return partial(_true_scorer, environment.reward_function)
+
+
+def _learned_scorer(learned: LearnedReward, path: Path, texts: TextModel, longest_tokens: int) -> Scorer:
     from prefrl.tokens import last_steps
 
-    learned = LearnedReward.load(reward)
     spec, action_spec = learned.observation_spec, learned.action_spec
     if not spec.is_tokens or action_spec.categories != (texts.tokenizer.vocab_size,):
         raise ValueError(
-            f"{reward} was learned of {spec.kind} with {action_spec.categories} actions, the model's texts are of "
+            f"{path} was learned of {spec.kind} with {action_spec.categories} actions, the model's texts are of "
             f"{texts.tokenizer.vocab_size} tokens; give a reward and a model of the same tokenizer"
+        )
+    room = spec.shape[0] - 2
+    if longest_tokens > room:
+        raise ValueError(
+            f"{path} has room for texts of {room} tokens, prompt and response together, and there may be some of "
+            f"{longest_tokens}; fit it with a checkpoint for --reward.language-model, whose room it takes, or ask for "
+            "shorter texts"
         )
 
     def score(generation: Generation) -> np.ndarray:
@@ -51,13 +71,12 @@ def make_scorer(texts: TextModel, task: TextTask | None, reward: Path | None) ->
     return score
 
 
-def _true_scorer(texts: TextModel, task: TextTask) -> Scorer:
+def _true_scorer(function: RewardFunction, texts: TextModel, longest_tokens: int) -> Scorer:
     def score(generation: Generation) -> np.ndarray:
-        ids = generation.ids.tolist()
         prompts = [
             texts.tokenizer.decode(row[:length])
-            for row, length in zip(ids, generation.prompt_lengths.tolist(), strict=True)
+            for row, length in zip(generation.ids.tolist(), generation.prompt_lengths.tolist(), strict=True)
         ]
-        return task.reward(prompts, [texts.tokenizer.decode(ids) for ids in generation.responses()])
+        return score_texts(function, prompts, [texts.tokenizer.decode(ids) for ids in generation.responses()])
 
     return score

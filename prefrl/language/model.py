@@ -242,7 +242,8 @@ class LanguageModel(nn.Module):
         """The same model without adapters, which are part of its weights then; itself where it has none."""
         if not self.has_adapters:
             return self
-        return self._with_inner(copy.deepcopy(self.inner).merge_and_unload())
+        # Adapters froze what they adapt.
+        return self._with_inner(copy.deepcopy(self.inner).merge_and_unload()).requires_grad_(True)
 
     def _with_inner(self, inner: Any) -> LanguageModel:
         model = LanguageModel(inner, self.vocab_size)

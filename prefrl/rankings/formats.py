@@ -186,5 +186,7 @@ def _report(path: Path, rankings: int, odd: list[str], odd_rows: OddRows) -> Non
     if not rankings:
         raise RankingFileError(f"{what}; correct them, or give another file or format")
     if odd_rows == "strict":
-        raise RankingFileError(f"{what}; correct them, or leave them out with odd_rows='skip'")
+        raise RankingFileError(
+            f"{what}; correct them, or leave them out with odd_rows='skip' (--odd-rows skip)"
+        )
     warnings.warn(f"{what}; they are left out", stacklevel=3)

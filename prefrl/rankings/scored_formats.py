@@ -60,7 +60,8 @@ def _scores(row: Row, criterion: str | None) -> tuple[float, ...]:
         return row.numbers("scores")
     if criterion is None:
         raise RankingFileError(
-            f"{row.place}: field 'scores' has the criteria {listed(scores)}; choose one of them as criterion"
+            f"{row.place}: field 'scores' has the criteria {listed(scores)}; choose one of them as criterion "
+            "(--criterion)"
         )
     return Row(f"{row.place}, scores", scores).numbers(criterion)
 

@@ -18,17 +18,27 @@ __all__ = [
     "groups_without_variance",
     "length_hacking",
     "negative_kl",
+    "other_tokens",
     "pad_is_eos",
     "ratio_off",
     "reward_scale",
+    "temperature_off",
 ]
 
 MOST_RATIO_OFF = 0.02
+MOST_TEMPERATURE_OFF = 0.02
+MOST_UNEXPLAINED = 0.05
+"""of the log-odds of learning, by their being those of acting at another temperature: more has another cause"""
+MOST_APART = 1e-3
+"""nats between a log-probability and the same computed again: less is rounding"""
+RECENT_ROLLOUTS = 10
 LEAST_KL = -0.1
 """nats a response: less is no longer the noise of an estimate that may be negative"""
 REWARD_SPREAD = (0.2, 5.0)
 """standard deviations of a learned reward between which a KL coefficient keeps its meaning"""
 MOST_ZERO_GROUPS = 0.5
+SAME_REWARD = 1e-4
+"""rewards no further apart are one: that of the same text is rounded otherwise beside other texts"""
 LEAST_VARIETY_KEPT = 0.5
 """of distinct pairs of tokens"""
 MOST_LENGTH_BIAS = 0.6
@@ -46,6 +56,25 @@ def ratio_off(ratios: np.ndarray) -> str | None:
     )
 
 
+def temperature_off(acting: np.ndarray, learning: np.ndarray) -> str | None:
+    """Of the log-odds (M,) of two tokens at each place, as acting has them and as learning does.
+
+    At another temperature they are the same but for one factor; where they are not, `ratio_off` is for it.
+    """
+    size = float(acting @ acting)
+    if size == 0:
+        return None
+    factor = float(acting @ learning) / size
+    left = float(np.linalg.norm(learning - factor * acting))
+    is_factor = factor > 0 and left <= MOST_UNEXPLAINED * float(np.linalg.norm(learning))
+    if not is_factor or abs(factor - 1) <= MOST_TEMPERATURE_OFF:
+        return None
+    return (
+        f"learning divides logits by {1 / factor:.2f} times the temperature that tokens are sampled at; both have to "
+        "take policy_kwargs' temperature"
+    )
+
+
 def pad_is_eos(pad_id: int | None, eos_id: int | None) -> str | None:
     """Whether the end of a text can be told from what comes after it."""
     if pad_id is not None and pad_id == eos_id:
@@ -56,14 +85,28 @@ def pad_is_eos(pad_id: int | None, eos_id: int | None) -> str | None:
     return None
 
 
-def dropout_on(rates: Sequence[float]) -> str | None:
-    """Of the dropout layers that are active while the policy acts or learns."""
-    active = [rate for rate in rates if rate > 0]
-    if not active:
+def other_tokens(
+    pad_id: int | None, eos_id: int | None, tokenizer_pad_id: int, tokenizer_eos_id: int
+) -> str | None:
+    """Whether padding and the end are to the language model what they are to the environment's tokenizer."""
+    if (pad_id, eos_id) == (tokenizer_pad_id, tokenizer_eos_id):
         return None
     return (
-        f"{len(active)} dropout layers of up to {max(active):.0%} are active: the policy's probabilities are random; "
-        "set them to 0 in the checkpoint's config.json"
+        f"the model takes {pad_id} for padding and {eos_id} for the end of a text, the environment's tokenizer "
+        f"{tokenizer_pad_id} and {tokenizer_eos_id}: what is text to the one is none to the other; go on with "
+        "the tokenizer that the run began with, or begin anew"
+    )
+
+
+def dropout_on(first: np.ndarray, second: np.ndarray) -> str | None:
+    """Of the log-probabilities (M,) of the same tokens, computed twice as learning computes them."""
+    apart = float(np.abs(first - second).max())
+    if apart <= MOST_APART:
+        return None
+    return (
+        f"log-probabilities of the same tokens, computed twice, are up to {apart:.2g} nats apart: dropout is active; "
+        "set it to 0 in the checkpoint's config.json (attn_pdrop, resid_pdrop and embd_pdrop, or as it is called "
+        "there)"
     )
 
 
@@ -82,9 +125,14 @@ def reward_scale(rewards: np.ndarray) -> str | None:
 
 def negative_kl(kl: Sequence[float]) -> str | None:
     """Of the mean KL of a response by rollout, newest last."""
-    recent = float(np.mean(kl[-10:])) if len(kl) else 0.0
+    recent = float(np.mean(kl[-RECENT_ROLLOUTS:])) if len(kl) else 0.0
     if recent >= LEAST_KL:
         return None
+    if np.isnan(recent):
+        return (
+            "the KL to the reference is not finite in the last rollouts; look for logits that are not, and lower the "
+            "learning rate"
+        )
     return (
         f"the KL to the reference is {recent:.2f} nats a response in the last rollouts, and no KL is negative: the "
         "tokens are not sampled from the distribution that is evaluated (another temperature, top-k, forced tokens, "
@@ -97,7 +145,7 @@ def groups_without_variance(rewards: Sequence[np.ndarray]) -> str | None:
     groups = [group for group in rewards if len(group) > 1]
     if not groups:
         return None
-    share = float(np.mean([np.ptp(group) == 0 for group in groups]))
+    share = float(np.mean([np.ptp(group) <= SAME_REWARD for group in groups]))
     if share <= MOST_ZERO_GROUPS:
         return None
     return (

@@ -35,7 +35,7 @@ class Prompts:
     ) -> None:
         if prompts is None or tokenizer is None:
             raise ValueError(
-                "a file of prompts and a tokenizer are needed: --env.kwargs "
+                "a file of prompts and a tokenizer are needed: --env.kwargs (of `prefrl train`) or --env-kwargs "
                 '\'{"prompts": "prompts.jsonl", "tokenizer": "folder or name of the checkpoint"}\''
             )
         self.tokenizer = HubTokenizer.load(tokenizer)
@@ -63,7 +63,7 @@ class Prompts:
         """
         if not self._demonstrations:
             raise ValueError(
-                'the file of prompts has no demonstrations; add a "response" to its lines, or set '
+                'the file of prompts has no demonstrations; add a "response" to its lines, or for `prefrl train` set '
                 "--agent.fine-tuning.demonstrations to 0"
             )
         return self._demonstrations[rng.integers(len(self._demonstrations))]
@@ -72,11 +72,13 @@ class Prompts:
 def _read(path: Path) -> tuple[list[str], list[tuple[str, str]]]:
     """All prompts, and those that come with a response."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        text = path.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} cannot be read as prompts ({error}); give a text file in UTF-8") from error
     prompts, demonstrations = [], []
-    for number, line in enumerate(lines, start=1):
+    # Not splitlines, which cuts at U+2028 and its like within a prompt.
+    for number, line in enumerate(text.split("\n"), start=1):
+        line = line.removesuffix("\r")
         if not line.strip():
             continue
         row = {"prompt": line} if path.suffix == ".txt" else _row(line, f"{path}, line {number}")

@@ -49,12 +49,18 @@ class TextGenEnv(gym.Env[Any, np.int64]):
         self.observation_space, self.action_space = self._text_space, self._token_space
         self.task, self.render_mode = task, render_mode
         self._reward = task.reward if reward is None else reward
+        self._has_reward = reward is not None or bool(getattr(task, "has_reward", True))
         self._seed: int | None = None
         self._episode = 0
         self._prompt = ""
         self._ids = np.full(self._text_space.max_tokens, self._text_space.pad_id, np.int32)
         self._length = self._prompt_length = 0
         self._is_under_way = False
+
+    @property
+    def reward_function(self) -> RewardFunction | None:
+        """What scores whole texts: the function given, or the task's own; None where the task has none (`Prompts`)."""
+        return self._reward if self._has_reward else None
 
     def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Observation, Info]:
         """Put a prompt: the task's own, or ``options["prompt"]``.

@@ -60,6 +60,29 @@ def test_plain_text_has_a_prompt_a_line(gpt2: Path, tmp_path: Path) -> None:
         task.demonstration(np.random.default_rng(0))
 
 
+@pytest.mark.parametrize("name", ["prompts.txt", "prompts.jsonl"])
+def test_lines_end_where_lines_end_and_nowhere_else(gpt2: Path, tmp_path: Path, name: str) -> None:
+    prompts = ["First\u2028half", "two\x85\x0cpages", "spaces  "]
+    lines = (
+        prompts
+        if name.endswith(".txt")
+        else [json.dumps({"prompt": prompt}, ensure_ascii=False) for prompt in prompts]
+    )
+    path = tmp_path / name
+    # As Windows' editors write it, the mark of UTF-8 first.
+    path.write_bytes("\r\n".join(["\ufeff" + lines[0], *lines[1:], ""]).encode())
+    task = Prompts(str(path), str(gpt2))
+    assert {task.prompt(np.random.default_rng(seed)) for seed in range(50)} == set(prompts)
+
+
+def test_there_is_no_reward_unless_one_is_given(gpt2: Path, tmp_path: Path) -> None:
+    settings = {"prompts": jsonl(tmp_path, ROWS), "tokenizer": str(gpt2)}
+    env: Any = gym.make(prefrl_envs.PROMPTS_ID, **settings).unwrapped
+    assert env.reward_function is None
+    env = gym.make(prefrl_envs.PROMPTS_ID, reward=word_count, **settings).unwrapped
+    assert env.reward_function is word_count
+
+
 def test_the_environment_passes_gymnasiums_checker(gpt2: Path, tmp_path: Path) -> None:
     settings = {"prompts": jsonl(tmp_path, ROWS), "tokenizer": str(gpt2), "max_new_tokens": 4}
     check_env(gym.make(prefrl_envs.PROMPTS_ID, **settings).unwrapped, skip_render_check=True)

@@ -139,6 +139,9 @@ def test_what_cannot_be_fitted_is_said_with_the_way_out(
     assert "prefrl export" in error_of(["fit", str(tmp_path), *out], capsys)
     assert "at least 1" in error_of(["fit", str(trained.path), *out, "--epochs", "0"], capsys)
     assert "new folder" in error_of(["fit", str(trained.path), "--out", str(trained.reward)], capsys)
+    beneath = trained.config_file / "out"
+    assert "cannot be written" in error_of(["fit", str(trained.path), "--out", str(beneath)], capsys)
+    assert "files of rankings" in error_of(["fit", str(trained.path), *out, "--skip-long"], capsys)
     unfinished = RunDir.create(tmp_path / "unfinished", RunConfig())
     assert "spaces.json" in error_of(["fit", str(unfinished.path), *out], capsys)
     with pytest.raises(SystemExit):

@@ -59,6 +59,44 @@ def ranked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def short_walker(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of the same tokens that takes texts of at most 8."""
+    folder = tmp_path_factory.mktemp("models") / "short"
+    words = ["--env", WALKS, "--env-kwargs", '{"max_walk_nodes": 7}', "--tuning.demonstrations", "40"]
+    assert main(["sft", str(folder), *words, "--tuning.epochs", "1"]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def some_long(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twenty rankings; of 4 the worse response is too long for that model, of 2 the better."""
+    long = "b c d e f g h a"
+    responses = [("a", "b a")] * 14 + [("a", long)] * 4 + [(long, "a")] * 2
+    path = tmp_path_factory.mktemp("rankings") / "long.jsonl"
+    pairs = zip("bcdefghijklmnopqrstu", responses, strict=True)
+    write_k_wise(path, [Ranking(prompt, pair, (1, 2)) for prompt, pair in pairs])
+    return path
+
+
+def count_words(prompts: list[str], responses: list[str]) -> list[int]:
+    """A reward of the user's own."""
+    return [len(response.split()) for response in responses]
+
+
+def say_nothing(prompts: list[str], responses: list[str]) -> list[float]:
+    """One that fails."""
+    return [float("nan")] * len(responses)
+
+
+def own_prompts(gpt2: Path, folder: Path, **settings: str) -> list[str]:
+    """Words that name an environment of one's own prompts, as many tokens long as any of them."""
+    prompts = folder / "prompts.txt"
+    prompts.write_text("".join(f"Question {n}?\n" for n in range(12)))
+    kwargs = {"prompts": str(prompts), "tokenizer": str(gpt2), "max_new_tokens": 6} | settings
+    return ["--env", "prefrl/Prompts-v0", "--env-kwargs", json.dumps(kwargs)]
+
+
 def test_fine_tuned_models_respond_like_the_demonstrations(walker: Path, capsys: Capture) -> None:
     lines = run(capsys, "generate", str(walker), "--env", WALKS, "--count", "40", "--seed", "3")
     assert len(lines) == 40
@@ -138,6 +176,144 @@ def test_a_checkpoint_of_transformers_goes_all_the_way(gpt2: Path, tmp_path: Pat
     assert len(run(capsys, "generate", str(gpt2), *words)) == 2
 
 
+def test_the_environments_own_reward_is_the_true_one(walker: Path, tmp_path: Path, capsys: Capture) -> None:
+    kwargs = json.dumps({"reward": f"{__name__}:count_words"})
+    words = ["--env", WALKS, "--env-kwargs", kwargs]
+    lines = run(capsys, "generate", str(walker), *words, "--count", "8")
+    assert [line["true_reward"] for line in lines] == [len(line["response"].split()) for line in lines]
+    (compared,) = run(capsys, "compare", str(walker), str(walker), *words, "--count", "20")
+    # Every response ends with a token that is no word, or is cut off at the tenth.
+    assert compared["reward_first"] == pytest.approx(compared["tokens_first"] - 1, abs=0.5)
+    settings = ["--grpo.steps", "1", "--grpo.prompts", "4", "--grpo.group-size", "4"]
+    (trained,) = run(capsys, "grpo", str(walker), *words, "--out", str(tmp_path / "grpo"), *settings)
+    assert trained["reward_first"] > 1.0
+
+
+def test_a_reward_that_is_no_number_is_told_of(walker: Path, capsys: Capture) -> None:
+    words = ["--env", WALKS, "--env-kwargs", json.dumps({"reward": f"{__name__}:say_nothing"})]
+    for command in (["generate", str(walker)], ["compare", str(walker), str(walker)]):
+        assert "gave nan, where a finite number is needed" in error_of(capsys, *command, *words)
+
+
+def test_prompts_of_ones_own_have_no_reward_unless_they_are_given_one(
+    gpt2: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    words = own_prompts(gpt2, tmp_path)
+    lines = run(capsys, "generate", str(gpt2), *words, "--count", "3")
+    assert [line["prompt"].startswith("Question") for line in lines] == [True] * 3
+    assert not any("true_reward" in line for line in lines)
+    out = ["--out", str(tmp_path / "out")]
+    for command in (["grpo", "NOBODY", *out], ["compare", "NOBODY", "NOBODY"]):
+        # Said before any model is looked for.
+        assert "nothing says what a text is worth; give a learned" in error_of(capsys, *command, *words)
+    assert not (tmp_path / "out").exists()
+    words = own_prompts(gpt2, tmp_path, reward=f"{__name__}:count_words")
+    settings = ["--grpo.steps", "1", "--grpo.prompts", "2", "--grpo.group-size", "2"]
+    (trained,) = run(capsys, "grpo", str(gpt2), *words, *out, *settings)
+    assert trained["reward_first"] > 0
+    (compared,) = run(capsys, "compare", str(tmp_path / "out"), str(gpt2), *words, "--count", "2")
+    assert compared["reward_first"] >= 0
+
+
+def test_a_reward_without_the_room_is_refused_before_any_work(
+    walker: Path, short_walker: Path, some_long: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    reward, out = str(tmp_path / "reward"), str(tmp_path / "out")
+    words = [str(some_long), "--out", reward, "--reward.language-model", str(short_walker)]
+    assert "the model takes 8; leave such texts out by --skip-long" in error_of(capsys, "fit", *words)
+    (fitted,) = run(capsys, "fit", *words, "--skip-long")
+    assert (fitted["labels"], fitted["left_out"]) == (14, 6)
+    words = ["--env", WALKS, "--reward", reward]
+    for command in (
+        ["grpo", str(walker), "--out", out],
+        ["compare", str(walker), str(walker)],
+        ["generate", str(walker)],
+    ):
+        complaint = error_of(capsys, *command, *words)
+        assert (
+            "room for texts of 8 tokens, prompt and response together, and there may be some of 11"
+            in complaint
+        )
+    assert not Path(out).exists()
+    words = ["--prompt", "c", "--max-new-tokens", "7", "--reward", reward]
+    assert len(run(capsys, "generate", str(walker), *words)) == 5
+
+
+def test_prompts_that_only_a_late_step_may_draw_have_room_or_are_refused(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    env, model, out = "prefrl/Arithmetic-v0", str(tmp_path / "model"), str(tmp_path / "out")
+    words = ["--env-kwargs", '{"max_operand": 9}', "--tuning.demonstrations", "20", "--tuning.epochs", "1"]
+    run(capsys, "sft", model, "--env", env, *words)
+    # The first prompt drawn is one of two digits.
+    words = ["--env", env, "--env-kwargs", '{"max_operand": 10}', "--out", out]
+    complaint = error_of(capsys, "grpo", model, *words)
+    assert "prompts have up to 6 tokens and responses up to 3; the model takes 7 in all" in complaint
+
+
+def test_texts_that_are_too_long_are_refused_or_left_out(
+    short_walker: Path, some_long: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    commands = {
+        "sft": ["sft", str(tmp_path / "sft"), "--model", str(short_walker), "--data", str(some_long)],
+        "dpo": ["dpo", str(short_walker), "--data", str(some_long), "--out", str(tmp_path / "dpo")],
+    }
+    for command in commands.values():
+        assert "the model takes 8; leave such texts out by --skip-long" in error_of(capsys, *command)
+    words = ["--skip-long", "--validation-fraction", "0"]
+    found = {name: run(capsys, *command, *words)[0] for name, command in commands.items()}
+    # A ranking is as long as its longest response, a demonstration as its best.
+    assert (found["sft"]["demonstrations"], found["sft"]["left_out"]) == (18, 2)
+    assert (found["dpo"]["rankings"], found["dpo"]["left_out"]) == (14, 6)
+
+
+def test_a_file_of_nothing_but_long_texts_is_refused_though_they_may_be_left_out(
+    short_walker: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    data, out = tmp_path / "long.jsonl", str(tmp_path / "out")
+    write_k_wise(data, [Ranking("b", ("c d e f g h i a", "c"), (1, 2))])
+    words = ["--data", str(data), "--skip-long", "--validation-fraction", "0"]
+    assert "than the model takes, 8" in error_of(capsys, "sft", out, "--model", str(short_walker), *words)
+    assert "than the model takes, 8" in error_of(capsys, "dpo", str(short_walker), "--out", out, *words)
+    words = ["--out", out, "--reward.language-model", str(short_walker), "--skip-long"]
+    assert "1 with a text that is too long" in error_of(capsys, "fit", str(data), *words)
+
+
+def test_rankings_of_different_numbers_are_learned_from_by_their_pairs(
+    walker: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    data = tmp_path / "mixed.jsonl"
+    rankings = [
+        Ranking("b", ("c a", "d", "e"), (1, 2, 2)),
+        *(Ranking("c", ("a", "b"), (2, 1)), Ranking("d", ("f", "a", "g"), (3, 1, 2))),
+    ]
+    write_k_wise(data, rankings)
+    words = ["--validation-fraction", "0", "--dpo.epochs", "60", "--dpo.learning-rate", "1e-3"]
+    (found,) = run(capsys, "dpo", str(walker), "--data", str(data), "--out", str(tmp_path / "dpo"), *words)
+    assert (found["rankings"], found["left_out"], found["validation"]) == (3, 0, None)
+    assert found["train"]["accuracy"] == 1.0
+
+
+def test_odd_rows_and_criteria_are_asked_for_by_every_command_that_reads_rankings(
+    walker: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    data = tmp_path / "scored.jsonl"
+    row = {"prompt": "c", "responses": ["a", "b a"], "scores": {"short": [1, 0], "long": [0, 1]}}
+    rows = [{**row, "prompt": prompt} for prompt in "bcdefghijklm"]
+    rows.append({**row, "responses": ["a", "a"]})
+    data.write_text("".join(json.dumps(each) + "\n" for each in rows))
+    commands = [
+        ["sft", str(tmp_path / "sft"), "--model", str(walker), "--data", str(data)],
+        ["dpo", str(walker), "--data", str(data), "--out", str(tmp_path / "dpo")],
+        ["fit", str(data), "--out", str(tmp_path / "fit"), "--reward.language-model", str(walker)],
+    ]
+    for command in commands:
+        assert "(--criterion)" in error_of(capsys, *command)
+        assert "(--odd-rows skip)" in error_of(capsys, *command, "--criterion", "short")
+        assert main([*command, "--criterion", "short", "--odd-rows", "skip"]) == 0
+        assert "1 of its rows or prompts rank nothing, beside 12 rankings" in capsys.readouterr().err
+
+
 def test_win_rate_by_hand() -> None:
     # Better, worse, equal, better: 2.5 of 4.
     share, (low, high) = win_rate(np.array([1.0, 0, 2, 3]), np.array([0.0, 1, 2, 1]))
@@ -156,10 +332,19 @@ def test_win_rate_by_hand() -> None:
         (["generate", "WALKER"], "nothing to respond to"),
         (["generate", "WALKER", "--prompt", "a", "--best-of", "4"], "nothing says which is best"),
         (["generate", "WALKER", "--prompt", "a", "--best-of", "0"], "--best-of is 0"),
+        (["generate", "WALKER", "--prompt", "a", "--device", "gpu"], "--device is 'gpu'"),
+        (["generate", "WALKER", "--prompt", "a", "--env-kwargs", '{"a": 1}'], "name one by --env"),
+        (["generate", "WALKER", "--env", WALKS, "--env-kwargs", "[1]"], "not a JSON object"),
         (["generate", "WALKER", "--prompt", "zz"], "word 'zz'"),
         (["generate", "WALKER", "--prompt", ""], "is empty"),
         (["generate", "WALKER", "--prompt", "a b c d e f g", "--max-new-tokens", "6"], "takes 11 in all"),
         (["generate", "tiny", "--prompt", "a"], "nothing says for which tokens"),
+        (["sft", "BENEATH", "--env", WALKS], "cannot be written"),
+        (["sft", "OUT", "--env", WALKS, "--validation-fraction", "1"], "--validation-fraction is 1.0"),
+        (["dpo", "WALKER", "--data", "RANKED", "--out", "OUT", "--device", "tpu"], "--device is 'tpu'"),
+        (["fit", "RANKED", "--out", "OUT", "--criterion", "truth"], "field 'scores' is missing"),
+        (["grpo", "WALKER", "--env", WALKS, "--out", "OUT", "--reward", "NOTHING"], "NOTHING"),
+        (["compare", "WALKER", "NOBODY", "--env", WALKS], "NOBODY cannot be loaded"),
         (["dpo", "WALKER", "--data", "NOTHING", "--out", "OUT"], "NOTHING"),
         (["dpo", "WALKER", "--data", "TIES", "--out", "OUT"], "no ranking but ties"),
         (["fit", "TIES", "--out", "OUT"], "no ranking but ties"),
@@ -176,6 +361,7 @@ def test_bad_input_is_refused_before_any_work(
     ties = tmp_path / "ties.jsonl"
     ties.write_text(json.dumps({"prompt": "c", "responses": ["a", "b"], "ranks": [1, 1]}) + "\n")
     names = {"OUT": str(tmp_path / "out"), "WALKER": str(walker), "TIES": str(ties), "RANKED": str(ranked)}
+    names["BENEATH"] = str(ties / "out")
     try:
         status = main([names.get(word, word) for word in words])
     except SystemExit as error:

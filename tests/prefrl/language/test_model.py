@@ -149,6 +149,7 @@ def test_folded_adapters_begin_anew_where_the_model_stood() -> None:
         assert (plain.pad_id, plain.eos_id, plain.vocab_size) == (10, 11, 12)
         torch.testing.assert_close(plain.hidden(ids), expected, atol=1e-4, rtol=1e-4)
     assert plain.merged() is plain
+    assert all(weight.requires_grad for weight in plain.parameters())
 
 
 def test_what_is_no_language_model_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,72 @@
+"""Folders that a command makes: refused before its work, whole or not there after it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from prefrl.cli.new_folder import check_new_folder, new_folder
+
+
+def test_a_folder_that_can_be_made_is_not_there_yet_but_those_above_it_are(tmp_path: Path) -> None:
+    check_new_folder(tmp_path / "models" / "sft")
+    assert list((tmp_path / "models").iterdir()) == []
+
+
+def test_an_empty_folder_stays_and_can_be_filled(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    check_new_folder(out)
+    assert list(tmp_path.iterdir()) == [out]
+    with new_folder(out) as making:
+        (making / "file").write_text("whole")
+    assert list(tmp_path.iterdir()) == [out]
+    assert (out / "file").read_text() == "whole"
+
+
+def test_what_is_there_is_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for out in (tmp_path, tmp_path / "file"):
+        with pytest.raises(ValueError, match="there already; choose a new folder"):
+            check_new_folder(out)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_where_nothing_can_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match=r"cannot be written \(.+\); choose another folder"):
+        check_new_folder(tmp_path / "file" / "out")
+
+
+def test_a_link_to_an_empty_folder_is_filled_where_it_leads(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "out").symlink_to(tmp_path / "disk")
+    check_new_folder(tmp_path / "out")
+    with new_folder(tmp_path / "out") as making:
+        (making / "file").touch()
+    assert (tmp_path / "out").is_symlink()
+    assert (tmp_path / "disk" / "file").is_file()
+
+
+def test_a_folder_that_was_not_filled_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        _interrupted(tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_of_the_same_number_left_is_no_part_of_it(tmp_path: Path) -> None:
+    left = tmp_path / f".{os.getpid()}-out"
+    left.mkdir()
+    (left / "half").touch()
+    with new_folder(tmp_path / "out") as making:
+        (making / "file").touch()
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["file"]
+
+
+def _interrupted(out: Path) -> None:
+    with new_folder(out) as making:
+        (making / "half").touch()
+        assert not out.exists()
+        raise KeyboardInterrupt
