@@ -3,9 +3,7 @@
 ``python -m benchmarks.text_rewards_run k-wise --seed 0`` learns rankings of product reviews, all pairs of a prompt in
 one element of a minibatch, ``plackett-luce`` by the likelihood of the whole ranking, and ``pairs`` the same rankings as
 pairs that are shuffled one by one, as many pairs a minibatch; ``pairs-small`` takes as many pairs a minibatch as the
-others take rankings. ``ukp --data FILE``
-learns people's judgments of arguments (UKPConvArg1Strict, Habernal and Gurevych 2016) on most topics, and is tried on
-the others. The last line is the result as JSON.
+others take rankings. The last line is the result as JSON.
 """
 
 from __future__ import annotations
@@ -13,34 +11,23 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import tempfile
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from prefrl.config import RewardConfig
-from prefrl.language import LanguageModel
-from prefrl.rankings import Ranking, length_baseline, length_matched, load_rankings, split_by_prompt
+from prefrl.rankings import Ranking, split_by_prompt
 from prefrl.rankings.queries import TokenRankings
 from prefrl.reward import RewardTrainer
-from prefrl.reward.metrics import wilson_interval
-from prefrl.text_config import FineTuningConfig
-from prefrl.types import LabelledQuery
-from prefrl_agents.text import Sequences, fine_tune
 from prefrl_envs.text import Tokenizer
 from prefrl_envs.text.reviews import Reviews
 
 ITEMS, PROMPTS, EPOCHS = 6, 250, 6
 PROMPTS_A_BATCH = 4
 GROUPINGS = ("k-wise", "plackett-luce", "pairs", "pairs-small")
-HELD_OUT_TOPICS = 4
-VOCABULARY, PRETRAINING_EPOCHS, UKP_EPOCHS = 2000, 10, 2
-MATCHED = 0.1
-"""share that the lengths of two texts may differ by to count as equal"""
 
 
 def review_rankings(seed: int) -> list[Ranking]:
@@ -154,123 +141,14 @@ def encode(rankings: Sequence[Ranking], tokenizer: Tokenizer) -> TokenRankings:
     return TokenRankings.of(rankings, tokenizer.encode, tokenizer.vocab_size, tokenizer.eos_id)
 
 
-def run_ukp(data: Path, seed: int) -> dict[str, Any]:
-    """Learn twelve topics, try the four others: all pairs, and those of about one length.
-
-    The language model and its byte-pair tokens come from the arguments of the twelve topics alone.
-    """
-    rankings = load_rankings(data)
-    topics = sorted({ranking.prompt for ranking in rankings})
-    held_out = set(random.Random(seed).sample(topics, HELD_OUT_TOPICS))
-    training = [ranking for ranking in rankings if ranking.prompt not in held_out]
-    testing = [ranking for ranking in rankings if ranking.prompt in held_out]
-    tokenizer = BytePairs(training)
-    everything = encode([*training, *testing], tokenizer)
-    start_s = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
-        pretrain(training, tokenizer, everything.max_tokens, seed).save(folder)
-        config = RewardConfig(
-            members=3,
-            bootstrap=False,
-            label_noise=0.1,
-            learning_rate=3e-4,
-            batch_size=16,
-            l2=0.0,
-            adaptive_l2=False,
-            validation_fraction=0.0,
-            language_model=folder,
-        )
-        trainer = RewardTrainer(*everything.specs(), config, seed)
-    labelled = everything.labelled()
-    trainer.update(labelled[: len(training)])
-    trainer.fit(UKP_EPOCHS)
-    reward = trainer.snapshot(version=1)
-    test = labelled[len(training) :]
-    scores = [reward.text_rewards(*_last_steps(item)) for item in test]
-    known = {id(ranking): score for ranking, score in zip(testing, scores, strict=True)}
-    matched = [ranking for ranking in testing if length_matched([ranking], MATCHED)]
-    right, pairs = right_of(testing, known)
-    right_matched, pairs_matched = right_of(matched, known)
-    longer, _ = length_baseline(testing)
-    return {
-        "accuracy": right / pairs,
-        "interval": wilson_interval(right, pairs),
-        "longer_wins": longer,
-        "pairs": pairs,
-        "accuracy_matched": right_matched / pairs_matched,
-        "interval_matched": wilson_interval(right_matched, pairs_matched),
-        "pairs_matched": pairs_matched,
-        "topics": sorted(held_out),
-        "training_s": round(time.monotonic() - start_s, 3),
-    }
-
-
-def right_of(rankings: Sequence[Ranking], known: dict[int, np.ndarray]) -> tuple[int, int]:
-    """How many pairs the scores put right, and how many there are."""
-    differences = [d for ranking in rankings for d in pair_differences(known[id(ranking)], ranking)]
-    return sum(difference > 0 for difference in differences), len(differences)
-
-
-def _last_steps(item: LabelledQuery) -> tuple[np.ndarray, np.ndarray]:
-    segments = item.query.segments
-    return np.concatenate([each.observations for each in segments]), np.concatenate(
-        [each.actions for each in segments]
-    )
-
-
-class BytePairs:
-    """Byte pairs of some texts, as a tokenizer of the text environments."""
-
-    def __init__(self, rankings: Sequence[Ranking]) -> None:
-        from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-
-        self._inner = Tokenizer(models.BPE())
-        self._inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-        self._inner.decoder = decoders.ByteLevel()
-        alphabet = pre_tokenizers.ByteLevel.alphabet()
-        texts = sorted({text for ranking in rankings for text in (ranking.prompt, *ranking.responses)})
-        self._inner.train_from_iterator(
-            texts, trainers.BpeTrainer(vocab_size=VOCABULARY, initial_alphabet=alphabet, show_progress=False)
-        )
-        count = self._inner.get_vocab_size()
-        self.vocab_size, self.pad_id, self.eos_id = count + 2, count, count + 1
-
-    def encode(self, text: str) -> list[int]:
-        """Token ids."""
-        return list(self._inner.encode(text).ids)
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """The text."""
-        return str(self._inner.decode([token for token in ids if token < self.pad_id]))
-
-
-def pretrain(rankings: Sequence[Ranking], tokenizer: BytePairs, room: int, seed: int) -> LanguageModel:
-    """A small model that has read the arguments of these rankings."""
-    model = LanguageModel.create(
-        "small", tokenizer.vocab_size, room, tokenizer.pad_id, tokenizer.eos_id, seed
-    )
-    texts = sorted({(ranking.prompt, text) for ranking in rankings for text in ranking.responses})
-    sequences = Sequences.of(
-        [tokenizer.encode(prompt) for prompt, _ in texts],
-        [[*tokenizer.encode(text), tokenizer.eos_id] for _, text in texts],
-        tokenizer.pad_id,
-    )
-    fine_tune(model, sequences, FineTuningConfig(epochs=PRETRAINING_EPOCHS), seed)
-    return model
-
-
 def main() -> None:
     """Run one method and print its figures as one line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("method", choices=(*GROUPINGS, "ukp"))
-    parser.add_argument("--data", type=Path)
+    parser.add_argument("method", choices=GROUPINGS)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    if options.method == "ukp":
-        print(json.dumps(run_ukp(options.data, options.seed)))
-    else:
-        print(json.dumps(run_grouping(options.method, options.seed)))
+    print(json.dumps(run_grouping(options.method, options.seed)))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,163 @@
+"""How well a reward of texts learns people's judgments of arguments: the job arguments/prefrl of text_rewards.py.
+
+``python -m benchmarks.arguments_run --data ukp_pairs.jsonl.gz --corpus hh_helpful_pairs.jsonl.gz --seed 0`` takes the
+pairs of UKPConvArg1Strict (Habernal and Gurevych 2016). A reward learns twelve of its sixteen topics and is tried on
+the other four, four times, so that every pair is tried once; the seed shuffles the topics. Its language model has read
+the corpus alone, conversations of HH-RLHF (Bai et al. 2022). The last line is the result as JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import re
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.harness import WORK
+from prefrl.config import RewardConfig
+from prefrl.language import LanguageModel
+from prefrl.rankings import Ranking, length_baseline, length_matched, load_rankings
+from prefrl.rankings.queries import TokenRankings
+from prefrl.reward import LearnedReward, RewardTrainer
+from prefrl.reward.metrics import wilson_interval
+from prefrl.text_config import FineTuningConfig
+from prefrl_agents.text import Sequences, fine_tune
+from prefrl_envs.text import ByteTokenizer
+
+FOLDS = 4
+ITEMS, RANKINGS, MEMBERS = 14, 60, 6
+"""arguments a ranking, rankings that are learned from, members of the ensemble"""
+MATCHED = 0.1
+"""share that the lengths of two texts may differ by to count as equal"""
+MODEL = WORK / "text" / "conversations-tiny"
+ROOM, CHUNK = 1400, 640
+"""bytes that the model takes, and that it reads at a time"""
+SPEAKER = re.compile(r"\n\n(?:Human|Assistant):")
+
+
+def main() -> None:
+    """Learn and try all folds, and print the figures as one line of JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--corpus", type=Path, required=True)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    if not (MODEL / "config.json").exists():
+        read_conversations(options.corpus).save(MODEL)
+    pairs = load_rankings(options.data)
+    topics = sorted({pair.prompt for pair in pairs})
+    random.Random(options.seed).shuffle(topics)
+    start_s, differences = time.monotonic(), dict[int, float]()
+    for fold in range(FOLDS):
+        held_out = set(topics[fold::FOLDS])
+        reward = learn([pair for pair in pairs if pair.prompt not in held_out], options.seed)
+        tried = [number for number, pair in enumerate(pairs) if pair.prompt in held_out]
+        differences |= dict(zip(tried, judge(reward, [pairs[number] for number in tried]), strict=True))
+    ordered = np.array([differences[number] for number in range(len(pairs))])
+    print(json.dumps(figures(pairs, ordered) | {"training_s": round(time.monotonic() - start_s, 3)}))
+
+
+def read_conversations(corpus: Path) -> LanguageModel:
+    """A tiny model that has read what was said in conversations, each turn by itself."""
+    tokenizer, turns = ByteTokenizer(), set[str]()
+    for ranking in load_rankings(corpus):
+        for response in ranking.responses:
+            turns |= {turn.strip() for turn in SPEAKER.split(ranking.prompt + response) if turn.strip()}
+    ordered = sorted(turns)
+    random.Random(0).shuffle(ordered)
+    stream = [token for turn in ordered for token in (*tokenizer.encode(turn), tokenizer.eos_id)]
+    chunks = [stream[start : start + CHUNK] for start in range(0, len(stream) - CHUNK, CHUNK)]
+    sequences = Sequences.of(
+        [chunk[:1] for chunk in chunks], [chunk[1:] for chunk in chunks], tokenizer.pad_id
+    )
+    model = LanguageModel.create("tiny", tokenizer.vocab_size, ROOM, tokenizer.pad_id, tokenizer.eos_id)
+    fine_tune(model, sequences, FineTuningConfig(epochs=3, batch_size=8, learning_rate=2e-3), seed=0)
+    return model
+
+
+def rankings_of(pairs: Sequence[Ranking], seed: int) -> list[Ranking]:
+    """Rankings of arguments of one topic, drawn at random, by the share of comparisons that each has won."""
+    won, compared = dict[str, Counter[str]](), dict[str, Counter[str]]()
+    for pair in pairs:
+        better, worse = sorted(pair.responses, key=lambda text: pair.ranks[pair.responses.index(text)])
+        won.setdefault(pair.prompt, Counter())[better] += 1
+        compared.setdefault(pair.prompt, Counter()).update((better, worse))
+    rng, drawn = random.Random(seed), list[Ranking]()
+    while len(drawn) < RANKINGS:
+        topic = rng.choice(sorted(compared))
+        arguments = rng.sample(sorted(compared[topic]), min(ITEMS, len(compared[topic])))
+        shares = np.array([won[topic][text] / compared[topic][text] for text in arguments])
+        ranks = np.unique(-shares, return_inverse=True)[1] + 1
+        drawn.append(Ranking(topic, tuple(arguments), tuple(ranks.tolist())))
+    return drawn
+
+
+def learn(pairs: Sequence[Ranking], seed: int) -> LearnedReward:
+    """A reward that has seen each of the rankings once."""
+    encoded = encode(rankings_of(pairs, seed))
+    config = RewardConfig(
+        members=MEMBERS,
+        bootstrap=True,
+        label_noise=0.1,
+        learning_rate=5e-4,
+        batch_size=1,
+        l2=0.0,
+        adaptive_l2=False,
+        validation_fraction=0.0,
+        language_model=str(MODEL),
+    )
+    observation_spec, action_spec = encoded.specs(ROOM)
+    trainer = RewardTrainer(observation_spec, action_spec, config, seed)
+    trainer.update(encoded.labelled(observation_spec))
+    trainer.fit(1)
+    return trainer.snapshot(version=1)
+
+
+def judge(reward: LearnedReward, pairs: Sequence[Ranking]) -> list[float]:
+    """Of each pair, by how much the better argument scores higher; every argument is read once."""
+    texts = sorted({(pair.prompt, text) for pair in pairs for text in pair.responses})
+    read = encode([Ranking(prompt, (text, text), (1, 1)) for prompt, text in texts])
+    known = {}
+    for key, item in zip(texts, read.labelled(reward.observation_spec), strict=True):
+        segment = item.query.segments[0]
+        known[key] = float(reward.text_rewards(segment.observations, segment.actions)[0])
+    return [
+        known[pair.prompt, better] - known[pair.prompt, worse]
+        for pair in pairs
+        for better, worse in pair.pairs()
+    ]
+
+
+def encode(rankings: Sequence[Ranking]) -> TokenRankings:
+    """As bytes."""
+    tokenizer = ByteTokenizer()
+    return TokenRankings.of(rankings, tokenizer.encode, tokenizer.vocab_size, tokenizer.eos_id)
+
+
+def figures(pairs: Sequence[Ranking], differences: np.ndarray) -> dict[str, Any]:
+    """Accuracy on all pairs, and on those of about one length, with 95% intervals."""
+    matched = np.array([bool(length_matched([pair], MATCHED)) for pair in pairs])
+    right = differences > 0
+    longer, _ = length_baseline(pairs)
+    return {
+        "accuracy": float(right.mean()),
+        "interval": wilson_interval(int(right.sum()), len(pairs)),
+        "longer_wins": longer,
+        "pairs": len(pairs),
+        "accuracy_matched": float(right[matched].mean()),
+        "interval_matched": wilson_interval(int(right[matched].sum()), int(matched.sum())),
+        "pairs_matched": int(matched.sum()),
+    }
+
+
+if __name__ == "__main__":
+    main()
