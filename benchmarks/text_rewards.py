@@ -1,7 +1,8 @@
 """Rewards of texts: rankings learned whole or as shuffled pairs, and people's judgments of arguments.
 
-``python benchmarks/text_rewards.py --seeds 0-2 --data ukp_pairs.jsonl.gz``; how to read the results, and where the file
-comes from, is in README.md beside this file. Without ``--data`` the judgments are left out.
+``python benchmarks/text_rewards.py --seeds 0-2 --data ukp_pairs.jsonl.gz --corpus hh_helpful_pairs.jsonl.gz``; how to
+read the results, and where the files come from, is in README.md beside this file. Without them the judgments are left
+out.
 """
 
 from __future__ import annotations
@@ -32,21 +33,22 @@ from benchmarks.text_rewards_run import GROUPINGS
 NAME = "text_rewards"
 
 
-def jobs(seed: int, quick: bool, data: Path | None) -> list[Job]:
-    """All ways to learn rankings, and the judgments where their file is given."""
-    methods = [*GROUPINGS] + ([] if data is None or quick else ["ukp"])
-    return [_job(method, seed, data) for method in methods]
-
-
-def _job(method: str, seed: int, data: Path | None) -> Job:
-    command = [sys.executable, "-m", "benchmarks.text_rewards_run", method, "--seed", str(seed)]
-    return Job(
-        name="arguments/ukp" if method == "ukp" else f"reviews/{method}",
-        seed=seed,
-        command=[*command, "--data", str(data)] if method == "ukp" else command,
-        config={"method": method},
-        env=ONE_THREAD,
-    )
+def jobs(seed: int, quick: bool, data: Path | None, corpus: Path | None) -> list[Job]:
+    """All ways to learn rankings, and the judgments where their files are given."""
+    commands = {f"reviews/{method}": ["benchmarks.text_rewards_run", method] for method in GROUPINGS}
+    if data is not None and corpus is not None and not quick:
+        files = ["--data", str(data), "--corpus", str(corpus)]
+        commands["arguments/prefrl"] = ["benchmarks.arguments_run", *files]
+    return [
+        Job(
+            name=name,
+            seed=seed,
+            command=[sys.executable, "-m", *command, "--seed", str(seed)],
+            config={"method": name.split("/")[1]},
+            env=ONE_THREAD,
+        )
+        for name, command in commands.items()
+    ]
 
 
 def report(records: Sequence[Record], folder: Path) -> None:
@@ -94,7 +96,7 @@ def _intervals(records: Sequence[Record]) -> str:
             found = record.metrics
             low, high = found["interval_matched"]
             lines.append(
-                f"- seed {record.seed}: {found['accuracy']:.1%} of {found['pairs']} pairs, the longer wins "
+                f"- seed {record.seed}: {found['accuracy']:.1%} of {found['pairs']:,} pairs, the longer wins "
                 f"{found['longer_wins']:.1%}; at equal lengths {found['accuracy_matched']:.1%} of "
                 f"{found['pairs_matched']}, 95% interval {low:.1%} to {high:.1%}"
             )
@@ -104,5 +106,6 @@ def _intervals(records: Sequence[Record]) -> str:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--data", type=Path)
+    parser.add_argument("--corpus", type=Path)
     known, rest = parser.parse_known_args()
-    sys.exit(main(Suite(NAME, partial(jobs, data=known.data), report), rest))
+    sys.exit(main(Suite(NAME, partial(jobs, data=known.data, corpus=known.corpus), report), rest))

@@ -48,9 +48,10 @@ _WALKS = RunConfig(
         adaptive_l2=False,
     ),
     queries=QueryConfig(segment_steps=1, items=4, by_prompt=True, batch=20),
-    schedule=ScheduleConfig(half_life_steps=50_000, initial_share=0.3),
+    # What the fine-tuned model writes is told apart by a few rankings; what it writes once it has learned is not.
+    schedule=ScheduleConfig(half_life_steps=50_000, initial_share=0.1),
     runtime=RuntimeConfig(max_label_lag=40),
-    labels=400,
+    labels=600,
     steps=100_000,
     eval_episodes=500,
 )
