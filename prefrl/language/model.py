@@ -256,8 +256,14 @@ class LanguageModel(nn.Module):
         with self.inner.disable_adapter():
             yield
 
-    def frozen_copy(self) -> LanguageModel:
-        """A copy that is never trained, such as the reference of a KL penalty."""
+    def begin_reference(self) -> LanguageModel | None:
+        """What stays as the model is now, for a KL penalty or DPO: a copy that is never trained.
+
+        None for a model with adapters, which are folded: `without_adapters` it is its own reference.
+        """
+        if self.has_adapters:
+            self.fold_adapters()
+            return None
         return copy.deepcopy(self).requires_grad_(False)
 
     @property

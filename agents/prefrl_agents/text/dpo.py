@@ -90,9 +90,7 @@ class DPO:
 
     def __init__(self, model: LanguageModel, config: DPOConfig) -> None:
         self.model, self.config = model, config
-        if model.has_adapters:
-            model.fold_adapters()
-        self.reference = None if model.has_adapters else model.frozen_copy()
+        self.reference = model.begin_reference()
 
     def num_steps(self, rankings: RankedResponses) -> int:
         """Minibatches that `train` learns from."""

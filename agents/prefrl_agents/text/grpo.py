@@ -37,7 +37,7 @@ class GRPOReport:
     kl: float
     """mean over tokens of k1 to the reference; 0 where none is kept"""
     zero_std_share: float
-    """share of groups whose responses all had the same reward, less the KL that is taken from it, and taught nothing"""
+    """share of groups that taught nothing: their rewards, less the KL where it is taken from them, are all the same"""
     clip_fraction: float
     ended_share: float
     """share of responses that ended before the limit"""
@@ -56,9 +56,7 @@ class GRPO:
 
     def __init__(self, model: LanguageModel, config: GRPOConfig, max_new_tokens: int) -> None:
         self.model, self.config, self._max_new_tokens = model, config, max_new_tokens
-        if model.has_adapters:
-            model.fold_adapters()
-        self.reference = model.frozen_copy() if config.kl_coefficient and not model.has_adapters else None
+        self.reference = model.begin_reference() if config.kl_coefficient else None
         updates = config.steps * config.epochs * self._minibatches
         self._optimiser = Optimiser(model, config.learning_rate, updates)
         self._generator = torch.Generator(model.device).manual_seed(config.seed)

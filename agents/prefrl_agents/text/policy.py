@@ -104,10 +104,7 @@ class LanguageModelPolicy(ActorCriticPolicy):
 
     def keep_reference(self) -> None:
         """Keep the model as it is now, for a KL penalty; one with adapters needs no copy, they can be left out."""
-        if self.language_model.has_adapters:
-            self.language_model.fold_adapters()
-        else:
-            self.reference = self.language_model.frozen_copy()
+        self.reference = self.language_model.begin_reference()
 
     def forward(self, obs: PyTorchObs, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:
         """Next tokens (N,), values (N, 1) and log-probabilities (N,) of texts under way."""
