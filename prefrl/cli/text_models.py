@@ -126,7 +126,8 @@ def _opened(source: str, task: TextTask | None, seed: int) -> TextModel:
             raise ValueError(
                 f"{source} is made anew, and nothing says for which tokens; name a task by --env"
             )
-        tokenizer, room = task.tokenizer, task.max_prompt_tokens + task.max_new_tokens
+        # A response that the limit cut off, saved as text and read again, has its end besides.
+        tokenizer, room = task.tokenizer, task.max_prompt_tokens + task.max_new_tokens + 1
         made = LanguageModel.create(
             source, tokenizer.vocab_size, room, tokenizer.pad_id, tokenizer.eos_id, seed
         )

@@ -47,6 +47,8 @@ _WALKS = RunConfig(
         # Weights of embeddings among them: what helps small networks on few labels ruins these.
         l2=0.0,
         adaptive_l2=False,
+        # There are no more than twenty prompts: one that is held out is one that nothing is learned of.
+        validation_fraction=0.0,
     ),
     queries=QueryConfig(segment_steps=1, items=4, by_prompt=True, batch=20),
     # What the fine-tuned model writes is told apart by a few rankings; what it writes once it has learned is not.
@@ -59,6 +61,7 @@ _WALKS = RunConfig(
 _REVIEWS = replace(
     _WALKS,
     env=replace(_WALKS.env, id="prefrl/Reviews-v0"),
+    reward=replace(_WALKS.reward, validation_fraction=0.1),
 )
 # Slow steps, for models that can write already (Huang et al. 2024 train GPT-2 so), and one question at a time.
 _PROMPTS = replace(
@@ -69,7 +72,14 @@ _PROMPTS = replace(
         hyperparameters={"learning_rate": "warm_1e-5", "kl_coefficient": 0.05},
         deterministic=False,
     ),
-    reward=replace(_WALKS.reward, loss="bradley_terry", members=1, bootstrap=False, learning_rate=1e-5),
+    reward=replace(
+        _WALKS.reward,
+        loss="bradley_terry",
+        members=1,
+        bootstrap=False,
+        learning_rate=1e-5,
+        validation_fraction=0.1,
+    ),
     queries=replace(_WALKS.queries, items=2, batch=10),
     oracle=OracleConfig("human"),
     labels=300,

@@ -220,7 +220,7 @@ def test_a_reward_without_the_room_is_refused_before_any_work(
 ) -> None:
     reward, out = str(tmp_path / "reward"), str(tmp_path / "out")
     words = [str(some_long), "--out", reward, "--reward.language-model", str(short_walker)]
-    assert "the model takes 8; leave such texts out by --skip-long" in error_of(capsys, "fit", *words)
+    assert "the model takes 9; leave such texts out by --skip-long" in error_of(capsys, "fit", *words)
     (fitted,) = run(capsys, "fit", *words, "--skip-long")
     assert (fitted["labels"], fitted["left_out"]) == (14, 6)
     words = ["--env", WALKS, "--reward", reward]
@@ -231,12 +231,24 @@ def test_a_reward_without_the_room_is_refused_before_any_work(
     ):
         complaint = error_of(capsys, *command, *words)
         assert (
-            "room for texts of 8 tokens, prompt and response together, and there may be some of 11"
+            "room for texts of 9 tokens, prompt and response together, and there may be some of 11"
             in complaint
         )
     assert not Path(out).exists()
     words = ["--prompt", "c", "--max-new-tokens", "7", "--reward", reward]
     assert len(run(capsys, "generate", str(walker), *words)) == 5
+
+
+def test_a_response_that_the_limit_cut_off_is_learned_from_by_the_model_that_gave_it(
+    tmp_path: Path, walker: Path, capsys: Capture
+) -> None:
+    # Ten nodes are all the room there is for a walk, which then has not been ended; read as text it has.
+    cut_off = " ".join("bcdefghijk")
+    path = tmp_path / "rankings.jsonl"
+    write_k_wise(path, [Ranking(prompt, ("a", cut_off), (1, 2)) for prompt in "bcdefghijklm"])
+    words = ["--reward.language-model", str(walker), "--epochs", "1", "--reward.members", "1"]
+    assert run(capsys, "fit", str(path), "--out", str(tmp_path / "reward"), *words)
+    assert run(capsys, "dpo", str(walker), "--data", str(path), "--out", str(tmp_path / "dpo"))
 
 
 def test_prompts_that_only_a_late_step_may_draw_have_room_or_are_refused(
@@ -248,7 +260,7 @@ def test_prompts_that_only_a_late_step_may_draw_have_room_or_are_refused(
     # The first prompt drawn is one of two digits.
     words = ["--env", env, "--env-kwargs", '{"max_operand": 10}', "--out", out]
     complaint = error_of(capsys, "grpo", model, *words)
-    assert "prompts have up to 6 tokens and responses up to 3; the model takes 7 in all" in complaint
+    assert "prompts have up to 6 tokens and responses up to 3; the model takes 8 in all" in complaint
 
 
 def test_texts_that_are_too_long_are_refused_or_left_out(
@@ -259,7 +271,7 @@ def test_texts_that_are_too_long_are_refused_or_left_out(
         "dpo": ["dpo", str(short_walker), "--data", str(some_long), "--out", str(tmp_path / "dpo")],
     }
     for command in commands.values():
-        assert "the model takes 8; leave such texts out by --skip-long" in error_of(capsys, *command)
+        assert "the model takes 9; leave such texts out by --skip-long" in error_of(capsys, *command)
     words = ["--skip-long", "--validation-fraction", "0"]
     found = {name: run(capsys, *command, *words)[0] for name, command in commands.items()}
     # A ranking is as long as its longest response, a demonstration as its best.
@@ -273,7 +285,7 @@ def test_a_file_of_nothing_but_long_texts_is_refused_though_they_may_be_left_out
     data, out = tmp_path / "long.jsonl", str(tmp_path / "out")
     write_k_wise(data, [Ranking("b", ("c d e f g h i a", "c"), (1, 2))])
     words = ["--data", str(data), "--skip-long", "--validation-fraction", "0"]
-    assert "than the model takes, 8" in error_of(capsys, "sft", out, "--model", str(short_walker), *words)
+    assert "than the model takes, 9" in error_of(capsys, "sft", out, "--model", str(short_walker), *words)
     assert "than the model takes, 8" in error_of(capsys, "dpo", str(short_walker), "--out", out, *words)
     words = ["--out", out, "--reward.language-model", str(short_walker), "--skip-long"]
     assert "1 with a text that is too long" in error_of(capsys, "fit", str(data), *words)
@@ -337,7 +349,7 @@ def test_win_rate_by_hand() -> None:
         (["generate", "WALKER", "--env", WALKS, "--env-kwargs", "[1]"], "not a JSON object"),
         (["generate", "WALKER", "--prompt", "zz"], "word 'zz'"),
         (["generate", "WALKER", "--prompt", ""], "is empty"),
-        (["generate", "WALKER", "--prompt", "a b c d e f g", "--max-new-tokens", "6"], "takes 11 in all"),
+        (["generate", "WALKER", "--prompt", "a b c d e f g", "--max-new-tokens", "6"], "takes 12 in all"),
         (["generate", "tiny", "--prompt", "a"], "nothing says for which tokens"),
         (["sft", "BENEATH", "--env", WALKS], "cannot be written"),
         (["sft", "OUT", "--env", WALKS, "--validation-fraction", "1"], "--validation-fraction is 1.0"),
