@@ -19,24 +19,42 @@ from benchmarks.harness import (
     plot_curves,
     table,
 )
-from prefrl.run_dir import RunDir
+from prefrl.run_dir import RunDir, read_metrics
 from prefrl.store import Episode, Store
 
-__all__ = ["SMOOTHED_EPISODES", "training_curve", "with_training_curve", "write_report"]
+__all__ = [
+    "SMOOTHED_EPISODES",
+    "training_curve",
+    "with_recorded_curve",
+    "with_training_curve",
+    "write_report",
+]
 
 SMOOTHED_EPISODES = 5
 ALL_EPISODES = sys.maxsize
 
 
-def with_training_curve(
-    stdout: str, run: Path, newest: int = SMOOTHED_EPISODES, points: int = ALL_EPISODES
-) -> Output:
-    """The result that a job printed, with the curve of its run's training episodes, thinned to about ``points``."""
+def with_training_curve(stdout: str, run: Path) -> Output:
+    """The result that a job printed, with the curve of its run's training episodes, of which it has 1000 at most."""
     output = last_json_line(stdout)
     with Store.open(RunDir.open(run).store) as store:
-        curve = training_curve(store.recent_episodes(ALL_EPISODES), newest)
-    every = max(1, len(curve) // points)
-    return Output(output.metrics, curve[::-every][::-1], output.versions)
+        curve = training_curve(store.recent_episodes(ALL_EPISODES))
+    return Output(output.metrics, curve, output.versions)
+
+
+def with_recorded_curve(stdout: str, run: Path) -> Output:
+    """The result that a job printed, with the mean true returns of 20 episodes that its run recorded as it went.
+
+    For runs of more episodes than their store keeps.
+    """
+    output = last_json_line(stdout)
+    records, _ = read_metrics(RunDir.open(run).metrics)
+    curve = [
+        {"steps": float(record["policy_step"]), "true_return": float(record["true_return"])}
+        for record in records
+        if "true_return" in record
+    ]
+    return Output(output.metrics, curve, output.versions)
 
 
 def training_curve(episodes: Sequence[Episode], newest: int = SMOOTHED_EPISODES) -> list[dict[str, float]]:

@@ -25,16 +25,15 @@ from benchmarks.harness import (
     min_column,
     seeds_column,
 )
-from benchmarks.learning import with_training_curve, write_report
+from benchmarks.learning import with_recorded_curve, write_report
 from prefrl.config import to_json
 from prefrl.presets import get_preset
 
 NAME = "text_learning"
 TASKS = {"walks": "text-walks", "reviews": "text-reviews"}
 """presets"""
-SMOOTHED_EPISODES = 200
+SMOOTHED_EPISODES = 20
 """training episodes that a point of a curve is the mean of"""
-CURVE_POINTS = 200
 
 
 def jobs(seed: int, quick: bool) -> list[Job]:
@@ -68,7 +67,7 @@ def _prefrl(task: str, preset: str, seed: int, size: Sequence[str]) -> Job:
         ],
         config={"preset": _config(preset)},
         env=ONE_THREAD,
-        parse=partial(with_training_curve, run=run, newest=SMOOTHED_EPISODES, points=CURVE_POINTS),
+        parse=partial(with_recorded_curve, run=run),
         scratch=run,
     )
 
