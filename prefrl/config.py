@@ -112,6 +112,9 @@ class RewardConfig:
     label_noise: float = 0.1
     """share of answers assumed uniformly random: P' = (1 - noise) P + noise / 2"""
     learning_rate: float = 1e-3
+    decay: bool = False
+    """in each fit the learning rate rises in the first tenth and falls to 0 by the end, as suits language models that
+    see each ranking once or twice"""
     batch_size: int = 32
     """queries a minibatch"""
     initial_epochs: int = 200

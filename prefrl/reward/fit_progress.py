@@ -8,7 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["EpochLosses", "FitProgress", "FitReport", "finite_mean"]
+__all__ = ["EpochLosses", "FitProgress", "FitReport", "finite_mean", "rate_share"]
+
+RISE = 0.1
+"""share of a fit in which a learning rate that decays rises first"""
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,14 @@ class EpochLosses:
     def validation(self) -> Tensor:
         """Mean loss (E,) of the comparisons left out; NaN where there are none."""
         return self.validation_sum / self.validation_weight
+
+
+def rate_share(before: float, after: float) -> float:
+    """Share of the highest learning rate for a minibatch, given the shares of the fit that end before and after it.
+
+    Rises linearly to 1 in the first tenth and falls linearly to 0 at the end, where it stays.
+    """
+    return max(0.0, min(1.0, after / RISE, (1.0 - before) / (1.0 - RISE)))
 
 
 def finite_mean(values: Tensor) -> float | None:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from prefrl.config import RewardConfig, to_json
 from prefrl.reward.dataset import ComparisonDataset, Minibatch
-from prefrl.reward.fit_progress import EpochLosses, FitProgress, FitReport, finite_mean
+from prefrl.reward.fit_progress import EpochLosses, FitProgress, FitReport, finite_mean, rate_share
 from prefrl.reward.learned_reward import LearnedReward
 from prefrl.reward.losses import (
     centring_loss,
@@ -110,7 +110,8 @@ class RewardTrainer:
             self._standardise_inputs()
         while self._dataset.num_training and not self._is_through(epochs, most_queries):
             before = {name: tensor.clone() for name, tensor in self._network.state_dict().items()}
-            latest = self._train_epoch(noise_of, most_queries - progress.queries)
+            expected = min(most_queries, epochs * self._dataset.num_training)
+            latest = self._train_epoch(noise_of, most_queries - progress.queries, expected)
             if not self._is_finite(latest):
                 self._undo_epoch(before)
                 diverged = True
@@ -219,12 +220,18 @@ class RewardTrainer:
             batches = segments.step_batches(self._most_steps(STATISTICS_IMAGES))
             self._network.set_input_statistics(batches, num_steps)
 
-    def _train_epoch(self, noise_of: Mapping[str, float], most_queries: float) -> EpochLosses:
+    def _train_epoch(
+        self, noise_of: Mapping[str, float], most_queries: float, expected: float
+    ) -> EpochLosses:
+        """One pass over the comparisons, or ``most_queries`` of them; ``expected`` are those of the whole fit."""
         self._network.train()
         sums = EpochLosses.zeros(self._config.members)
         batches = self._dataset.minibatches(validation=False, noise_of=noise_of, generator=self._generator)
         for batch in batches:
             loss = self._loss_of(batch)
+            if self._config.decay:
+                before = self._progress.queries + sums.queries
+                self._decay_learning_rate(before / expected, (before + len(batch.ranks)) / expected)
             # Divided by the number of queries, not by the sum of the weights: Poisson weights have mean 1.
             self._optimizer.zero_grad()
             (batch.weights * loss).mean(dim=1).sum().backward()
@@ -237,6 +244,10 @@ class RewardTrainer:
         if not self._config.bootstrap:
             self._add_held_out(sums, noise_of)
         return sums
+
+    def _decay_learning_rate(self, before: float, after: float) -> None:
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._config.learning_rate * rate_share(before, after)
 
     def _loss_of(self, batch: Minibatch) -> Tensor:
         targets = batch.true_returns if self._config.loss == "regression" else batch.ranks

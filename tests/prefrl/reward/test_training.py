@@ -300,12 +300,50 @@ def test_a_fit_draws_no_more_queries_than_allowed(
     assert sum(drawn) == 8  # whole batches
 
 
+def test_a_learning_rate_decays_over_the_whole_of_each_fit(
+    vector_specs: Specs, labels: list[LabelledQuery], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(SMALL, learning_rate=0.9, batch_size=4, validation_fraction=0.0, decay=True)
+    run, rates = trainer(vector_specs, labels, config), list[float]()
+    step = run._optimizer.step
+    monkeypatch.setattr(
+        run._optimizer, "step", lambda: (rates.append(run._optimizer.param_groups[0]["lr"]), step())
+    )
+    run.fit(2)
+    # Twenty minibatches: the first two are its first tenth, and eighteen more bring it to 0.
+    falling = [0.9 * (20 - done) / 18 for done in range(2, 20)]
+    np.testing.assert_allclose(rates, [0.45, 0.9, *falling])
+    rates.clear()
+    run.fit(5, most_queries=20)
+    np.testing.assert_allclose(rates, [0.9 * share for share in (1, 8 / 9, 6 / 9, 4 / 9, 2 / 9)])
+
+
+def test_a_decaying_fit_goes_on_where_it_was_stopped(
+    vector_specs: Specs, labels: list[LabelledQuery], tmp_path: Path
+) -> None:
+    config = replace(SMALL, decay=True)
+    whole, halted = (trainer(vector_specs, labels, config) for _ in range(2))
+    whole.fit(4)
+
+    def halt(done: int) -> None:
+        if done == 2:
+            halted.save_state(tmp_path / "state")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        halted.fit(4, on_epoch=halt)
+    resumed = trainer(vector_specs, labels, config)
+    resumed.load_state(tmp_path / "state")
+    resumed.fit(4)
+    assert same(whole, resumed)
+
+
 def test_a_fit_ends_when_its_validation_loss_no_longer_falls(
     vector_specs: Specs, labels: list[LabelledQuery], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     losses = iter([0.9, 0.8, 0.8, 0.7, 0.75, 0.71, 0.6])
 
-    def epoch(self: RewardTrainer, noise_of: object, most_queries: float) -> EpochLosses:
+    def epoch(self: RewardTrainer, noise_of: object, most_queries: float, expected: float) -> EpochLosses:
         sums = EpochLosses.zeros(3)
         sums.training_weight += 1
         sums.validation_weight += 1
