@@ -33,8 +33,12 @@ from prefrl_agents.text import Sequences, fine_tune
 from prefrl_envs.text import ByteTokenizer
 
 FOLDS = 4
-ITEMS, RANKINGS, MEMBERS = 14, 60, 6
+ITEMS, RANKINGS, MEMBERS = 28, 30, 5
 """arguments a ranking, rankings that are learned from, members of the ensemble"""
+PROMPT = "Argument: "
+"""of all arguments alike: nothing is to be learned of topics that will not be met again"""
+JUDGED_AT_ONCE = 32
+"""arguments"""
 MATCHED = 0.1
 """share that the lengths of two texts may differ by to count as equal"""
 MODEL = WORK / "text" / "conversations-tiny"
@@ -97,7 +101,7 @@ def rankings_of(pairs: Sequence[Ranking], seed: int) -> list[Ranking]:
         arguments = rng.sample(sorted(compared[topic]), min(ITEMS, len(compared[topic])))
         shares = np.array([won[topic][text] / compared[topic][text] for text in arguments])
         ranks = np.unique(-shares, return_inverse=True)[1] + 1
-        drawn.append(Ranking(topic, tuple(arguments), tuple(ranks.tolist())))
+        drawn.append(Ranking(PROMPT, tuple(arguments), tuple(ranks.tolist())))
     return drawn
 
 
@@ -106,9 +110,10 @@ def learn(pairs: Sequence[Ranking], seed: int) -> LearnedReward:
     encoded = encode(rankings_of(pairs, seed))
     config = RewardConfig(
         members=MEMBERS,
-        bootstrap=True,
+        bootstrap=False,
         label_noise=0.1,
-        learning_rate=5e-4,
+        learning_rate=1e-3,
+        decay=True,
         batch_size=1,
         l2=0.0,
         adaptive_l2=False,
@@ -124,17 +129,16 @@ def learn(pairs: Sequence[Ranking], seed: int) -> LearnedReward:
 
 def judge(reward: LearnedReward, pairs: Sequence[Ranking]) -> list[float]:
     """Of each pair, by how much the better argument scores higher; every argument is read once."""
-    texts = sorted({(pair.prompt, text) for pair in pairs for text in pair.responses})
-    read = encode([Ranking(prompt, (text, text), (1, 1)) for prompt, text in texts])
-    known = {}
-    for key, item in zip(texts, read.labelled(reward.observation_spec), strict=True):
-        segment = item.query.segments[0]
-        known[key] = float(reward.text_rewards(segment.observations, segment.actions)[0])
-    return [
-        known[pair.prompt, better] - known[pair.prompt, worse]
-        for pair in pairs
-        for better, worse in pair.pairs()
-    ]
+    # By length, so that little of what is read at once is padding.
+    texts = sorted({text for pair in pairs for text in pair.responses}, key=len)
+    read = encode([Ranking(PROMPT, (text, text), (1, 1)) for text in texts])
+    segments = [item.query.segments[0] for item in read.labelled(reward.observation_spec)]
+    steps = np.concatenate([segment.observations for segment in segments])
+    last = np.concatenate([segment.actions for segment in segments])
+    parts = [slice(first, first + JUDGED_AT_ONCE) for first in range(0, len(texts), JUDGED_AT_ONCE)]
+    scores = [reward.text_rewards(steps[part], last[part]) for part in parts]
+    known = dict(zip(texts, np.concatenate(scores).tolist(), strict=True))
+    return [known[better] - known[worse] for pair in pairs for better, worse in pair.pairs()]
 
 
 def encode(rankings: Sequence[Ranking]) -> TokenRankings:
