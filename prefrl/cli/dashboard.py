@@ -48,12 +48,15 @@ def dashboard(snapshot: RunSnapshot, is_unicode: bool = True) -> RenderableType:
 def plain_line(snapshot: RunSnapshot) -> str:
     """The run in one line, for logs."""
     share = snapshot.policy_step / snapshot.config.steps
+    accuracy = _number(snapshot.accuracy_validation, ".0%")
+    if snapshot.accuracy_validation is None and snapshot.accuracy_fresh is not None:
+        accuracy = f"{snapshot.accuracy_fresh:.0%} on fresh answers"
     parts = [
         f"step {snapshot.policy_step:,} of {snapshot.config.steps:,} ({share:.0%})",
         f"{_number(snapshot.steps_per_s, ',.0f')} steps/s",
         f"true return {_number(snapshot.true_return)}",
         f"labels {snapshot.counts.labels} of {snapshot.due_labels} due",
-        f"reward version {snapshot.reward_version}, accuracy {_number(snapshot.accuracy_validation, '.0%')}",
+        f"reward version {snapshot.reward_version}, accuracy {accuracy}",
         *([f"{in_words(snapshot.time_left_s)} left"] if snapshot.time_left_s is not None else []),
     ]
     return "; ".join([*parts, *(f"! {finding}" for finding in findings(snapshot))])

@@ -98,6 +98,13 @@ def test_the_plain_line_has_progress_and_findings() -> None:
     assert "\n" not in plain_line(BUSY)
 
 
+def test_where_nothing_is_held_out_the_plain_line_has_the_accuracy_on_fresh_answers() -> None:
+    none_held_out = dataclasses.replace(BUSY, accuracy_validation=None, accuracy_fresh=0.625)
+    assert "reward version 390, accuracy 62% on fresh answers" in plain_line(none_held_out)
+    unanswered = dataclasses.replace(none_held_out, accuracy_fresh=None)
+    assert "reward version 390, accuracy -" in plain_line(unanswered)
+
+
 def test_sparkline_has_a_bar_a_column() -> None:
     points = [(0, 0.0), (25, 1.0), (50, 2.0), (99, 7.0)]
     assert sparkline(points, 4) == "▁▂▃█"
