@@ -71,7 +71,9 @@ class SB3Agent:
         self._make_evaluation_venv, self._deterministic = make_evaluation_venv, config.deterministic
         saved = _saved(folder)
         self.model: Any = (
-            start_model(config, venv, seed) if saved is None else _continue(config, venv, seed, saved)
+            start_model(config, venv, seed, link.beat)
+            if saved is None
+            else _continue(config, venv, seed, saved)
         )
         # Starting the algorithm's own loop: SB3 has no public way to take its rollouts one at a time.
         self.model.set_logger(Logger(folder=None, output_formats=[]))
@@ -215,13 +217,23 @@ def build_model(config: AgentConfig, venv: VecEnv, seed: int) -> BaseAlgorithm:
         ) from error
 
 
-def start_model(config: AgentConfig, venv: VecEnv, seed: int) -> BaseAlgorithm:
-    """`build_model`, and for texts its fine-tuning: what a run's training begins with."""
+def start_model(
+    config: AgentConfig, venv: VecEnv, seed: int, beat: Callable[[str, str], None] | None = None
+) -> BaseAlgorithm:
+    """`build_model`, and for texts its fine-tuning: what a run's training begins with.
+
+    ``beat`` is told what is done, and how far it is.
+    """
     model = build_model(config, venv, seed)
     if config.fine_tuning.demonstrations:
         from prefrl_agents.text import fine_tune_policy
 
-        fine_tune_policy(model.policy, venv, config.fine_tuning, seed)  # type: ignore[arg-type]  # of token_ppo
+        def tell(epoch: int, loss: float = 0.0) -> None:
+            if beat is not None:
+                beat("fine-tuning", f"epoch {epoch} of {config.fine_tuning.epochs}")
+
+        tell(0)
+        fine_tune_policy(model.policy, venv, config.fine_tuning, seed, tell)  # type: ignore[arg-type]  # of token_ppo
     return model
 
 

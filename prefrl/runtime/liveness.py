@@ -15,8 +15,8 @@ Life = Literal["not started", "alive", "silent", "gone", "failed", "stopped", "f
 
 PATIENCE_S = 30.0
 """silence after which a process counts as silent"""
-PATIENCE_BY_STATE_S = {"fitting": 120.0, "evaluating": 600.0}
-"""the same in states without a beat for long: an epoch on images, whole episodes"""
+PATIENCE_BY_STATE_S = {"fitting": 120.0, "evaluating": 600.0, "fine-tuning": 600.0}
+"""the same in states without a beat for long: an epoch on images or texts, whole episodes"""
 
 
 @dataclass(frozen=True)

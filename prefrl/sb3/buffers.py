@@ -50,6 +50,9 @@ class RewardLink(StepReward, Protocol):
     def note(self, figures: Mapping[str, float]) -> None:
         """Keep an agent's own figures, by name, for the run's next metrics."""
 
+    def beat(self, state: str, detail: str) -> None:
+        """Say what the agent does before it acts, "fine-tuning" say, and how far it is."""
+
 
 class PreferenceRollout:
     """Adds the learned reward to a rollout; SB3 has put only its timeout bootstrap there."""

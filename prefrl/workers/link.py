@@ -121,6 +121,10 @@ class PolicyLink:
         """Keep the agent's own figures, by name, for the next metrics."""
         self._figures |= figures
 
+    def beat(self, state: str, detail: str) -> None:
+        """Say what the agent does before it acts, "fine-tuning" say, and how far it is."""
+        self._pulse.beat(state, detail)
+
     def _upload(self) -> None:
         segments, clips = self.recorder.take(), self.recorder.take_clips()
         if self.recorder.is_filmed:

@@ -25,6 +25,7 @@ class FirstEntryLink:
     def __init__(self, version: int = 1) -> None:
         self.version = version
         self.syncs = 0
+        self.beats: list[tuple[str, str]] = []
 
     def sync(self) -> None:
         self.syncs += 1
@@ -34,6 +35,9 @@ class FirstEntryLink:
 
     def note(self, figures: dict[str, float]) -> None:
         self.figures = figures
+
+    def beat(self, state: str, detail: str) -> None:
+        self.beats.append((state, detail))
 
     def sync_if_due(self) -> None:
         self.syncs += 1

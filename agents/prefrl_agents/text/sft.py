@@ -19,13 +19,16 @@ __all__ = ["fine_tune", "fine_tune_policy", "mean_loss"]
 
 _CHUNK_TOKENS = 8192
 
+OnEpoch = Callable[[int, float], None]
+"""takes the number of an epoch that is over, from 1, and its mean loss"""
+
 
 def fine_tune(
     model: LanguageModel,
     demonstrations: Sequences,
     config: FineTuningConfig,
     seed: int = 0,
-    on_epoch: Callable[[int, float], None] | None = None,
+    on_epoch: OnEpoch | None = None,
 ) -> list[float]:
     """Raise the probability of the responses; the prompts are given, and nothing is learned of them.
 
@@ -62,9 +65,15 @@ def fine_tune(
 
 
 def fine_tune_policy(
-    policy: LanguageModelPolicy, venv: VecEnv, config: FineTuningConfig, seed: int
+    policy: LanguageModelPolicy,
+    venv: VecEnv,
+    config: FineTuningConfig,
+    seed: int,
+    on_epoch: OnEpoch | None = None,
 ) -> list[float]:
     """Fine-tune a fresh policy on demonstrations of the task that ``venv`` puts; its reference is what comes of it.
+
+    ``on_epoch`` is called as by `fine_tune`.
 
     Returns:
         Mean loss of each epoch, in nats a token.
@@ -72,7 +81,7 @@ def fine_tune_policy(
     prompts, responses = venv.env_method("demonstrations", config.demonstrations, seed)[0]
     pad_id = policy.language_model.pad_id or 0
     drawn = Sequences.of(prompts, responses, pad_id)
-    losses = fine_tune(policy.language_model, drawn, config, seed)
+    losses = fine_tune(policy.language_model, drawn, config, seed, on_epoch)
     policy.keep_reference()
     return losses
 

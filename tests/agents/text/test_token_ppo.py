@@ -11,8 +11,10 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
 
+from prefrl.config import AgentConfig
 from prefrl.sb3 import NativeVecEnv
 from prefrl.text_config import FineTuningConfig
+from prefrl_agents import start_model
 from prefrl_agents.text import fine_tune_policy
 from prefrl_agents.text.policy import LanguageModelPolicy
 from prefrl_agents.text.token_ppo import TokenPPO
@@ -193,6 +195,14 @@ def test_the_reference_of_adapters_is_the_model_as_it_was_fine_tuned() -> None:
     assert losses[-1] < losses[0] - 0.05
     roll(model)
     assert model.logger.name_to_value["rollout/kl"] == pytest.approx(0.0, abs=1e-3)
+
+
+def test_fine_tuning_tells_how_far_it_is() -> None:
+    venv, tuning = walks(), FineTuningConfig(demonstrations=40, epochs=2)
+    told = list[tuple[str, str]]()
+    start_model(AgentConfig("token_ppo", fine_tuning=tuning), venv, 0, lambda *words: told.append(words))
+    assert told == [("fine-tuning", f"epoch {epoch} of 2") for epoch in (0, 1, 2)]
+    start_model(AgentConfig("token_ppo", fine_tuning=tuning), venv, 0)  # told to nobody
 
 
 def test_nothing_is_bootstrapped_at_the_limit() -> None:

@@ -18,6 +18,7 @@ from prefrl.store import WorkerStatus
         ("fitting", 40.0, True, "alive"),
         ("fitting", 130.0, True, "silent"),
         ("evaluating", 500.0, True, "alive"),
+        ("fine-tuning", 500.0, True, "alive"),
         ("acting", 1.0, False, "gone"),
         ("failed", 1.0, False, "failed"),
         ("failed", 1.0, True, "failed"),

@@ -66,6 +66,9 @@ class FormulaLink:
     def note(self, figures: dict[str, float]) -> None:
         self.figures = figures
 
+    def beat(self, state: str, detail: str) -> None:
+        pass
+
     def sync_if_due(self) -> None:
         self.syncs += 1
 
