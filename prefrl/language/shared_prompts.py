@@ -1,4 +1,4 @@
-"""Hidden states of texts of which many begin alike: a prompt that responses share is computed once."""
+"""Hidden states of texts: a prompt that responses share is computed once, and little of what pads them at all."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ __all__ = ["distinct_prompts", "response_hidden"]
 
 _WORTHWHILE = 0.25
 """share of all tokens that has to be saved: two passes cost more than one"""
+_MOST_PADDING = 1024
+"""tokens that pad texts computed at once; more is worth another pass"""
 
 
 def distinct_prompts(ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -43,9 +45,7 @@ def response_hidden(backbone: Any, ids: Tensor, prompt_lengths: Tensor, lengths:
     saved = (len(ids) - len(prompts)) * prompts.shape[1]
     count = int((lengths - prompt_lengths).max())
     if count == 0 or saved < _WORTHWHILE * ids.numel():
-        hidden = backbone(input_ids=ids, use_cache=False).last_hidden_state
-        positions = prompt_lengths[:, None] - 1 + torch.arange(count + 1, device=ids.device)
-        return _taken(hidden, positions.clamp(max=ids.shape[1] - 1))
+        return _computed_apart(backbone, ids, prompt_lengths, lengths, count)
     cache = DynamicCache()
     hidden = backbone(input_ids=prompts, past_key_values=cache, use_cache=True).last_hidden_state
     last = hidden[torch.arange(len(prompts), device=ids.device), distinct_lengths - 1]
@@ -60,6 +60,32 @@ def response_hidden(backbone: Any, ids: Tensor, prompt_lengths: Tensor, lengths:
         use_cache=True,
     ).last_hidden_state
     return torch.cat([last[places][:, None], responses], dim=1)
+
+
+def _computed_apart(
+    backbone: Any, ids: Tensor, prompt_lengths: Tensor, lengths: Tensor, count: int
+) -> Tensor:
+    """`response_hidden` without sharing; ``count`` is R."""
+    groups, parts = _by_length(lengths), list[Tensor]()
+    for rows in groups:
+        width = int(lengths[rows].max())
+        hidden = backbone(input_ids=ids[rows, :width], use_cache=False).last_hidden_state
+        positions = prompt_lengths[rows, None] - 1 + torch.arange(count + 1, device=ids.device)
+        parts.append(_taken(hidden, positions.clamp(max=width - 1)))
+    return parts[0] if len(parts) == 1 else torch.cat(parts)[torch.cat(groups).argsort()]
+
+
+def _by_length(lengths: Tensor) -> list[Tensor]:
+    """Rows of texts of about one length together, all of (B,): to compute padding takes as long as text."""
+    order = lengths.argsort(stable=True)
+    groups, start, tokens = list[Tensor](), 0, 0
+    for end, length in enumerate(lengths[order].tolist()):
+        if length * (end - start) - tokens > _MOST_PADDING:
+            groups.append(order[start:end])
+            start, tokens = end, 0
+        tokens += length
+    # In the order that they are in, if they are few.
+    return [*groups, order[start:]] if groups else [torch.arange(len(lengths), device=lengths.device)]
 
 
 def _taken(hidden: Tensor, positions: Tensor) -> Tensor:

@@ -86,7 +86,7 @@ def test_every_text_of_a_query_is_one_forward_pass_a_member() -> None:
             texts[member] += len(kwargs["input_ids"])
 
         backbone.register_forward_pre_hook(count, with_kwargs=True)
-    learner._train_epoch({}, np.inf)
+    learner._train_epoch({}, np.inf, np.inf)
     # K passes for the C(K, 2) pairs of a prompt, not 2 C(K, 2).
     assert texts == [4 * learner._dataset.num_training] * 2
 
