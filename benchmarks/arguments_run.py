@@ -33,7 +33,7 @@ from prefrl_agents.text import Sequences, fine_tune
 from prefrl_envs.text import ByteTokenizer
 
 FOLDS = 4
-ITEMS, RANKINGS, MEMBERS = 28, 45, 8
+ITEMS, RANKINGS, MEMBERS = 28, 30, 5
 """arguments a ranking, rankings that are learned from, members of the ensemble"""
 PROMPT = "Argument: "
 """of all arguments alike: nothing is to be learned of topics that will not be met again"""
@@ -112,7 +112,7 @@ def learn(pairs: Sequence[Ranking], seed: int) -> LearnedReward:
         members=MEMBERS,
         bootstrap=False,
         label_noise=0.1,
-        learning_rate=6e-4,
+        learning_rate=1e-3,
         decay=True,
         batch_size=1,
         l2=0.0,
