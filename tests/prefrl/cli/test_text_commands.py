@@ -286,7 +286,7 @@ def test_a_file_of_nothing_but_long_texts_is_refused_though_they_may_be_left_out
     write_k_wise(data, [Ranking("b", ("c d e f g h i a", "c"), (1, 2))])
     words = ["--data", str(data), "--skip-long", "--validation-fraction", "0"]
     assert "than the model takes, 9" in error_of(capsys, "sft", out, "--model", str(short_walker), *words)
-    assert "than the model takes, 8" in error_of(capsys, "dpo", str(short_walker), "--out", out, *words)
+    assert "than the model takes, 9" in error_of(capsys, "dpo", str(short_walker), "--out", out, *words)
     words = ["--out", out, "--reward.language-model", str(short_walker), "--skip-long"]
     assert "1 with a text that is too long" in error_of(capsys, "fit", str(data), *words)
 
