@@ -37,8 +37,6 @@ ITEMS, RANKINGS, MEMBERS = 28, 30, 5
 """arguments a ranking, rankings that are learned from, members of the ensemble"""
 PROMPT = "Argument: "
 """of all arguments alike: nothing is to be learned of topics that will not be met again"""
-JUDGED_AT_ONCE = 32
-"""arguments"""
 MATCHED = 0.1
 """share that the lengths of two texts may differ by to count as equal"""
 MODEL = WORK / "text" / "conversations-tiny"
@@ -129,15 +127,14 @@ def learn(pairs: Sequence[Ranking], seed: int) -> LearnedReward:
 
 def judge(reward: LearnedReward, pairs: Sequence[Ranking]) -> list[float]:
     """Of each pair, by how much the better argument scores higher; every argument is read once."""
-    # By length, so that little of what is read at once is padding.
-    texts = sorted({text for pair in pairs for text in pair.responses}, key=len)
+    texts = sorted({text for pair in pairs for text in pair.responses})
     read = encode([Ranking(PROMPT, (text, text), (1, 1)) for text in texts])
     segments = [item.query.segments[0] for item in read.labelled(reward.observation_spec)]
-    steps = np.concatenate([segment.observations for segment in segments])
-    last = np.concatenate([segment.actions for segment in segments])
-    parts = [slice(first, first + JUDGED_AT_ONCE) for first in range(0, len(texts), JUDGED_AT_ONCE)]
-    scores = [reward.text_rewards(steps[part], last[part]) for part in parts]
-    known = dict(zip(texts, np.concatenate(scores).tolist(), strict=True))
+    scores = reward.text_rewards(
+        np.concatenate([segment.observations for segment in segments]),
+        np.concatenate([segment.actions for segment in segments]),
+    )
+    known = dict(zip(texts, scores.tolist(), strict=True))
     return [known[better] - known[worse] for pair in pairs for better, worse in pair.pairs()]
 
 
