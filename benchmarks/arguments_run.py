@@ -13,7 +13,6 @@ import json
 import random
 import re
 import time
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -33,10 +32,8 @@ from prefrl_agents.text import Sequences, fine_tune
 from prefrl_envs.text import ByteTokenizer
 
 FOLDS = 4
-ITEMS, RANKINGS, MEMBERS = 28, 30, 5
-"""arguments a ranking, rankings that are learned from, members of the ensemble"""
-PROMPT = "Argument: "
-"""of all arguments alike: nothing is to be learned of topics that will not be met again"""
+EPOCHS, MEMBERS, PAIRS = 2, 5, 475
+"""passes over the pairs, members of the ensemble, and pairs of a minibatch: those of any one topic, no two fit"""
 MATCHED = 0.1
 """share that the lengths of two texts may differ by to count as equal"""
 MODEL = WORK / "text" / "conversations-tiny"
@@ -86,33 +83,18 @@ def read_conversations(corpus: Path) -> LanguageModel:
     return model
 
 
-def rankings_of(pairs: Sequence[Ranking], seed: int) -> list[Ranking]:
-    """Rankings of arguments of one topic, drawn at random, by the share of comparisons that each has won."""
-    won, compared = dict[str, Counter[str]](), dict[str, Counter[str]]()
-    for pair in pairs:
-        better, worse = sorted(pair.responses, key=lambda text: pair.ranks[pair.responses.index(text)])
-        won.setdefault(pair.prompt, Counter())[better] += 1
-        compared.setdefault(pair.prompt, Counter()).update((better, worse))
-    rng, drawn = random.Random(seed), list[Ranking]()
-    while len(drawn) < RANKINGS:
-        topic = rng.choice(sorted(compared))
-        arguments = rng.sample(sorted(compared[topic]), min(ITEMS, len(compared[topic])))
-        shares = np.array([won[topic][text] / compared[topic][text] for text in arguments])
-        ranks = np.unique(-shares, return_inverse=True)[1] + 1
-        drawn.append(Ranking(PROMPT, tuple(arguments), tuple(ranks.tolist())))
-    return drawn
-
-
 def learn(pairs: Sequence[Ranking], seed: int) -> LearnedReward:
-    """A reward that has seen each of the rankings once."""
-    encoded = encode(rankings_of(pairs, seed))
+    """A reward that has learned from a topic's pairs at once, each argument read once for all of its own."""
+    encoded = encode(pairs)
     config = RewardConfig(
         members=MEMBERS,
         bootstrap=False,
         label_noise=0.1,
         learning_rate=1e-3,
         decay=True,
-        batch_size=1,
+        batch_size=PAIRS,
+        batch_by_prompt=True,
+        last_labels=len(pairs),
         l2=0.0,
         adaptive_l2=False,
         validation_fraction=0.0,
@@ -121,21 +103,25 @@ def learn(pairs: Sequence[Ranking], seed: int) -> LearnedReward:
     observation_spec, action_spec = encoded.specs(ROOM)
     trainer = RewardTrainer(observation_spec, action_spec, config, seed)
     trainer.update(encoded.labelled(observation_spec))
-    trainer.fit(1)
+    trainer.fit(EPOCHS)
     return trainer.snapshot(version=1)
 
 
 def judge(reward: LearnedReward, pairs: Sequence[Ranking]) -> list[float]:
     """Of each pair, by how much the better argument scores higher; every argument is read once."""
-    texts = sorted({text for pair in pairs for text in pair.responses})
-    read = encode([Ranking(PROMPT, (text, text), (1, 1)) for text in texts])
+    texts = sorted({(pair.prompt, text) for pair in pairs for text in pair.responses})
+    read = encode([Ranking(prompt, (text, text), (1, 1)) for prompt, text in texts])
     segments = [item.query.segments[0] for item in read.labelled(reward.observation_spec)]
     scores = reward.text_rewards(
         np.concatenate([segment.observations for segment in segments]),
         np.concatenate([segment.actions for segment in segments]),
     )
     known = dict(zip(texts, scores.tolist(), strict=True))
-    return [known[better] - known[worse] for pair in pairs for better, worse in pair.pairs()]
+    return [
+        known[pair.prompt, better] - known[pair.prompt, worse]
+        for pair in pairs
+        for better, worse in pair.pairs()
+    ]
 
 
 def encode(rankings: Sequence[Ranking]) -> TokenRankings:

@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from prefrl.language.decoder import RowDecoder
     from prefrl.language.generation import Generation, generate
     from prefrl.language.model import SIZES, LanguageModel
-    from prefrl.language.shared_prompts import response_hidden
+    from prefrl.language.shared_prompts import distinct_beginnings, response_hidden
 
 __all__ = [
     "SIZES",
     "Generation",
     "LanguageModel",
     "RowDecoder",
+    "distinct_beginnings",
     "generate",
     "response_hidden",
 ]
@@ -29,6 +30,7 @@ _MODULES = {
     "LanguageModel": "model",
     "RowDecoder": "decoder",
     "SIZES": "model",
+    "distinct_beginnings": "shared_prompts",
     "generate": "generation",
     "response_hidden": "shared_prompts",
 }

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from prefrl.language.model import LanguageModel
 from prefrl.language.row_cache import RowCache
-from prefrl.language.shared_prompts import distinct_prompts
+from prefrl.language.shared_prompts import distinct_beginnings
 
 __all__ = ["RowDecoder"]
 
@@ -70,7 +70,7 @@ class RowDecoder:
         cache = self._opened()
         if longest == 0:
             return
-        beginnings, _, origins = distinct_prompts(ids, lengths)
+        beginnings, _, origins = distinct_beginnings(ids, lengths)
         cache.rows, cache.origins = rows, origins
         positions = torch.arange(longest, device=ids.device).expand(len(beginnings), -1)
         causal = torch.full((longest, longest), torch.finfo(torch.float32).min, device=ids.device).triu_(1)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import DynamicCache
 
-__all__ = ["distinct_prompts", "response_hidden"]
+__all__ = ["distinct_beginnings", "response_hidden"]
 
 _WORTHWHILE = 0.25
 """share of all tokens that has to be saved: two passes cost more than one"""
@@ -16,11 +16,11 @@ _MOST_PADDING = 1024
 """tokens that pad texts computed at once; more is worth another pass"""
 
 
-def distinct_prompts(ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The first ``lengths`` (B,) tokens of each text (B, L), each such prompt once.
+def distinct_beginnings(ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The first ``lengths`` (B,) tokens of each text (B, L), such as its prompt or all of it, each beginning once.
 
     Returns:
-        ids (G, P) of the prompts, 0 past their ends, their lengths (G,), and which of them each text begins with (B,).
+        ids (G, P) of the beginnings, 0 past their ends, their lengths (G,), and which of them is each text's (B,).
     """
     longest = int(lengths.max())
     past = torch.arange(longest, device=ids.device) >= lengths[:, None]
@@ -41,7 +41,7 @@ def response_hidden(backbone: Any, ids: Tensor, prompt_lengths: Tensor, lengths:
     Returns:
         Shape (B, R + 1, D), R the longest response. What stands past a response's end means nothing.
     """
-    prompts, distinct_lengths, places = distinct_prompts(ids, prompt_lengths)
+    prompts, distinct_lengths, places = distinct_beginnings(ids, prompt_lengths)
     saved = (len(ids) - len(prompts)) * prompts.shape[1]
     count = int((lengths - prompt_lengths).max())
     if count == 0 or saved < _WORTHWHILE * ids.numel():

@@ -65,6 +65,7 @@ class _Group:
     true_returns: Tensor  # (Q, K)
     weights: Tensor  # (E, Q)
     annotators: np.ndarray  # (Q,) str
+    prompts: list[str]  # (Q,) keys
 
 
 class ComparisonDataset:
@@ -78,6 +79,16 @@ class ComparisonDataset:
     def __init__(
         self, observation_spec: SpaceSpec, action_spec: SpaceSpec, config: RewardConfig, seed: int
     ) -> None:
+        """Hold nothing yet.
+
+        Raises:
+            ValueError: when batches are to be of prompts, and there are none.
+        """
+        if config.batch_by_prompt and not observation_spec.is_tokens:
+            raise ValueError(
+                f"reward.batch_by_prompt is true, and the observations are of kind {observation_spec.kind!r}; only "
+                "texts have prompts, set it to false"
+            )
         self._config, self._seed, self._observation_spec = config, seed, observation_spec
         self.segments = SegmentTable(observation_spec, action_spec)
         self._answers: dict[Key, _Answer] = {}
@@ -115,19 +126,21 @@ class ComparisonDataset:
     ) -> Iterator[Minibatch]:
         """One pass over a side in batches of about ``config.batch_size`` queries of equal K.
 
+        With ``config.batch_by_prompt`` no prompt is in two batches, but for those that have more queries.
+
         Args:
             validation: the held-out side instead of the training side.
             noise_of: noise of annotators' answers; ``config.label_noise`` for those not in it.
             generator: shuffles queries and batches; without it they come in order.
         """
         batches: list[tuple[_Group, Tensor]] = []
+        size, by_prompt = self._config.batch_size, self._config.batch_by_prompt
         for group in self._groups[validation]:
             count = len(group.ranks)
             order = torch.arange(count) if generator is None else torch.randperm(count, generator=generator)
-            # Equal parts: a rest of one or two queries would take as large a step as a whole batch.
-            parts = order.tensor_split(math.ceil(count / self._config.batch_size))
+            parts = _whole_prompts(order, group.prompts, size) if by_prompt else _equal_parts(order, size)
             batches.extend((group, part) for part in parts)
-        if generator is not None and len(self._groups[validation]) > 1:
+        if generator is not None and (by_prompt or len(self._groups[validation]) > 1):
             batches = [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]
         for group, part in batches:
             yield self._minibatch(group, part, noise_of)
@@ -180,6 +193,7 @@ class ComparisonDataset:
             true_returns=torch.tensor([answer.true_returns for answer in answers], dtype=torch.float32),
             weights=torch.from_numpy(np.ascontiguousarray(weights.T)),
             annotators=np.array([answer.comparison.annotator for answer in answers]),
+            prompts=[answer.split_keys[0] for answer in answers],
         )
 
     def _minibatch(self, group: _Group, part: Tensor, noise_of: Mapping[str, float]) -> Minibatch:
@@ -203,3 +217,22 @@ def _by_num_segments(answers: Iterable[_Answer]) -> list[list[_Answer]]:
     for answer in answers:
         groups.setdefault(len(answer.segment_ids), []).append(answer)
     return list(groups.values())
+
+
+def _equal_parts(queries: Tensor, size: int) -> Sequence[Tensor]:
+    """``queries`` (Q,) in parts of at most ``size``: a rest of one or two would take as large a step as a batch."""
+    return queries.tensor_split(math.ceil(len(queries) / size))
+
+
+def _whole_prompts(queries: Tensor, prompts: Sequence[str], size: int) -> list[Tensor]:
+    """``queries`` (Q,) in parts of at most ``size``, each of whole prompts but where one has more than that."""
+    of_prompt: dict[str, list[int]] = {}
+    for query in queries.tolist():
+        of_prompt.setdefault(prompts[query], []).append(query)
+    parts = [queries[:0]]
+    for together in of_prompt.values():
+        for part in _equal_parts(torch.tensor(together), size):
+            if len(parts[-1]) + len(part) > size:
+                parts.append(queries[:0])
+            parts[-1] = torch.cat([parts[-1], part])
+    return [part for part in parts if len(part)]

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from prefrl.config import RewardConfig
-from prefrl.language import LanguageModel, response_hidden
+from prefrl.language import LanguageModel, distinct_beginnings, response_hidden
 from prefrl.reward.networks import RewardNetwork
 from prefrl.spaces import SpaceSpec
 from prefrl.tokens import complete
@@ -23,9 +23,9 @@ _SEED_LIMIT = 2**31
 class TokenEnsemble(RewardNetwork):
     """E language models, each with a scalar head on the hidden state of a text's last token.
 
-    Every text is one forward pass a member, whatever the number of queries and pairs that hold it, and a long prompt is
-    computed once for all its responses. The head is drawn from N(0, 1 / (D + 1)), D the width of the hidden states;
-    dropout is off.
+    Every text is one forward pass a member, whatever the number of queries and pairs that hold it: equal texts are
+    computed once, and so is a long prompt for all its responses. The head is drawn from N(0, 1 / (D + 1)), D the width
+    of the hidden states; dropout is off.
     Source: Ouyang et al. 2022, section 3.5; Stiennon et al. 2020, appendix B.
 
     Args:
@@ -70,13 +70,15 @@ class TokenEnsemble(RewardNetwork):
         ids, lengths, prompt_lengths = (torch.from_numpy(array).to(observations.device) for array in texts)
         if not len(ids):
             return observations.new_zeros(len(self.heads), 0)
-        ids, last = ids[:, : int(lengths.max())], lengths - prompt_lengths
-        every = torch.arange(len(ids), device=ids.device)
+        ids, lengths, places = distinct_beginnings(ids, lengths)
+        # Of equal texts any one's: where a prompt ends changes only what is computed together.
+        prompt_lengths = torch.empty_like(lengths).scatter_(0, places, prompt_lengths)
+        every, last = torch.arange(len(ids), device=ids.device), lengths - prompt_lengths
         members = [
             head(response_hidden(backbone, ids, prompt_lengths, lengths)[every, last])[:, 0]
             for backbone, head in zip(self.backbones, self.heads, strict=True)
         ]
-        return torch.stack(members)
+        return torch.stack(members)[:, places]
 
     def train(self, mode: bool = True) -> TokenEnsemble:
         """Change nothing: dropout stays off."""

@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import AutoModel, GPT2Config, LlamaConfig
 
-from prefrl.language.shared_prompts import distinct_prompts, response_hidden
+from prefrl.language.shared_prompts import distinct_beginnings, response_hidden
 
 VOCAB, LONGEST, PAD = 30, 40, 29
 CONFIGS = {
@@ -119,7 +119,7 @@ def test_each_prompt_is_computed_once() -> None:
 
 def test_prompts_are_told_apart_by_tokens_and_lengths() -> None:
     ids = torch.tensor([[1, 2, 3], [1, 2, 9], [0, 0, 4], [0, 7, 4], [5, 2, 3]])
-    distinct, lengths, places = distinct_prompts(ids, torch.tensor([2, 2, 2, 1, 2]))
+    distinct, lengths, places = distinct_beginnings(ids, torch.tensor([2, 2, 2, 1, 2]))
     assert len(distinct) == len(lengths) == 4
     assert places[0] == places[1]
     assert len(set(places.tolist())) == 4

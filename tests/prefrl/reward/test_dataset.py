@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from prefrl.config import RewardConfig
+from prefrl.rankings import Ranking
+from prefrl.rankings.queries import TokenRankings
 from prefrl.reward.dataset import ComparisonDataset, Minibatch
 from prefrl.reward.split import bootstrap_weights
 from prefrl.spaces import SpaceSpec
@@ -44,6 +46,35 @@ def test_minibatches_hold_every_comparison_once(
     assert order != list(range(9))
     weights = torch.cat([batch.weights for batch in batches], dim=1)
     np.testing.assert_array_equal(weights, np.stack([bootstrap_weights(3, q, 3) for q in order], axis=1))
+
+
+def test_a_prompts_comparisons_come_in_as_few_minibatches_as_hold_them() -> None:
+    sizes = {"a": 3, "b": 9, "c": 2, "d": 1, "e": 4}
+    rows = [
+        Ranking(prompt, (f"x{n}", f"y{n}"), (1, 2)) for prompt, count in sizes.items() for n in range(count)
+    ]
+    tokens = TokenRankings.of(rows, lambda text: list(text.encode()), 257, 256)
+    config = RewardConfig(validation_fraction=0.0, batch_size=4, batch_by_prompt=True)
+    dataset = ComparisonDataset(*tokens.specs(), config, seed=0)
+    dataset.update(tokens.labelled())
+    drawn = []
+    for seed in range(5):
+        generator = torch.Generator().manual_seed(seed)
+        batches = list(dataset.minibatches(validation=False, noise_of={}, generator=generator))
+        prompts = ["".join(chr(int(token)) for token in batch.observations[::2, 2]) for batch in batches]
+        assert all(len(batch) <= 4 for batch in prompts)
+        assert {prompt: "".join(prompts).count(prompt) for prompt in sizes} == sizes
+        # Nine of b are three times three: a part of four and five of one prompt would be too large.
+        assert {prompt: sum(prompt in batch for batch in prompts) for prompt in sizes} == dict.fromkeys(
+            sizes, 1
+        ) | {"b": 3}
+        drawn.append(prompts)
+    assert len({tuple(prompts) for prompts in drawn}) > 1
+
+
+def test_batches_by_prompt_need_prompts(vector_specs: Specs) -> None:
+    with pytest.raises(ValueError, match=r"batch_by_prompt is true.*'box'; only texts have prompts"):
+        ComparisonDataset(*vector_specs, RewardConfig(batch_by_prompt=True), seed=0)
 
 
 def test_a_newer_answer_replaces_and_cant_tell_removes(

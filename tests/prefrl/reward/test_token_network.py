@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -72,12 +73,9 @@ def test_learns_what_ranks_texts() -> None:
     assert report.validation_accuracy > 0.85
 
 
-def test_every_text_of_a_query_is_one_forward_pass_a_member() -> None:
-    learner = trainer()
-    learner.update(rankings(40).labelled())
-    network = learner._network
-    assert isinstance(network, TokenEnsemble)
-    texts = [0, 0]
+def computed_texts(network: TokenEnsemble) -> list[int]:
+    """How many texts each member has computed, counted from here on."""
+    texts = [0] * len(network.backbones)
     for member, backbone in enumerate(network.backbones):
 
         def count(
@@ -86,9 +84,75 @@ def test_every_text_of_a_query_is_one_forward_pass_a_member() -> None:
             texts[member] += len(kwargs["input_ids"])
 
         backbone.register_forward_pre_hook(count, with_kwargs=True)
+    return texts
+
+
+def test_every_text_of_a_query_is_one_forward_pass_a_member() -> None:
+    learner = trainer(replace(CONFIG, batch_size=40, validation_fraction=0.0))
+    ranked = rankings(40)
+    learner.update(ranked.labelled())
+    network = learner._network
+    assert isinstance(network, TokenEnsemble)
+    texts = computed_texts(network)
     learner._train_epoch({}, np.inf, np.inf)
-    # K passes for the C(K, 2) pairs of a prompt, not 2 C(K, 2).
-    assert texts == [4 * learner._dataset.num_training] * 2
+    # K passes for the C(K, 2) pairs of a prompt, not 2 C(K, 2); less than K where two rankings have a text.
+    distinct = {item.prompt + response for item in ranked.rankings for response in item.responses}
+    assert texts == [len(distinct)] * 2
+    assert 150 <= len(distinct) <= 160
+
+
+def shared_texts() -> TokenRankings:
+    """Two prompts of five responses each, all of whose ten pairs were compared: a before b and so on."""
+    pairs = [
+        Ranking(prompt, (better, worse), (1, 2))
+        for prompt in ("ab", "gh")
+        for better, worse in itertools.combinations(("aa", "bc", "cadeb", "d", "ee"), 2)
+    ]
+    return TokenRankings.of(pairs, encode, VOCAB, EOS)
+
+
+def test_a_text_that_pairs_share_is_computed_once_and_learned_from_for_all() -> None:
+    config = replace(CONFIG, batch_by_prompt=True, batch_size=10, validation_fraction=0.0)
+    learner = trainer(config)
+    learner.update(shared_texts().labelled(learner._observation_spec))
+    network = learner._network
+    assert isinstance(network, TokenEnsemble)
+    texts = computed_texts(network)
+    batches = list(learner._dataset.minibatches(validation=False, noise_of={}))
+    assert [len(batch.ranks) for batch in batches] == [10, 10]
+    together = network(batches[0].observations, batches[0].actions)
+    assert texts == [5, 5]
+    one_by_one = torch.cat(
+        [
+            network(batches[0].observations[row : row + 1], batches[0].actions[row : row + 1])
+            for row in range(20)
+        ],
+        dim=1,
+    )
+    torch.testing.assert_close(together, one_by_one)
+    weights, direction = list(network.parameters()), torch.randn(2, 20)
+    gradients = [
+        torch.autograd.grad((found * direction).sum(), weights, allow_unused=True)
+        for found in (together, one_by_one)
+    ]
+    for ours, theirs in zip(*gradients, strict=True):
+        assert (ours is None) == (theirs is None)
+        if ours is not None and theirs is not None:
+            torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-3)
+
+
+def test_equal_texts_score_alike_wherever_their_prompts_end() -> None:
+    learner = trainer()
+    network = learner._network
+    parts = ("ab", "cd"), ("abc", "d"), ("a", "bcd")
+    same = [Ranking(prompt, (response, "h"), (1, 2)) for prompt, response in parts]
+    items = TokenRankings.of(same, encode, VOCAB, EOS).labelled(learner._observation_spec)
+    segments = [item.query.segments[0] for item in items]
+    rewards = network(
+        torch.from_numpy(np.concatenate([segment.observations for segment in segments])),
+        torch.from_numpy(np.concatenate([segment.actions for segment in segments]))[:, None],
+    )
+    torch.testing.assert_close(rewards, rewards[:, :1].expand(-1, 3))
 
 
 def test_no_prompt_is_on_both_sides() -> None:
