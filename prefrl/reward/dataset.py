@@ -229,10 +229,10 @@ def _whole_prompts(queries: Tensor, prompts: Sequence[str], size: int) -> list[T
     of_prompt: dict[str, list[int]] = {}
     for query in queries.tolist():
         of_prompt.setdefault(prompts[query], []).append(query)
-    parts = [queries[:0]]
+    parts: list[list[int]] = []
     for together in of_prompt.values():
         for part in _equal_parts(torch.tensor(together), size):
-            if len(parts[-1]) + len(part) > size:
-                parts.append(queries[:0])
-            parts[-1] = torch.cat([parts[-1], part])
-    return [part for part in parts if len(part)]
+            if not parts or len(parts[-1]) + len(part) > size:
+                parts.append([])
+            parts[-1].extend(part.tolist())
+    return [torch.tensor(part) for part in parts]
