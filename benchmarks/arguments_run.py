@@ -14,6 +14,7 @@ import random
 import re
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,9 @@ from prefrl_envs.text import ByteTokenizer
 
 FOLDS = 4
 EPOCHS, MEMBERS, PAIRS = 2, 5, 475
-"""passes over the pairs, members of the ensemble, and pairs of a minibatch: those of any one topic, no two fit"""
+"""passes over the pairs, members of the ensemble, and pairs of a minibatch: all of one topic fit, of two they do not"""
+PROMPT = "Argument: "
+"""of all arguments alike: nothing is to be learned of topics that will not be met again"""
 MATCHED = 0.1
 """share that the lengths of two texts may differ by to count as equal"""
 MODEL = WORK / "text" / "conversations-tiny"
@@ -85,7 +88,7 @@ def read_conversations(corpus: Path) -> LanguageModel:
 
 def learn(pairs: Sequence[Ranking], seed: int) -> LearnedReward:
     """A reward that has learned from a topic's pairs at once, each argument read once for all of its own."""
-    encoded = encode(pairs)
+    encoded = encode([replace(pair, prompt=PROMPT) for pair in pairs])
     config = RewardConfig(
         members=MEMBERS,
         bootstrap=False,
@@ -93,7 +96,7 @@ def learn(pairs: Sequence[Ranking], seed: int) -> LearnedReward:
         learning_rate=1e-3,
         decay=True,
         batch_size=PAIRS,
-        batch_by_prompt=True,
+        batch_shared=True,
         last_labels=len(pairs),
         l2=0.0,
         adaptive_l2=False,
@@ -109,19 +112,15 @@ def learn(pairs: Sequence[Ranking], seed: int) -> LearnedReward:
 
 def judge(reward: LearnedReward, pairs: Sequence[Ranking]) -> list[float]:
     """Of each pair, by how much the better argument scores higher; every argument is read once."""
-    texts = sorted({(pair.prompt, text) for pair in pairs for text in pair.responses})
-    read = encode([Ranking(prompt, (text, text), (1, 1)) for prompt, text in texts])
+    texts = sorted({text for pair in pairs for text in pair.responses})
+    read = encode([Ranking(PROMPT, (text, text), (1, 1)) for text in texts])
     segments = [item.query.segments[0] for item in read.labelled(reward.observation_spec)]
     scores = reward.text_rewards(
         np.concatenate([segment.observations for segment in segments]),
         np.concatenate([segment.actions for segment in segments]),
     )
     known = dict(zip(texts, scores.tolist(), strict=True))
-    return [
-        known[pair.prompt, better] - known[pair.prompt, worse]
-        for pair in pairs
-        for better, worse in pair.pairs()
-    ]
+    return [known[better] - known[worse] for pair in pairs for better, worse in pair.pairs()]
 
 
 def encode(rankings: Sequence[Ranking]) -> TokenRankings:

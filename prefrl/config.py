@@ -117,9 +117,9 @@ class RewardConfig:
     see each ranking once or twice"""
     batch_size: int = 32
     """queries a minibatch"""
-    batch_by_prompt: bool = False
-    """a prompt's queries come in one minibatch, or in as few as hold them; for comparisons that share texts, each of
-    which is then computed and learned from once a pass"""
+    batch_shared: bool = False
+    """queries that share segments come in one minibatch, or in as few as hold them; for pairs among the same few texts,
+    each of which is then computed and learned from once a pass"""
     initial_epochs: int = 200
     """epochs on the first labels, before the agent is trained"""
     epochs_per_update: int = 20

@@ -183,11 +183,6 @@ def _check_texts(config: RunConfig, spec: SpaceSpec) -> None:
                 "and queries.by_prompt true, and others neither"
             )
     if not spec.is_tokens:
-        if config.reward.batch_by_prompt:
-            raise ValueError(
-                f"reward.batch_by_prompt is true, and the observations of {env.id} are {found}; only texts have "
-                "prompts, set it to false"
-            )
         return
     _check_native(env)
     if config.reward.network not in ("auto", "lm"):

@@ -15,7 +15,7 @@ from prefrl.types import Comparison, LabelledQuery, Provenance, Query, Segment
 __all__ = ["TokenRankings"]
 
 ANNOTATOR = "rankings"
-"""what answers that a file does not sign are signed with"""
+"""what texts and answers of files are signed with"""
 Encode = Callable[[str], list[int]]
 
 
@@ -76,13 +76,13 @@ class TokenRankings:
         spec = self.specs()[0] if spec is None else spec
         labelled = []
         for number, ranking in enumerate(self.rankings, start=1):
-            segments = self._segments(number, ranking, spec)
+            segments = self._segments(number, spec)
             query = Query(segments, sampler="imported", id=number)
             comparison = Comparison(number, ranking.ranks, ANNOTATOR, time_s=0.0, id=number)
             labelled.append(LabelledQuery(query, comparison))
         return labelled
 
-    def _segments(self, number: int, ranking: Ranking, spec: SpaceSpec) -> tuple[Segment, ...]:
+    def _segments(self, number: int, spec: SpaceSpec) -> tuple[Segment, ...]:
         prompt, group = self.prompts[number - 1], self.responses[number - 1]
         ids = np.zeros((len(group), spec.shape[0] - 2), np.int64)
         for row, response in enumerate(group):
@@ -90,7 +90,8 @@ class TokenRankings:
         lengths = np.array([len(prompt) + len(response) for response in group])
         observations, actions = last_steps(ids, np.full(len(group), len(prompt)), lengths, spec)
         ends, nothing = np.ones(1, bool), np.zeros(1, bool)
-        # By its number a segment is told from one of the same text elsewhere.
+        # Alike for all, so that a text is one segment wherever it was ranked.
+        provenance = Provenance(ANNOTATOR, 0, 0, 0)
         return tuple(
             Segment(
                 observations[row : row + 1],
@@ -98,7 +99,7 @@ class TokenRankings:
                 np.zeros(1, np.float32),
                 ends,
                 nothing,
-                Provenance(ranking.source or ANNOTATOR, row, number, 0),
+                provenance,
             )
             for row in range(len(group))
         )

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from prefrl.config import RewardConfig
 from prefrl.reward.segment_table import SegmentTable
-from prefrl.reward.split import bootstrap_weights, split_key, validation_segments
+from prefrl.reward.split import bootstrap_weights, components, split_key, validation_segments
 from prefrl.spaces import SpaceSpec
 from prefrl.types import Comparison, LabelledQuery, Segment
 
@@ -65,7 +65,7 @@ class _Group:
     true_returns: Tensor  # (Q, K)
     weights: Tensor  # (E, Q)
     annotators: np.ndarray  # (Q,) str
-    prompts: list[str]  # (Q,) keys
+    components: list[str]  # (Q,), equal for queries that share segments, directly or through others
 
 
 class ComparisonDataset:
@@ -79,16 +79,6 @@ class ComparisonDataset:
     def __init__(
         self, observation_spec: SpaceSpec, action_spec: SpaceSpec, config: RewardConfig, seed: int
     ) -> None:
-        """Hold nothing yet.
-
-        Raises:
-            ValueError: when batches are to be of prompts, and there are none.
-        """
-        if config.batch_by_prompt and not observation_spec.is_tokens:
-            raise ValueError(
-                f"reward.batch_by_prompt is true, and the observations are of kind {observation_spec.kind!r}; only "
-                "texts have prompts, set it to false"
-            )
         self._config, self._seed, self._observation_spec = config, seed, observation_spec
         self.segments = SegmentTable(observation_spec, action_spec)
         self._answers: dict[Key, _Answer] = {}
@@ -126,7 +116,8 @@ class ComparisonDataset:
     ) -> Iterator[Minibatch]:
         """One pass over a side in batches of about ``config.batch_size`` queries of equal K.
 
-        With ``config.batch_by_prompt`` no prompt is in two batches, but for those that have more queries.
+        With ``config.batch_shared`` those that share segments, directly or through others, come in one batch, or in
+        as few as hold them.
 
         Args:
             validation: the held-out side instead of the training side.
@@ -134,13 +125,13 @@ class ComparisonDataset:
             generator: shuffles queries and batches; without it they come in order.
         """
         batches: list[tuple[_Group, Tensor]] = []
-        size, by_prompt = self._config.batch_size, self._config.batch_by_prompt
+        size, shared = self._config.batch_size, self._config.batch_shared
         for group in self._groups[validation]:
             count = len(group.ranks)
             order = torch.arange(count) if generator is None else torch.randperm(count, generator=generator)
-            parts = _whole_prompts(order, group.prompts, size) if by_prompt else _equal_parts(order, size)
+            parts = _whole_components(order, group.components, size) if shared else _equal_parts(order, size)
             batches.extend((group, part) for part in parts)
-        if generator is not None and (by_prompt or len(self._groups[validation]) > 1):
+        if generator is not None and (shared or len(self._groups[validation]) > 1):
             batches = [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]
         for group, part in batches:
             yield self._minibatch(group, part, noise_of)
@@ -187,13 +178,14 @@ class ComparisonDataset:
             # the same query.
             queries = (answer.comparison.query_id for answer in answers)
             weights = np.stack([bootstrap_weights(self._seed, query, members) for query in queries])
+        roots = components(answer.segment_ids for answer in answers)
         return _Group(
             rows=self.segments.rows([answer.segment_ids for answer in answers]),
             ranks=torch.tensor([answer.comparison.ranks for answer in answers]),
             true_returns=torch.tensor([answer.true_returns for answer in answers], dtype=torch.float32),
             weights=torch.from_numpy(np.ascontiguousarray(weights.T)),
             annotators=np.array([answer.comparison.annotator for answer in answers]),
-            prompts=[answer.split_keys[0] for answer in answers],
+            components=[roots[answer.segment_ids[0]] for answer in answers],
         )
 
     def _minibatch(self, group: _Group, part: Tensor, noise_of: Mapping[str, float]) -> Minibatch:
@@ -224,13 +216,13 @@ def _equal_parts(queries: Tensor, size: int) -> Sequence[Tensor]:
     return queries.tensor_split(math.ceil(len(queries) / size))
 
 
-def _whole_prompts(queries: Tensor, prompts: Sequence[str], size: int) -> list[Tensor]:
-    """``queries`` (Q,) in parts of at most ``size``, each of whole prompts but where one has more than that."""
-    of_prompt: dict[str, list[int]] = {}
+def _whole_components(queries: Tensor, components: Sequence[str], size: int) -> list[Tensor]:
+    """``queries`` (Q,) in parts of at most ``size``, each of whole components but where one is larger than that."""
+    of_component: dict[str, list[int]] = {}
     for query in queries.tolist():
-        of_prompt.setdefault(prompts[query], []).append(query)
+        of_component.setdefault(components[query], []).append(query)
     parts: list[list[int]] = []
-    for together in of_prompt.values():
+    for together in of_component.values():
         for part in _equal_parts(torch.tensor(together), size):
             if not parts or len(parts[-1]) + len(part) > size:
                 parts.append([])

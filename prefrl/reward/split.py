@@ -16,7 +16,7 @@ from prefrl.spaces import SpaceSpec
 from prefrl.tokens import prompt_key
 from prefrl.types import Segment
 
-__all__ = ["bootstrap_weights", "is_validation_segment", "split_key", "validation_segments"]
+__all__ = ["bootstrap_weights", "components", "is_validation_segment", "split_key", "validation_segments"]
 
 
 def split_key(segment: Segment, observation_spec: SpaceSpec) -> str:
@@ -29,11 +29,10 @@ def is_validation_segment(segment_id: str, fraction: float) -> bool:
     return _uniform("validation", segment_id) < fraction
 
 
-def validation_segments(queries: Iterable[Sequence[str]], fraction: float) -> set[str]:
-    """The segments held out, so that no query, each given by its segments' ids, has segments on both sides.
+def components(queries: Iterable[Sequence[str]]) -> dict[str, str]:
+    """Of each segment the smallest id that its queries, given by their segments' ids, lead to.
 
-    Queries that share a segment, directly or through others, form a component; the side of its smallest id is
-    the side of all. For queries drawn from one side this is each segment's own side.
+    Queries that share a segment, directly or through others, form a component: all of it has one such id.
     """
     parent: dict[str, str] = {}
 
@@ -46,7 +45,17 @@ def validation_segments(queries: Iterable[Sequence[str]], fraction: float) -> se
         for other in others:
             low, high = sorted((root(first), root(other)))
             parent[high] = low
-    return {segment_id for segment_id in parent if is_validation_segment(root(segment_id), fraction)}
+    return {segment_id: root(segment_id) for segment_id in parent}
+
+
+def validation_segments(queries: Iterable[Sequence[str]], fraction: float) -> set[str]:
+    """The segments held out, so that no query, each given by its segments' ids, has segments on both sides.
+
+    The side of the smallest id of a component is the side of all. For queries drawn from one side this is each
+    segment's own side.
+    """
+    found = components(queries).items()
+    return {segment_id for segment_id, root in found if is_validation_segment(root, fraction)}
 
 
 def bootstrap_weights(seed: int, query_id: int, members: int) -> np.ndarray:

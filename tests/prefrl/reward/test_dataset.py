@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -7,8 +8,6 @@ import pytest
 import torch
 
 from prefrl.config import RewardConfig
-from prefrl.rankings import Ranking
-from prefrl.rankings.queries import TokenRankings
 from prefrl.reward.dataset import ComparisonDataset, Minibatch
 from prefrl.reward.split import bootstrap_weights
 from prefrl.spaces import SpaceSpec
@@ -48,33 +47,34 @@ def test_minibatches_hold_every_comparison_once(
     np.testing.assert_array_equal(weights, np.stack([bootstrap_weights(3, q, 3) for q in order], axis=1))
 
 
-def test_a_prompts_comparisons_come_in_as_few_minibatches_as_hold_them() -> None:
-    sizes = {"a": 3, "b": 9, "c": 2, "d": 1, "e": 4}
-    rows = [
-        Ranking(prompt, (f"x{n}", f"y{n}"), (1, 2)) for prompt, count in sizes.items() for n in range(count)
-    ]
-    tokens = TokenRankings.of(rows, lambda text: list(text.encode()), 257, 256)
-    config = RewardConfig(validation_fraction=0.0, batch_size=4, batch_by_prompt=True)
-    dataset = ComparisonDataset(*tokens.specs(), config, seed=0)
-    dataset.update(tokens.labelled())
+def test_comparisons_that_share_segments_come_in_as_few_minibatches_as_hold_them(
+    make_segment: MakeSegment, make_label: MakeLabel, vector_specs: Specs
+) -> None:
+    config = RewardConfig(validation_fraction=0.0, batch_size=4, batch_shared=True)
+    dataset = ComparisonDataset(*vector_specs, config, seed=0)
+    # Chains of segments, each compared with the next: queries share segments through others.
+    links = {0: 3, 1: 9, 2: 2, 3: 1, 4: 4}
+    chain_of: dict[bytes, int] = {}
+    for chain, count in links.items():
+        segments = [make_segment(100 * chain + link) for link in range(count + 1)]
+        chain_of |= {segment.observations.tobytes(): chain for segment in segments}
+        pairs = itertools.pairwise(segments)
+        dataset.update([make_label(10 * chain + link, *pair) for link, pair in enumerate(pairs)])
     drawn = []
     for seed in range(5):
         generator = torch.Generator().manual_seed(seed)
-        batches = list(dataset.minibatches(validation=False, noise_of={}, generator=generator))
-        prompts = ["".join(chr(int(token)) for token in batch.observations[::2, 2]) for batch in batches]
-        assert all(len(batch) <= 4 for batch in prompts)
-        assert {prompt: "".join(prompts).count(prompt) for prompt in sizes} == sizes
-        # Nine of b are three times three: a part of four and five of one prompt would be too large.
-        assert {prompt: sum(prompt in batch for batch in prompts) for prompt in sizes} == dict.fromkeys(
-            sizes, 1
-        ) | {"b": 3}
-        drawn.append(prompts)
-    assert len({tuple(prompts) for prompts in drawn}) > 1
-
-
-def test_batches_by_prompt_need_prompts(vector_specs: Specs) -> None:
-    with pytest.raises(ValueError, match=r"batch_by_prompt is true.*'box'; only texts have prompts"):
-        ComparisonDataset(*vector_specs, RewardConfig(batch_by_prompt=True), seed=0)
+        batches = dataset.minibatches(validation=False, noise_of={}, generator=generator)
+        chains = [
+            [chain_of[first.numpy().tobytes()] for first in batch.observations.view(-1, 2, 10, 3)[:, 0]]
+            for batch in batches
+        ]
+        assert all(len(batch) <= 4 for batch in chains)
+        assert {chain: sum(batch.count(chain) for batch in chains) for chain in links} == links
+        # Nine are three times three: four and five would not fit.
+        in_batches = {chain: sum(chain in batch for batch in chains) for chain in links}
+        assert in_batches == {0: 1, 1: 3, 2: 1, 3: 1, 4: 1}
+        drawn.append(str(chains))
+    assert len(set(drawn)) > 1
 
 
 def test_a_newer_answer_replaces_and_cant_tell_removes(

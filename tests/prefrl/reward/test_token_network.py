@@ -112,9 +112,11 @@ def shared_texts() -> TokenRankings:
 
 
 def test_a_text_that_pairs_share_is_computed_once_and_learned_from_for_all() -> None:
-    config = replace(CONFIG, batch_by_prompt=True, batch_size=10, validation_fraction=0.0)
+    labelled = shared_texts().labelled(trainer()._observation_spec)
+    assert len({segment.id for item in labelled for segment in item.query.segments}) == 10
+    config = replace(CONFIG, batch_shared=True, batch_size=10, validation_fraction=0.0)
     learner = trainer(config)
-    learner.update(shared_texts().labelled(learner._observation_spec))
+    learner.update(labelled)
     network = learner._network
     assert isinstance(network, TokenEnsemble)
     texts = computed_texts(network)
