@@ -34,7 +34,7 @@ from prefrl_envs.text import ByteTokenizer
 
 FOLDS = 4
 EPOCHS, MEMBERS, PAIRS = 2, 5, 475
-"""passes over the pairs, members of the ensemble, and pairs of a minibatch: all of one topic fit, of two they do not"""
+"""passes over the pairs, members of the ensemble, and pairs of a minibatch: enough for any topic, too few for two"""
 PROMPT = "Argument: "
 """of all arguments alike: nothing is to be learned of topics that will not be met again"""
 MATCHED = 0.1
@@ -130,19 +130,22 @@ def encode(rankings: Sequence[Ranking]) -> TokenRankings:
 
 
 def figures(pairs: Sequence[Ranking], differences: np.ndarray) -> dict[str, Any]:
-    """Accuracy on all pairs, and on those of about one length, with 95% intervals."""
-    matched = np.array([bool(length_matched([pair], MATCHED)) for pair in pairs])
-    right = differences > 0
-    longer, _ = length_baseline(pairs)
-    return {
-        "accuracy": float(right.mean()),
-        "interval": wilson_interval(int(right.sum()), len(pairs)),
-        "longer_wins": longer,
-        "pairs": len(pairs),
-        "accuracy_matched": float(right[matched].mean()),
-        "interval_matched": wilson_interval(int(right[matched].sum()), int(matched.sum())),
-        "pairs_matched": int(matched.sum()),
+    """Accuracy on all pairs, on those of about one length, and where the shorter scores higher; 95% intervals."""
+    longer_by = np.array([len(better) - len(worse) for pair in pairs for better, worse in pair.pairs()])
+    groups = {
+        "": np.ones(len(pairs), bool),
+        "_matched": np.array([bool(length_matched([pair], MATCHED)) for pair in pairs]),
+        "_shorter": differences * longer_by < 0,
     }
+    found: dict[str, Any] = {"longer_wins": length_baseline(pairs)[0]}
+    for name, kept in groups.items():
+        right = differences[kept] > 0
+        found |= {
+            f"accuracy{name}": float(right.mean()),
+            f"interval{name}": wilson_interval(int(right.sum()), len(right)),
+            f"pairs{name}": len(right),
+        }
+    return found
 
 
 if __name__ == "__main__":

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from benchmarks.harness import (
     ONE_THREAD,
@@ -94,13 +95,17 @@ def _intervals(records: Sequence[Record]) -> str:
     for record in records:
         if record.ok:
             found = record.metrics
-            low, high = found["interval_matched"]
             lines.append(
-                f"- seed {record.seed}: {found['accuracy']:.1%} of {found['pairs']:,} pairs, the longer wins "
-                f"{found['longer_wins']:.1%}; at equal lengths {found['accuracy_matched']:.1%} of "
-                f"{found['pairs_matched']}, 95% interval {low:.1%} to {high:.1%}"
+                f"- seed {record.seed}: {_share(found, '')}, the longer wins {found['longer_wins']:.1%}; "
+                f"at equal lengths {_share(found, '_matched')}; "
+                f"where the shorter scores higher {_share(found, '_shorter')}"
             )
     return "\n".join(lines) + "\n"
+
+
+def _share(found: Mapping[str, Any], of: str) -> str:
+    low, high = found[f"interval{of}"]
+    return f"{found[f'accuracy{of}']:.1%} of {found[f'pairs{of}']:,} (95% interval {low:.1%} to {high:.1%})"
 
 
 if __name__ == "__main__":
