@@ -65,7 +65,7 @@ class _Group:
     true_returns: Tensor  # (Q, K)
     weights: Tensor  # (E, Q)
     annotators: np.ndarray  # (Q,) str
-    components: list[str]  # (Q,), equal for queries that share segments, directly or through others
+    roots: list[str]  # (Q,) of the components that they form, where batches are made of these, else none
 
 
 class ComparisonDataset:
@@ -129,7 +129,7 @@ class ComparisonDataset:
         for group in self._groups[validation]:
             count = len(group.ranks)
             order = torch.arange(count) if generator is None else torch.randperm(count, generator=generator)
-            parts = _whole_components(order, group.components, size) if shared else _equal_parts(order, size)
+            parts = _whole_components(order, group.roots, size) if shared else _equal_parts(order, size)
             batches.extend((group, part) for part in parts)
         if generator is not None and (shared or len(self._groups[validation]) > 1):
             batches = [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]
@@ -178,14 +178,14 @@ class ComparisonDataset:
             # the same query.
             queries = (answer.comparison.query_id for answer in answers)
             weights = np.stack([bootstrap_weights(self._seed, query, members) for query in queries])
-        roots = components(answer.segment_ids for answer in answers)
+        root_of = components(answer.segment_ids for answer in answers) if self._config.batch_shared else {}
         return _Group(
             rows=self.segments.rows([answer.segment_ids for answer in answers]),
             ranks=torch.tensor([answer.comparison.ranks for answer in answers]),
             true_returns=torch.tensor([answer.true_returns for answer in answers], dtype=torch.float32),
             weights=torch.from_numpy(np.ascontiguousarray(weights.T)),
             annotators=np.array([answer.comparison.annotator for answer in answers]),
-            components=[roots[answer.segment_ids[0]] for answer in answers],
+            roots=[root_of[answer.segment_ids[0]] for answer in answers] if root_of else [],
         )
 
     def _minibatch(self, group: _Group, part: Tensor, noise_of: Mapping[str, float]) -> Minibatch:
@@ -216,11 +216,11 @@ def _equal_parts(queries: Tensor, size: int) -> Sequence[Tensor]:
     return queries.tensor_split(math.ceil(len(queries) / size))
 
 
-def _whole_components(queries: Tensor, components: Sequence[str], size: int) -> list[Tensor]:
+def _whole_components(queries: Tensor, roots: Sequence[str], size: int) -> list[Tensor]:
     """``queries`` (Q,) in parts of at most ``size``, each of whole components but where one is larger than that."""
     of_component: dict[str, list[int]] = {}
     for query in queries.tolist():
-        of_component.setdefault(components[query], []).append(query)
+        of_component.setdefault(roots[query], []).append(query)
     parts: list[list[int]] = []
     for together in of_component.values():
         for part in _equal_parts(torch.tensor(together), size):
