@@ -15,16 +15,16 @@ from pathlib import Path
 import gymnasium as gym
 import numpy as np
 
+from prefrl.annotators import Answer, estimate_errors
 from prefrl.config import OracleConfig, QueryConfig, RunConfig, ScheduleConfig
-from prefrl.oracles import Answer, estimate_errors
+from prefrl.data.spaces import SpaceSpec
+from prefrl.data.types import Comparison, LabelledQuery, Query, Segment
+from prefrl.loop import OracleWorker
 from prefrl.presets import get_preset
-from prefrl.recorder import SegmentRecorder
+from prefrl.recording.segment_recorder import SegmentRecorder
 from prefrl.reward import RewardTrainer
-from prefrl.run_dir import RunDir
-from prefrl.spaces import SpaceSpec
-from prefrl.store import Store
-from prefrl.types import Comparison, LabelledQuery, Query, Segment
-from prefrl.workers import OracleWorker
+from prefrl.storage import Store
+from prefrl.storage.run_dir import RunDir
 
 PEOPLE: Mapping[str, float | None] = {
     "sure": 0.0,

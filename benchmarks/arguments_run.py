@@ -22,13 +22,12 @@ import numpy as np
 import torch
 
 from benchmarks.harness import WORK
-from prefrl.config import RewardConfig
-from prefrl.language import LanguageModel
-from prefrl.rankings import Ranking, length_baseline, length_matched, load_rankings
-from prefrl.rankings.queries import TokenRankings
+from prefrl.config import FineTuningConfig, RewardConfig
 from prefrl.reward import LearnedReward, RewardTrainer
 from prefrl.reward.metrics import wilson_interval
-from prefrl.text_config import FineTuningConfig
+from prefrl.reward.ranking_queries import TokenRankings
+from prefrl.text.models import LanguageModel
+from prefrl.text.rankings import Ranking, length_baseline, length_matched, load_rankings
 from prefrl_agents.text import Sequences, fine_tune
 from prefrl_envs.text import ByteTokenizer
 

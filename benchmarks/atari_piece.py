@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.kill_run import TARGETS
-from prefrl.run_dir import RunDir, read_metrics
-from prefrl.store import Store
+from prefrl.storage import Store
+from prefrl.storage.run_dir import RunDir, read_metrics
 
 __all__ = ["curve_of"]
 
@@ -33,7 +33,7 @@ _POINTS = 200
 
 def train(path: Path, preset: str, seed: int, minutes: float, killer: Killer | None = None) -> bool:
     """Train for so long at most; returns whether the run is finished."""
-    from prefrl.environments import check_environment
+    from prefrl.loop.environments import check_environment
     from prefrl.presets import get_preset
 
     if not (path / "config.json").exists():

@@ -19,9 +19,9 @@ import numpy as np
 import torch
 
 from prefrl.config import RunConfig
-from prefrl.environments import make_ordinary_environment
-from prefrl.run_dir import RunDir
-from prefrl.store import Store, StoreError
+from prefrl.loop.environments import make_ordinary_environment
+from prefrl.storage import Store, StoreError
+from prefrl.storage.run_dir import RunDir
 from prefrl_agents import load_model
 
 LOOK_EVERY_STEPS = 100_000

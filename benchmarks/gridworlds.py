@@ -39,7 +39,7 @@ from benchmarks.harness import (
 from benchmarks.harness.columns import number
 from benchmarks.true_reward import in_environment
 from prefrl.config import RunConfig, to_json
-from prefrl.environments import make_ordinary_environment
+from prefrl.loop.environments import make_ordinary_environment
 from prefrl.presets import get_preset
 from prefrl_envs.base import TabularEnv
 
@@ -121,9 +121,9 @@ def _outcome(stdout: str, task: str, run: Path | None = None) -> Output:
 
 def _written_return(run_path: Path, env_id: str) -> float:
     """Mean return of a finished run's agent in another environment, in the episodes it was evaluated on."""
-    from prefrl.factory import evaluation_environments
-    from prefrl.run_dir import RunDir
+    from prefrl.storage.run_dir import RunDir
     from prefrl_agents import evaluate, load_model
+    from prefrl_agents.factory import evaluation_environments
 
     run = RunDir.open(run_path)
     config = run.config()

@@ -21,10 +21,10 @@ from typing import Any
 
 import numpy as np
 
-from prefrl.run_dir import RunDir
+from prefrl.data.types import Comparison
 from prefrl.runtime.result import read_result
-from prefrl.store import Store, StoreError, WorkerStatus
-from prefrl.types import Comparison
+from prefrl.storage import Store, StoreError, WorkerStatus
+from prefrl.storage.run_dir import RunDir
 
 __all__ = ["LABELS", "STEPS", "TARGETS", "train_words"]
 

@@ -19,8 +19,8 @@ from benchmarks.harness import (
     plot_curves,
     table,
 )
-from prefrl.run_dir import RunDir, read_metrics
-from prefrl.store import Episode, Store
+from prefrl.storage import Episode, Store
+from prefrl.storage.run_dir import RunDir, read_metrics
 
 __all__ = [
     "SMOOTHED_EPISODES",

@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 
 from prefrl.config import RunConfig, ScheduleConfig
-from prefrl.environments import check_environment
+from prefrl.loop.environments import check_environment
 from prefrl.presets import get_preset
-from prefrl.run_dir import RunDir
-from prefrl.store import Store, StoreError
+from prefrl.storage import Store, StoreError
+from prefrl.storage.run_dir import RunDir
 
 __all__ = ["PROCESSES", "Sample", "pong", "slope_mib_per_h", "summary"]
 

@@ -19,10 +19,10 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.harness import ROOT, WORK
-from prefrl.frames import unpack_frames
-from prefrl.spaces import SpaceSpec
-from prefrl.store import Store, export_comparisons
-from prefrl.types import Comparison, Provenance, Query, Segment
+from prefrl.data.frames import unpack_frames
+from prefrl.data.spaces import SpaceSpec
+from prefrl.data.types import Comparison, Provenance, Query, Segment
+from prefrl.storage import Store, export_comparisons
 
 STACK, STEPS = 4, 25
 ANNOTATOR = "person"

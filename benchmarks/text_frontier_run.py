@@ -19,15 +19,14 @@ import numpy as np
 import torch
 
 from benchmarks.harness.environment import WORK
-from prefrl.config import RewardConfig
-from prefrl.language import Generation, LanguageModel, generate
-from prefrl.rankings import Ranking
-from prefrl.rankings.queries import TokenRankings
+from prefrl.config import DPOConfig, FineTuningConfig, GRPOConfig, RewardConfig
+from prefrl.data.spaces import SpaceSpec
+from prefrl.data.tokens import last_steps
 from prefrl.reward import LearnedReward, RewardTrainer
+from prefrl.reward.ranking_queries import TokenRankings
 from prefrl.sb3 import NativeVecEnv, RewardVecEnv
-from prefrl.spaces import SpaceSpec
-from prefrl.text_config import DPOConfig, FineTuningConfig, GRPOConfig
-from prefrl.tokens import last_steps
+from prefrl.text.models import Generation, LanguageModel, generate
+from prefrl.text.rankings import Ranking
 from prefrl_agents.text import (
     DPO,
     GRPO,

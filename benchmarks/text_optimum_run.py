@@ -19,9 +19,9 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from prefrl.language import Generation, LanguageModel
+from prefrl.config import DPOConfig, GRPOConfig
 from prefrl.sb3 import NativeVecEnv
-from prefrl.text_config import DPOConfig, GRPOConfig
+from prefrl.text.models import Generation, LanguageModel
 from prefrl_agents.text import (
     DPO,
     GRPO,

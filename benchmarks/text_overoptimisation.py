@@ -66,11 +66,11 @@ def report(records: Sequence[Record], folder: Path) -> None:
     parts = [heading, table(records, columns), failure_note(records), f"![Gold and proxy]({NAME}.png)\n"]
     (folder / f"{NAME}.md").write_text("\n".join(part for part in parts if part), encoding="utf-8")
     # Loaded late: --help needs none of it.
-    from prefrl_agents.text import Watched, plot_overoptimisation
+    from prefrl_agents.text import OveroptimisationPoint, plot_overoptimisation
 
     groups = by_job(record for record in records if record.ok and record.curve)
     histories = {
-        group[0].method: [Watched(**point) for record in group for point in record.curve]  # type: ignore[arg-type]
+        group[0].method: [OveroptimisationPoint(**point) for record in group for point in record.curve]  # type: ignore[arg-type]
         for group in groups.values()
     }
     plot_overoptimisation(histories, folder / f"{NAME}.png")

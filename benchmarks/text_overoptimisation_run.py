@@ -17,10 +17,10 @@ import torch
 
 from benchmarks.harness.environment import WORK
 from benchmarks.text_frontier_run import REWARD, Stage
-from prefrl.rankings.queries import TokenRankings
+from prefrl.data.spaces import SpaceSpec
 from prefrl.reward import LearnedReward, RewardTrainer
+from prefrl.reward.ranking_queries import TokenRankings
 from prefrl.sb3 import NativeVecEnv, RewardVecEnv
-from prefrl.spaces import SpaceSpec
 from prefrl_agents.text import LanguageModelPolicy, OveroptimisationCallback, TokenPPO
 from prefrl_envs.text import TextGenVectorEnv
 

@@ -19,9 +19,9 @@ import numpy as np
 import torch
 
 from prefrl.config import RewardConfig
-from prefrl.rankings import Ranking, split_by_prompt
-from prefrl.rankings.queries import TokenRankings
 from prefrl.reward import RewardTrainer
+from prefrl.reward.ranking_queries import TokenRankings
+from prefrl.text.rankings import Ranking, split_by_prompt
 from prefrl_envs.text import Tokenizer
 from prefrl_envs.text.reviews import Reviews
 

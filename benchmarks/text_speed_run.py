@@ -18,9 +18,9 @@ import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecMonitor
 
-from prefrl.language import Generation, LanguageModel
+from prefrl.config import DPOConfig, GRPOConfig
 from prefrl.sb3 import NativeVecEnv
-from prefrl.text_config import DPOConfig, GRPOConfig
+from prefrl.text.models import Generation, LanguageModel
 from prefrl_agents.text import DPO, GRPO, LanguageModelPolicy, RankedResponses, TokenPPO
 from prefrl_envs.text import TextGenVectorEnv, WordTokenizer
 

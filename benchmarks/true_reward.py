@@ -32,8 +32,8 @@ def build(config: RunConfig, seed: int, *, normalize: bool = False) -> BaseAlgor
     """
     from stable_baselines3.common.vec_env import VecNormalize
 
-    from prefrl.factory import evaluation_environments
     from prefrl_agents import start_model
+    from prefrl_agents.factory import evaluation_environments
 
     environments = evaluation_environments(config)(config.env.num_envs)
     if normalize:
@@ -67,8 +67,8 @@ def train(
             result then also has ``written_return_mean``, the return there.
         normalize: see `build`.
     """
-    from prefrl.factory import evaluation_environments
     from prefrl_agents import evaluate
+    from prefrl_agents.factory import evaluation_environments
 
     trained_in = config if written is None else in_environment(config, written)
     agent = build(trained_in, seed, normalize=normalize)

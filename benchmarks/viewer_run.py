@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from prefrl.run_dir import RunDir
-from prefrl.store import Store, StoreError
+from prefrl.storage import Store, StoreError
+from prefrl.storage.run_dir import RunDir
 
 SCREEN = "1600x900x24"
 _PATIENCE_S = 300.0

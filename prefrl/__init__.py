@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from prefrl.config import RunConfig
+    from prefrl.data.types import Comparison, Query, Segment
     from prefrl.reward import LearnedReward
     from prefrl.sb3 import PreferenceCallback, RewardVecEnv
-    from prefrl.store import Store
-    from prefrl.types import Comparison, Query, Segment
+    from prefrl.storage import Store
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Comparison": "prefrl.types",
+    "Comparison": "prefrl.data.types",
     "LearnedReward": "prefrl.reward",
     "PreferenceCallback": "prefrl.sb3",
-    "Query": "prefrl.types",
+    "Query": "prefrl.data.types",
     "RewardVecEnv": "prefrl.sb3",
-    "RunConfig": "prefrl.config",
-    "Segment": "prefrl.types",
-    "Store": "prefrl.store",
+    "RunConfig": "prefrl.config.settings",
+    "Segment": "prefrl.data.types",
+    "Store": "prefrl.storage",
 }
 
 __all__ = [

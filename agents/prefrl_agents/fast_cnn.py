@@ -2,7 +2,7 @@
 
 Weights, their names and what they mean are those of Stable-Baselines3's `NatureCNN`, so saved models load into its
 ``CnnPolicy`` and back. What differs is how it is computed: in bfloat16 where the CPU has instructions for it, channels
-last, the first convolution over blocks of pixels (`prefrl.fast_convolution`). With ``precision="float32"`` the
+last, the first convolution over blocks of pixels (`prefrl.reward.fast_convolution`). With ``precision="float32"`` the
 outputs are those of `NatureCNN` within rounding.
 
 ``centred=True`` is another network of the same layers, which learns games with small moving things in less than half
@@ -23,7 +23,7 @@ from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import Tensor, nn
 
 from prefrl.config import Precision
-from prefrl.fast_convolution import BYTE, blocked_weight, computing_dtype, space_to_depth
+from prefrl.reward.fast_convolution import BYTE, blocked_weight, computing_dtype, space_to_depth
 
 __all__ = ["FastCnnPolicy", "FastNatureCNN"]
 

@@ -20,9 +20,9 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
 from prefrl.config import TEXT_ALGORITHMS, AgentConfig
-from prefrl.run_dir import RunDirError, read_json, write_json_atomic
+from prefrl.data.types import Evaluation
 from prefrl.sb3 import PreferenceVecEnv, RewardLink, install_buffer
-from prefrl.types import Evaluation
+from prefrl.storage.run_dir import RunDirError, read_json, write_json_atomic
 from prefrl_agents.fast_cnn import FastCnnPolicy
 from prefrl_agents.fast_rollout import FastRolloutBuffer
 from prefrl_agents.hyperparameters import algorithm_arguments, algorithm_class
@@ -105,7 +105,7 @@ class SB3Agent:
             start = self.policy_step
             while self.policy_step < min(start + _OFF_POLICY_STEPS, self._total_steps):
                 self._step_off_policy(self.model)
-        self._link.note(_figures(self.model))
+        self._link.log_metrics(_figures(self.model))
         if self.policy_step >= self._total_steps:
             self._link.sync()
 

@@ -1,4 +1,4 @@
-"""Figures: a panel a task and metric, methods side by side, or curves over steps or labels."""
+"""LabellingStats: a panel a task and metric, methods side by side, or curves over steps or labels."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ _LIGHTS_PIXELS = 8
 """fewest of a car's, when its lights are all that is seen of it"""
 
 
-class Judged(gym.Wrapper[Any, Any, Any, Any]):
+class ScriptedReward(gym.Wrapper[Any, Any, Any, Any]):
     """Puts a judge's score in the reward's place. Episodes end by the clock alone."""
 
     def step(self, action: Any) -> Step:
@@ -62,7 +62,7 @@ class Judged(gym.Wrapper[Any, Any, Any, Any]):
         raise NotImplementedError
 
 
-class Spin(Judged):
+class Spin(ScriptedReward):
     """A pendulum that goes round and round counter-clockwise, the faster the better."""
 
     def _score(self, observation: Any, info: dict[str, Any]) -> float:
@@ -70,7 +70,7 @@ class Spin(Judged):
         return float(observation[2]) / 8.0
 
 
-class Backflip(Judged):
+class Backflip(ScriptedReward):
     """A hopper that jumps and turns over backwards in the air.
 
     The score of a step is how far it turned backwards, in radians, while nothing of it touched the ground; so that of
@@ -103,7 +103,7 @@ class Backflip(Judged):
         return self.env.unwrapped.data  # type: ignore[attr-defined]  # MujocoEnv's own
 
 
-class OneLeg(Judged):
+class OneLeg(ScriptedReward):
     """A cheetah that runs forward on its back leg, the front foot held high.
 
     The score is the step's speed forward, as a share of 3 metres a second and within them, plus how high the front foot
@@ -121,7 +121,7 @@ class OneLeg(Judged):
         )
 
 
-class Level(Judged):
+class Level(ScriptedReward):
     """A car in Enduro that stays level with another one: 1 for a step in which one is to be seen beside it, else 0.
 
     Cars are told by their colours on the whole screen, by night by their lights; the agent's car and the road are

@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from prefrl.annotators import AnnotatorReport, Answer, annotator_diagnostics, annotator_reports
 from prefrl.cli.options import parse
-from prefrl.oracles import AnnotatorReport, Answer, annotator_reports, doubts
-from prefrl.run_dir import RunDir
-from prefrl.store import Store
+from prefrl.storage import Store
+from prefrl.storage.run_dir import RunDir
 
 __all__ = ["main"]
 
@@ -45,7 +45,7 @@ def main(words: Sequence[str]) -> int:
     console = Console()
     console.print(_table(list(reports.values()), seconds))
     for report in reports.values():
-        for doubt in doubts(report):
+        for doubt in annotator_diagnostics(report):
             console.print(f"! {report.annotator}: {doubt}", style="yellow", highlight=False, markup=False)
     return 0
 

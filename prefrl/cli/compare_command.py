@@ -62,7 +62,7 @@ def main(words: Sequence[str]) -> int:
     # Loaded late, so that wrong words are answered at once.
     import torch
 
-    from prefrl.language import generate
+    from prefrl.text.models import generate
 
     rewards, lengths = [], []
     for number, (model, encoded, score) in enumerate(opened):

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from prefrl.annotators import Answer, Rule, resolve
 from prefrl.config import RewardConfig
-from prefrl.oracles import Answer, Rule, resolve
-from prefrl.reward.split import split_key, validation_segments
-from prefrl.run_dir import RunDir
-from prefrl.spaces import SpaceSpec
-from prefrl.store import Store, StoreError, import_comparisons, read_about
-from prefrl.types import LabelledQuery
+from prefrl.data.spaces import SpaceSpec
+from prefrl.data.types import LabelledQuery
+from prefrl.data.validation_split import split_key, validation_segments
+from prefrl.storage import Store, StoreError, import_comparisons, read_about
+from prefrl.storage.run_dir import RunDir
 
 __all__ = ["ComparisonSource", "SavedAnswers", "exported_specs"]
 

@@ -10,7 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from prefrl.runtime.findings import findings, in_words
+from prefrl.runtime.diagnostics import diagnostics, in_words
 from prefrl.runtime.history import Point
 from prefrl.runtime.liveness import Life, WorkerView
 from prefrl.runtime.snapshot import RunSnapshot
@@ -35,7 +35,7 @@ def dashboard(snapshot: RunSnapshot, is_unicode: bool = True) -> RenderableType:
     overflow: OverflowMethod = "ellipsis" if is_unicode else "crop"
     parts: list[RenderableType] = [_headline(snapshot, overflow), _progress(snapshot), Text()]
     parts += [_figures(snapshot, is_unicode), Text(), _workers(snapshot.workers, overflow)]
-    warnings = findings(snapshot)
+    warnings = diagnostics(snapshot)
     if warnings:
         parts.append(Text())
     for warning in warnings:
@@ -59,7 +59,7 @@ def plain_line(snapshot: RunSnapshot) -> str:
         f"reward version {snapshot.reward_version}, accuracy {accuracy}",
         *([f"{in_words(snapshot.time_left_s)} left"] if snapshot.time_left_s is not None else []),
     ]
-    return "; ".join([*parts, *(f"! {finding}" for finding in findings(snapshot))])
+    return "; ".join([*parts, *(f"! {finding}" for finding in diagnostics(snapshot))])
 
 
 def sparkline(points: Sequence[Point], columns: int) -> str:

@@ -14,11 +14,11 @@ from rich.console import Console
 
 from prefrl.cli.options import parse
 from prefrl.config import EnvConfig
-from prefrl.environments import make_ordinary_environment
-from prefrl.run_dir import RunDir, read_metrics
-from prefrl.store import Store
-from prefrl.tokens import complete, prompt_key
-from prefrl.types import Segment
+from prefrl.data.tokens import complete, prompt_key
+from prefrl.data.types import Segment
+from prefrl.loop.environments import make_ordinary_environment
+from prefrl.storage import Store
+from prefrl.storage.run_dir import RunDir, read_metrics
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -17,9 +17,8 @@ from prefrl.cli.options import parse
 from prefrl.cli.progress import progress
 from prefrl.cli.text_data import check_validation_fraction, encode_rankings, read_rankings
 from prefrl.cli.text_models import TextModel, named_environment, open_text_model
-from prefrl.config import JsonDict
-from prefrl.rankings import OddRows, Ranking, split_by_prompt
-from prefrl.text_config import DPOConfig
+from prefrl.config import DPOConfig, JsonDict
+from prefrl.text.rankings import OddRows, Ranking, split_by_prompt
 
 if TYPE_CHECKING:
     from prefrl_agents.text import RankedResponses

@@ -10,7 +10,7 @@ from pathlib import Path
 import tyro
 
 from prefrl.cli.options import parse
-from prefrl.run_dir import RunDir
+from prefrl.storage.run_dir import RunDir
 
 __all__ = ["main"]
 
@@ -36,8 +36,8 @@ def main(words: Sequence[str]) -> int:
         raise ValueError(f"--seed is {options.seed}; 0 or more is needed")
     run = RunDir.open(options.run)
     # Loaded late, so that wrong words are answered at once.
-    from prefrl.factory import evaluation_environments
     from prefrl_agents import evaluate, load_model
+    from prefrl_agents.factory import evaluation_environments
 
     config = run.config()
     model = load_model(config.agent.algorithm, run.agent)

@@ -13,9 +13,9 @@ from typing import Any, Literal, cast
 import tyro
 
 from prefrl.cli.options import parse
-from prefrl.rankings import Ranking, write_k_wise
-from prefrl.run_dir import RunDir
-from prefrl.store import Store, export_comparisons
+from prefrl.storage import Store, export_comparisons
+from prefrl.storage.run_dir import RunDir
+from prefrl.text.rankings import Ranking, write_k_wise
 
 __all__ = ["main"]
 
@@ -60,7 +60,7 @@ def main(words: Sequence[str]) -> int:
 
 def _write_rankings(run: RunDir, store: Store, folder: Path) -> dict[str, int]:
     """Every answer that counts and could tell, as a line of text."""
-    from prefrl.environments import make_ordinary_environment
+    from prefrl.loop.environments import make_ordinary_environment
 
     env = cast("Any", make_ordinary_environment(run.config().env).unwrapped)
     rankings, left_out = list[Ranking](), 0
@@ -91,14 +91,14 @@ def _write_rankings(run: RunDir, store: Store, folder: Path) -> dict[str, int]:
 
 def _write_films(run: RunDir, store: Store, folder: Path, kind: str) -> dict[str, int]:
     """A film of every answer that counts, as far as there is anything to be seen."""
-    from prefrl.environments import make_ordinary_environment
+    from prefrl.labelling.rendering import NothingToSeeError, SegmentRenderer, clip_fps
+    from prefrl.loop.environments import make_ordinary_environment
     from prefrl.viewer.answer_film import answer_pictures, write_film
-    from prefrl.viewer.exhibits import Artist, NothingToSeeError, clip_fps
     from prefrl.viewer.query_page import answer_in_words
 
     make_env = partial(make_ordinary_environment, run.config().env)
     fps = clip_fps(make_env)
-    artist = Artist(store, make_env, fps)
+    artist = SegmentRenderer(store, make_env, fps)
     (folder / "clips").mkdir()
     written = unseen = 0
     for comparison in store.comparisons(with_superseded=False):

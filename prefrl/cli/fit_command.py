@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
+from prefrl.annotators import estimate_errors
 from prefrl.cli.comparison_source import ComparisonSource, SavedAnswers
 from prefrl.cli.new_folder import check_new_folder
 from prefrl.cli.options import parse
 from prefrl.cli.progress import progress
 from prefrl.cli.ranking_source import RankingSource
 from prefrl.config import RewardConfig, RunConfig
-from prefrl.config_check import check_config
-from prefrl.oracles import estimate_errors
-from prefrl.rankings import OddRows
-from prefrl.run_dir import publish_version
+from prefrl.loop.validation import check_config
+from prefrl.storage.run_dir import publish_version
+from prefrl.text.rankings import OddRows
 
 if TYPE_CHECKING:
+    from prefrl.data.spaces import SpaceSpec
     from prefrl.reward import FitReport, LearnedReward
     from prefrl.reward.assessment import Assessment
-    from prefrl.spaces import SpaceSpec
 
 __all__ = ["main"]
 
@@ -94,8 +94,8 @@ def main(words: Sequence[str]) -> int:
     check_new_folder(options.out)
     specs = source.specs()
     # Loaded late, so that wrong words are answered at once.
+    from prefrl.loop import keep_heap
     from prefrl.reward import RewardTrainer
-    from prefrl.workers import keep_heap
 
     keep_heap()
     trainer = RewardTrainer(*specs, options.reward, options.seed)

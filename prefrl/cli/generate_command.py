@@ -64,7 +64,7 @@ def main(words: Sequence[str]) -> int:
     # Loaded late, so that wrong words are answered at once.
     import torch
 
-    from prefrl.language import generate
+    from prefrl.text.models import generate
     from prefrl_agents.text.best_of_n import best_of_n
 
     found = generate(

@@ -16,8 +16,7 @@ from prefrl.cli.options import parse
 from prefrl.cli.progress import progress
 from prefrl.cli.text_models import TextModel, open_text_model, text_environment
 from prefrl.cli.text_rewards import open_reward
-from prefrl.config import EnvConfig, JsonDict
-from prefrl.text_config import GRPOConfig
+from prefrl.config import EnvConfig, GRPOConfig, JsonDict
 from prefrl_envs.text import TextTask
 
 __all__ = ["main"]

@@ -12,9 +12,9 @@ import tyro
 
 from prefrl.cli.comparison_source import exported_specs
 from prefrl.cli.options import parse
-from prefrl.run_dir import RunDir
 from prefrl.runtime.result import read_result
-from prefrl.store import Store, import_comparisons, read_about
+from prefrl.storage import Store, import_comparisons, read_about
+from prefrl.storage.run_dir import RunDir
 
 __all__ = ["main"]
 

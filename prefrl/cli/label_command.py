@@ -16,14 +16,14 @@ import tyro
 from filelock import FileLock, Timeout
 
 from prefrl.cli.options import parse
-from prefrl.cli.situations import Situations
 from prefrl.config import RunConfig
+from prefrl.labelling.instructions import Instructions, find_instructions
+from prefrl.labelling.rendering import SegmentRenderer, clip_fps
+from prefrl.labelling.session import LabellingSession
+from prefrl.labelling.status import StatusReader
 from prefrl.oracles import SYNTHETIC
-from prefrl.run_dir import RunDir
-from prefrl.viewer.desk import Desk
+from prefrl.storage.run_dir import RunDir
 from prefrl.viewer.events import Close
-from prefrl.viewer.exhibits import Artist, clip_fps
-from prefrl.viewer.instructions import Instructions, find_instructions
 from prefrl.viewer.labelling import Labelling, Page
 from prefrl.viewer.window import Window
 
@@ -93,7 +93,7 @@ def _login_name() -> str:
 
 
 def _label(run: RunDir, config: RunConfig, annotator: str, instructions: Instructions) -> None:
-    from prefrl.environments import make_ordinary_environment
+    from prefrl.loop.environments import make_ordinary_environment
 
     make_env = partial(make_ordinary_environment, config.env)
     fps = clip_fps(make_env)
@@ -101,14 +101,14 @@ def _label(run: RunDir, config: RunConfig, annotator: str, instructions: Instruc
     with Window(
         f"prefrl label {run.path} as {annotator}", way_out="label from a machine with a screen"
     ) as window:
-        desk = Desk(
+        desk = LabellingSession(
             run.store,
             annotator,
             lease_s,
-            lambda store: Artist(store, make_env, fps),
+            lambda store: SegmentRenderer(store, make_env, fps),
             window.size,
         )
-        with closing(desk), closing(Situations(run, annotator)) as situations:
+        with closing(desk), closing(StatusReader(run, annotator)) as situations:
             labelling = Labelling(window, desk, instructions, situations.newest, fps, lease_s)
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda *_: labelling.handle(Close()))

@@ -12,13 +12,13 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 
 from prefrl.cli.panel import Progress
-from prefrl.run_dir import RunDir
 from prefrl.runtime.result import Result
-from prefrl.store import Store
+from prefrl.storage import Store
+from prefrl.storage.run_dir import RunDir
 
 __all__ = ["AGENT_FACTORY", "launch"]
 
-AGENT_FACTORY = "prefrl.factory:build_agent"
+AGENT_FACTORY = "prefrl_agents.factory:build_agent"
 
 
 def launch(run: RunDir, opens_viewer: bool = False) -> int:
@@ -83,9 +83,9 @@ def _launch_processes(run: RunDir) -> Result | None:
 
 
 def _launch_serial(run: RunDir) -> Result | None:
-    from prefrl.factory import build_agent
+    from prefrl.loop import keep_heap
     from prefrl.runtime.serial import SerialLauncher
-    from prefrl.workers import keep_heap
+    from prefrl_agents.factory import build_agent
 
     keep_heap()
     with Progress(run) as progress:

@@ -12,9 +12,9 @@ from rich.live import Live
 from rich.text import Text
 
 from prefrl.cli.dashboard import dashboard, plain_line
-from prefrl.run_dir import RunDir
 from prefrl.runtime.snapshot import RunSnapshot, SnapshotReader
 from prefrl.runtime.tensorboard import TensorboardMirror
+from prefrl.storage.run_dir import RunDir
 
 __all__ = ["Progress"]
 

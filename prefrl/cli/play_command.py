@@ -44,10 +44,10 @@ def main(words: Sequence[str]) -> int:
     if options.seed < 0:
         raise ValueError(f"--seed is {options.seed}; 0 or more is needed")
     # Loaded late, so that wrong words are answered at once.
-    from prefrl.environments import make_ordinary_environment
+    from prefrl.labelling.rendering import clip_fps
+    from prefrl.loop.environments import make_ordinary_environment
+    from prefrl.recording.state_rendering import check_drawable
     from prefrl.viewer.controls import find_controls
-    from prefrl.viewer.episodes import check_drawable
-    from prefrl.viewer.exhibits import clip_fps
     from prefrl.viewer.window import Window
 
     config = PRESETS[options.env].config.env if options.env in PRESETS else EnvConfig(options.env)
@@ -66,7 +66,7 @@ def main(words: Sequence[str]) -> int:
 
 
 def _play(env: Any, controls: Any, window: Any, fps: float, seed: int) -> None:
-    from prefrl.viewer.exhibits import fit
+    from prefrl.labelling.rendering import fit
     from prefrl.viewer.text_page import draw_line
 
     env.reset(seed=seed)

@@ -8,15 +8,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from prefrl.annotators import Rule
 from prefrl.cli.comparison_source import SavedAnswers
 from prefrl.cli.text_data import encode_rankings, read_rankings
 from prefrl.cli.text_models import open_text_model
 from prefrl.config import RewardConfig
-from prefrl.oracles import Rule
-from prefrl.rankings import OddRows
-from prefrl.rankings.queries import TokenRankings
-from prefrl.spaces import SpaceSpec
-from prefrl.store import Store
+from prefrl.data.spaces import SpaceSpec
+from prefrl.reward.ranking_queries import TokenRankings
+from prefrl.storage import Store
+from prefrl.text.rankings import OddRows
 from prefrl_envs.text import ByteTokenizer, Tokenizer
 
 __all__ = ["RankingSource"]
@@ -53,7 +53,7 @@ class RankingSource:
         Args:
             path: of the file.
             reward: settings of the fit.
-            odd_rows: see `prefrl.rankings.load_rankings`.
+            odd_rows: see `prefrl.text.rankings.load_rankings`.
             criterion: likewise.
             skip_long: leave out rankings with a text that is longer than the checkpoint takes.
 
@@ -92,7 +92,7 @@ class RankingSource:
 
 def _tokens_of(language_model: str) -> tuple[Tokenizer, int | None]:
     """Tokenizer and longest text of a checkpoint; for a size, bytes and whatever is needed."""
-    from prefrl.language import SIZES
+    from prefrl.text.models import SIZES
 
     if language_model in SIZES:
         return ByteTokenizer(), None

@@ -11,10 +11,10 @@ import tyro
 
 from prefrl.cli.launch import launch
 from prefrl.cli.options import parse
-from prefrl.config_check import check_config
-from prefrl.environments import check_environment
-from prefrl.run_dir import RunDir, RunDirError
+from prefrl.loop.environments import check_environment
+from prefrl.loop.validation import check_config
 from prefrl.runtime.result import read_result
+from prefrl.storage.run_dir import RunDir, RunDirError
 
 __all__ = ["main"]
 

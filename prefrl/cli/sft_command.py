@@ -17,9 +17,8 @@ from prefrl.cli.options import parse
 from prefrl.cli.progress import progress
 from prefrl.cli.text_data import check_validation_fraction, read_rankings, within_room
 from prefrl.cli.text_models import TextModel, named_environment, open_text_model
-from prefrl.config import JsonDict
-from prefrl.rankings import OddRows, split_by_prompt
-from prefrl.text_config import FineTuningConfig
+from prefrl.config import FineTuningConfig, JsonDict
+from prefrl.text.rankings import OddRows, split_by_prompt
 from prefrl_envs.text import TextTask
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from rich.console import Console
 
 from prefrl.cli.dashboard import dashboard
 from prefrl.cli.options import parse
-from prefrl.run_dir import RunDir
 from prefrl.runtime.snapshot import read_snapshot
+from prefrl.storage.run_dir import RunDir
 
 __all__ = ["main"]
 

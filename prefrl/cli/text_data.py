@@ -8,8 +8,8 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from prefrl.rankings import OddRows, Ranking, load_rankings
-from prefrl.rankings.queries import TokenRankings
+from prefrl.reward.ranking_queries import TokenRankings
+from prefrl.text.rankings import OddRows, Ranking, load_rankings
 from prefrl_envs.text import Tokenizer
 
 __all__ = ["check_validation_fraction", "encode_rankings", "read_rankings", "within_room"]
@@ -19,7 +19,7 @@ def read_rankings(path: Path, odd_rows: OddRows, criterion: str | None) -> list[
     """The rankings of a file; of rows that are left out standard error is told.
 
     Raises:
-        ValueError: as `prefrl.rankings.load_rankings`, which takes the same options.
+        ValueError: as `prefrl.text.rankings.load_rankings`, which takes the same options.
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)

@@ -12,14 +12,14 @@ import gymnasium as gym
 
 from prefrl.cli.new_folder import new_folder
 from prefrl.config import TEXT_ALGORITHMS, EnvConfig, JsonDict
-from prefrl.environments import make_ordinary_environment
-from prefrl.run_dir import RunDir, read_json, write_json_atomic
+from prefrl.loop.environments import make_ordinary_environment
+from prefrl.storage.run_dir import RunDir, read_json, write_json_atomic
 from prefrl_envs.text import ByteTokenizer, HubTokenizer, TextGenEnv, TextTask, Tokenizer, WordTokenizer
 
 if TYPE_CHECKING:
     import torch
 
-    from prefrl.language import LanguageModel
+    from prefrl.text.models import LanguageModel
 
 __all__ = ["TextModel", "named_environment", "open_text_model", "text_environment"]
 
@@ -85,7 +85,7 @@ def open_text_model(
     """The model at ``source``: a run directory, a checkpoint's folder, a name on the hub, or a size.
 
     Args:
-        source: sizes are those of `prefrl.language.SIZES`, made anew for the tokens of ``task``.
+        source: sizes are those of `prefrl.text.models.SIZES`, made anew for the tokens of ``task``.
         task: whose tokens they are, where the source does not say.
         seed: of fresh weights.
         device: where to put it: "cpu", "cuda", "cuda:N", or "auto", a GPU that CUDA can use where there is one.
@@ -116,7 +116,7 @@ def _device(name: str) -> torch.device:
 
 
 def _opened(source: str, task: TextTask | None, seed: int) -> TextModel:
-    from prefrl.language import SIZES, LanguageModel
+    from prefrl.text.models import SIZES, LanguageModel
 
     folder = Path(source)
     if (folder / "config.json").is_file() and RunDir(folder).store.is_file():
@@ -136,7 +136,7 @@ def _opened(source: str, task: TextTask | None, seed: int) -> TextModel:
     tokenizer = _tokenizer_of(source, model, task)
     try:
         # What the checkpoint itself says of padding and the end may be of another tokenizer.
-        model.take_tokens(tokenizer.vocab_size, tokenizer.pad_id, tokenizer.eos_id)
+        model.set_vocabulary(tokenizer.vocab_size, tokenizer.pad_id, tokenizer.eos_id)
     except ValueError as error:
         raise ValueError(f"{source}: {error}") from error
     return TextModel(model, tokenizer)

@@ -15,8 +15,8 @@ from prefrl_envs.text.scoring import score_texts
 from prefrl_envs.text.task import RewardFunction
 
 if TYPE_CHECKING:
-    from prefrl.language import Generation
     from prefrl.reward import LearnedReward
+    from prefrl.text.models import Generation
 
 __all__ = ["MakeScorer", "Scorer", "open_reward"]
 
@@ -47,7 +47,7 @@ def open_reward(environment: TextGenEnv | None, reward: Path | None) -> MakeScor
 
 
 def _learned_scorer(learned: LearnedReward, path: Path, texts: TextModel, longest_tokens: int) -> Scorer:
-    from prefrl.tokens import last_steps
+    from prefrl.data.tokens import last_steps
 
     spec, action_spec = learned.observation_spec, learned.action_spec
     if not spec.is_tokens or action_spec.categories != (texts.tokenizer.vocab_size,):

@@ -15,12 +15,12 @@ import tyro
 from prefrl.cli.launch import launch
 from prefrl.cli.options import parse
 from prefrl.config import AgentConfig, EnvConfig, RewardConfig, RunConfig
-from prefrl.config_check import check_config
-from prefrl.environments import check_environment
+from prefrl.labelling.instructions import check_instructions, put_instructions
+from prefrl.loop.environments import check_environment
+from prefrl.loop.validation import check_config
 from prefrl.oracles import TEACHERS
 from prefrl.presets import get_preset
-from prefrl.run_dir import RunDir
-from prefrl.viewer.instructions import check_instructions, put_instructions
+from prefrl.storage.run_dir import RunDir
 from prefrl.viewer.window import check_display
 
 __all__ = ["main"]
@@ -68,7 +68,7 @@ def main(words: Sequence[str]) -> int:
     specs = check_environment(config)
     if name is None or _makes(config) != _makes(default):
         # Loaded late, as it takes seconds: a preset's own models are known to suit its environment.
-        from prefrl.factory import check_models
+        from prefrl_agents.factory import check_models
 
         check_models(config, specs)
     path = options.run or Path("runs") / f"{name or 'run'}-{config.seed}-{time.strftime('%Y%m%d-%H%M%S')}"

@@ -15,14 +15,14 @@ import tyro
 
 from prefrl.cli.options import parse
 from prefrl.config import RunConfig
-from prefrl.run_dir import RunDir
+from prefrl.storage.run_dir import RunDir
 
 if TYPE_CHECKING:
     import gymnasium as gym
 
     from prefrl.reward import LearnedReward
+    from prefrl.viewer.episode_curves import EpisodeCurves
     from prefrl.viewer.episodes import Moment
-    from prefrl.viewer.story import Story
 
 __all__ = ["main"]
 
@@ -104,8 +104,8 @@ def _check_pillow() -> None:
 
 
 def _drawable_environment(config: RunConfig) -> gym.Env[Any, Any]:
-    from prefrl.environments import make_ordinary_environment
-    from prefrl.viewer.episodes import check_drawable
+    from prefrl.loop.environments import make_ordinary_environment
+    from prefrl.recording.state_rendering import check_drawable
 
     plain = make_ordinary_environment(config.env)
     try:
@@ -169,10 +169,10 @@ def _horizon_steps(env: gym.Env[Any, Any], options: Options) -> int | None:
 
 
 def _show(takes: Iterator[_Take], horizon_steps: int | None, run: RunDir, fps: float) -> None:
-    from prefrl.viewer.story import Story
+    from prefrl.viewer.episode_curves import EpisodeCurves
     from prefrl.viewer.window import Window
 
-    story = Story(horizon_steps)
+    story = EpisodeCurves(horizon_steps)
     # Where there is no agent yet, no window need flash up to say so.
     first = next(takes)
     with Window(f"prefrl watch {run.path}", _WINDOW_SIZE, _NO_WINDOW) as window:
@@ -204,9 +204,9 @@ def _write(takes: Iterator[_Take], path: Path, fps: float) -> None:
 
 
 def _pictures(film: Sequence[tuple[_Take, Sequence[Moment]]]) -> Iterator[np.ndarray]:
-    from prefrl.viewer.story import Story
+    from prefrl.viewer.episode_curves import EpisodeCurves
 
-    story = Story(max(len(moments) for _, moments in film))
+    story = EpisodeCurves(max(len(moments) for _, moments in film))
     for _, moments in film:
         story.widen(
             (moment.predicted_reward for moment in moments), (moment.true_reward for moment in moments)
@@ -221,19 +221,19 @@ def _pictures(film: Sequence[tuple[_Take, Sequence[Moment]]]) -> Iterator[np.nda
 
 def _samples(film: Sequence[tuple[_Take, Sequence[Moment]]]) -> list[np.ndarray]:
     """Some pictures, spread over the film, to choose its colours by."""
-    from prefrl.viewer.story import Story
+    from prefrl.viewer.episode_curves import EpisodeCurves
 
     moments = [moment for _, moments in film for moment in moments]
     samples = []
     for index in np.linspace(0, len(moments) - 1, _GIF_SAMPLES).round().astype(int):
-        story = Story()
+        story = EpisodeCurves()
         for step in range(2):  # two points make a line
             story.add(float(step), float(-step))
         samples.append(story.picture(moments[index].frame, _GIF_SIZE))
     return samples
 
 
-def _report(take: _Take, story: Story) -> None:
+def _report(take: _Take, story: EpisodeCurves) -> None:
     print(
         f"episode {take.number}: {story.steps} steps, predicted return {story.predicted_return:.2f}, "
         f"true return {story.true_return:.2f}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from prefrl.types import Comparison, Query
+from prefrl.data.types import Comparison, Query
 
 __all__ = ["UNSTORED_QUERY", "Oracle", "comparison_of"]
 

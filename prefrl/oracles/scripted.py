@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from prefrl.data.types import Comparison, Query
 from prefrl.oracles.base import comparison_of
-from prefrl.types import Comparison, Query
 
 __all__ = ["ScriptedOracle"]
 

@@ -26,8 +26,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from prefrl.config import TeacherConfig
+from prefrl.data.types import Comparison, Query, Segment
 from prefrl.oracles.base import comparison_of
-from prefrl.types import Comparison, Query, Segment
 
 __all__ = ["SYNTHETIC", "TEACHERS", "SyntheticOracle", "check_teacher"]
 

@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from prefrl.types import Query
+from prefrl.data.types import Query
 
 __all__ = ["swap_repeat"]
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from prefrl.reward.followed_reward import FollowedReward
     from prefrl.reward.learned_reward import LearnedReward
-    from prefrl.reward.split import is_validation_segment
     from prefrl.reward.tensor_files import RewardFileError
     from prefrl.reward.training import FitReport, RewardTrainer
 
@@ -18,7 +17,6 @@ __all__ = [
     "LearnedReward",
     "RewardFileError",
     "RewardTrainer",
-    "is_validation_segment",
 ]
 
 _MODULES = {
@@ -27,7 +25,6 @@ _MODULES = {
     "LearnedReward": "learned_reward",
     "RewardFileError": "tensor_files",
     "RewardTrainer": "training",
-    "is_validation_segment": "split",
 }
 
 

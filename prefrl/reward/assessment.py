@@ -9,10 +9,10 @@ from itertools import combinations
 
 import numpy as np
 
+from prefrl.data.tokens import response_tokens
+from prefrl.data.types import LabelledQuery, Query, Segment
 from prefrl.reward.learned_reward import LearnedReward
 from prefrl.reward.metrics import accuracy, calibration, log_loss, pearson
-from prefrl.tokens import response_tokens
-from prefrl.types import LabelledQuery, Query, Segment
 
 __all__ = ["Assessment", "Assessor", "pair_predictions"]
 

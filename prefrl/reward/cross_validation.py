@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from prefrl.config import RewardConfig
+from prefrl.data.spaces import SpaceSpec
+from prefrl.data.types import LabelledQuery
+from prefrl.data.validation_split import split_key
 from prefrl.reward.assessment import pair_predictions
 from prefrl.reward.metrics import wilson_interval
-from prefrl.reward.split import split_key
 from prefrl.reward.training import RewardTrainer
-from prefrl.spaces import SpaceSpec
-from prefrl.types import LabelledQuery
 
 __all__ = ["CrossValidation", "cross_validate"]
 

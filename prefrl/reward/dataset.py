@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from prefrl.config import RewardConfig
+from prefrl.data.spaces import SpaceSpec
+from prefrl.data.types import Comparison, LabelledQuery, Segment
+from prefrl.data.validation_split import bootstrap_weights, components, split_key, validation_segments
 from prefrl.reward.segment_table import SegmentTable
-from prefrl.reward.split import bootstrap_weights, components, split_key, validation_segments
-from prefrl.spaces import SpaceSpec
-from prefrl.types import Comparison, LabelledQuery, Segment
 
 __all__ = ["ComparisonDataset", "Minibatch"]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from prefrl.data.spaces import SpaceSpec
+from prefrl.data.types import Query, Segment
 from prefrl.reward.learned_reward import LearnedReward, latest_reward
 from prefrl.reward.tensor_files import RewardFileError
-from prefrl.spaces import SpaceSpec
-from prefrl.types import Query, Segment
 
 __all__ = ["FollowedReward"]
 

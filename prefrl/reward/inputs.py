@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from prefrl.spaces import SpaceSpec
+from prefrl.data.spaces import SpaceSpec
 
 __all__ = [
     "channel_axis",

@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 from prefrl.config import RewardConfig, from_json, to_json
+from prefrl.data.spaces import SpaceSpec
+from prefrl.data.tokens import ends_text
+from prefrl.data.types import Query, Segment
 from prefrl.reward.inputs import check_array, chunk_steps, feature_tensor, observation_tensor
 from prefrl.reward.losses import preference_probability, preference_scale
 from prefrl.reward.networks import RewardNetwork, build_network
 from prefrl.reward.tensor_files import RewardFileError, read_tensors, write_tensors
-from prefrl.run_dir import RunDirError, latest_version
-from prefrl.spaces import SpaceSpec
-from prefrl.tokens import ends_text
-from prefrl.types import Query, Segment
+from prefrl.storage.run_dir import RunDirError, latest_version
 
 if TYPE_CHECKING:
     from prefrl.reward.followed_reward import FollowedReward
@@ -75,7 +75,7 @@ class LearnedReward:
         """Normalised reward of whole texts, shape (M,) float32, wherever they end.
 
         Args:
-            observations: shape (M, 2 + L), each text before its last token (`prefrl.tokens`).
+            observations: shape (M, 2 + L), each text before its last token (`prefrl.data.tokens`).
             actions: shape (M,), the last tokens.
 
         Raises:

@@ -17,9 +17,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from prefrl.config import RewardConfig
-from prefrl.fast_convolution import BYTE, blocked_weight, computing_dtype, space_to_depth
+from prefrl.data.spaces import SpaceSpec
+from prefrl.reward.fast_convolution import BYTE, blocked_weight, computing_dtype, space_to_depth
 from prefrl.reward.inputs import channels_first_shape
-from prefrl.spaces import SpaceSpec
 
 __all__ = ["ConvEnsemble", "EnsembleLinear", "MLPEnsemble", "RewardNetwork", "build_network"]
 

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from prefrl.frames import pack_frames
+from prefrl.data.frames import pack_frames
+from prefrl.data.spaces import SpaceSpec
+from prefrl.data.types import Segment
 from prefrl.reward.inputs import channel_axis, channels_first_shape, check_array, chunk_steps, feature_tensor
-from prefrl.spaces import SpaceSpec
-from prefrl.types import Segment
 
 __all__ = ["FeatureStore", "FrameStore", "SegmentTable"]
 
@@ -22,7 +22,7 @@ class StepTable:
 
     def __init__(self, num_columns: int, dtype: torch.dtype) -> None:
         self._steps = torch.empty(0, num_columns, dtype=dtype)
-        self.pieces: dict[str, Tensor] = {}
+        self.spans: dict[str, Tensor] = {}
         """the steps (T, C) of each row by its key, views in the order of the rows"""
         self.lengths = torch.empty(0, dtype=torch.int64)
         """steps of each row"""
@@ -31,12 +31,12 @@ class StepTable:
 
     def replace(self, keys: Sequence[str], new: Mapping[str, Tensor]) -> None:
         """Hold exactly these keys as rows in this order; ``new`` has the steps (T, C) of those not held yet."""
-        pieces = [self.pieces[key] if key in self.pieces else new[key] for key in keys]
-        self._steps = torch.cat([self._steps[:0], *pieces])
-        self.pieces = dict(zip(keys, self._steps.split([len(piece) for piece in pieces]), strict=True))
-        self.lengths = torch.tensor([len(piece) for piece in pieces], dtype=torch.int64)
+        spans = [self.spans[key] if key in self.spans else new[key] for key in keys]
+        self._steps = torch.cat([self._steps[:0], *spans])
+        self.spans = dict(zip(keys, self._steps.split([len(piece) for piece in spans]), strict=True))
+        self.lengths = torch.tensor([len(piece) for piece in spans], dtype=torch.int64)
         starts, last = self.lengths.cumsum(0) - self.lengths, self.lengths - 1
-        steps = torch.arange(int(self.lengths.max()) if pieces else 0)
+        steps = torch.arange(int(self.lengths.max()) if spans else 0)
         self._places = starts[:, None] + torch.minimum(steps, last[:, None])
 
     def gather(self, rows: Tensor, num_steps: int) -> Tensor:
@@ -58,7 +58,7 @@ class FeatureStore:
 
     def replace(self, keys: Sequence[str], new: Mapping[str, np.ndarray]) -> None:
         """Hold exactly these keys as rows in this order; ``new`` has the arrays (T, *shape) not held yet."""
-        lacking = [key for key in keys if key not in self._features.pieces]
+        lacking = [key for key in keys if key not in self._features.spans]
         self._features.replace(keys, {key: feature_tensor(self._spec, new[key]) for key in lacking})
 
     def gather(self, rows: Tensor, num_steps: int) -> Tensor:
@@ -85,7 +85,7 @@ class FrameStore:
 
     def replace(self, keys: Sequence[str], new: Mapping[str, np.ndarray]) -> None:
         """Hold exactly these keys as rows in this order; ``new`` has the images (T, *shape) not held yet."""
-        held, wanted = self._stacks.pieces, set(keys)
+        held, wanted = self._stacks.spans, set(keys)
         dropped = [places.unique() for key, places in held.items() if key not in wanted]
         self._free = torch.cat([*dropped, self._free])
         self._stacks.replace(keys, {key: self._take_in(new[key]) for key in keys if key not in held})

@@ -10,10 +10,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from prefrl.config import RewardConfig
-from prefrl.language import LanguageModel, distinct_beginnings, response_hidden
+from prefrl.data.spaces import SpaceSpec
+from prefrl.data.tokens import complete
 from prefrl.reward.networks import RewardNetwork
-from prefrl.spaces import SpaceSpec
-from prefrl.tokens import complete
+from prefrl.text.models import LanguageModel, deduplicate_prefixes, response_hidden
 
 __all__ = ["TokenEnsemble"]
 
@@ -70,7 +70,7 @@ class TokenEnsemble(RewardNetwork):
         ids, lengths, prompt_lengths = (torch.from_numpy(array).to(observations.device) for array in texts)
         if not len(ids):
             return observations.new_zeros(len(self.heads), 0)
-        ids, lengths, places = distinct_beginnings(ids, lengths)
+        ids, lengths, places = deduplicate_prefixes(ids, lengths)
         # Of equal texts any one's: where a prompt ends changes only what is computed together.
         prompt_lengths = torch.empty_like(lengths).scatter_(0, places, prompt_lengths)
         every, last = torch.arange(len(ids), device=ids.device), lengths - prompt_lengths

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 from prefrl.config import RewardConfig, to_json
+from prefrl.data.spaces import SpaceSpec
+from prefrl.data.types import LabelledQuery
 from prefrl.reward.dataset import ComparisonDataset, Minibatch
 from prefrl.reward.fit_progress import EpochLosses, FitProgress, FitReport, finite_mean, rate_share
 from prefrl.reward.learned_reward import LearnedReward
@@ -26,8 +28,6 @@ from prefrl.reward.losses import (
 from prefrl.reward.metrics import accuracy
 from prefrl.reward.networks import build_network
 from prefrl.reward.tensor_files import RewardFileError, read_tensors, write_tensors
-from prefrl.spaces import SpaceSpec
-from prefrl.types import LabelledQuery
 
 __all__ = ["FitReport", "RewardTrainer"]
 

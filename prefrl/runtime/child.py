@@ -19,11 +19,11 @@ from typing import cast
 import torch
 from filelock import FileLock, Timeout
 
-from prefrl.run_dir import RunDir
+from prefrl.loop import Heartbeat, PolicyWorker, StopFlag, keep_heap
+from prefrl.loop.assemble import ROLES, AgentFactory, Worker, make_worker
 from prefrl.runtime.exit_status import ExitStatus
-from prefrl.runtime.topology import ROLES, AgentFactory, Worker, make_worker
-from prefrl.store import Store, StoreError
-from prefrl.workers import PolicyWorker, Pulse, StopFlag, keep_heap
+from prefrl.storage import Store, StoreError
+from prefrl.storage.run_dir import RunDir
 
 __all__ = ["main"]
 
@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
         threading.Thread(target=_stop_with_parent, args=(stop,), daemon=True).start()
     run = RunDir.open(options.run)
     with Store.open(run.store) as store:
-        pulse = Pulse(store, options.role)
+        pulse = Heartbeat(store, options.role)
         try:
             return _work(options.role, run, store, options.factory, stop, pulse)
         except Exception as error:
@@ -66,7 +66,7 @@ class _CannotBeBuiltError(Exception):
     """The worker cannot be built; the cause says why."""
 
 
-def _work(role: str, run: RunDir, store: Store, factory: str, stop: StopFlag, pulse: Pulse) -> ExitStatus:
+def _work(role: str, run: RunDir, store: Store, factory: str, stop: StopFlag, pulse: Heartbeat) -> ExitStatus:
     lock = FileLock(run.lock(role))
     if not _acquire(lock, role, stop, pulse):
         return ExitStatus.STOPPED
@@ -88,7 +88,7 @@ def _make_way() -> None:
         os.nice(_NICENESS)
 
 
-def _acquire(lock: FileLock, role: str, stop: StopFlag, pulse: Pulse) -> bool:
+def _acquire(lock: FileLock, role: str, stop: StopFlag, pulse: Heartbeat) -> bool:
     """Become the only process of this role; False when asked to stop before."""
     while not stop.is_set:
         try:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from types import TracebackType
 
-from prefrl.run_dir import RunDir
-from prefrl.store import Store
+from prefrl.storage import Store
+from prefrl.storage.run_dir import RunDir
 
 __all__ = ["WallClock"]
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from prefrl.store import WorkerStatus
+from prefrl.storage import WorkerStatus
 
 __all__ = ["Life", "WorkerView", "life_of", "view"]
 

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 
-from prefrl.run_dir import RunDir
 from prefrl.runtime.clock import WallClock
 from prefrl.runtime.exit_status import ExitStatus
-from prefrl.runtime.lock import exclusive_launch
 from prefrl.runtime.result import Result, write_result
-from prefrl.store import Store
+from prefrl.storage import Store
+from prefrl.storage.run_dir import RunDir
+from prefrl.storage.run_lock import exclusive_launch
 
 __all__ = ["ProcessLauncher", "RunFailedError", "threads_by_role"]
 
@@ -61,7 +61,7 @@ class ProcessLauncher:
 
     Args:
         run: made by `RunDir.create`, or left by an earlier launch.
-        factory: ``module:function`` that builds the agent, see `prefrl.runtime.topology.AgentFactory`.
+        factory: ``module:function`` that builds the agent, see `prefrl.loop.assemble.AgentFactory`.
         on_tick: called ten times a second, to show progress.
     """
 

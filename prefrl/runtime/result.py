@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from prefrl.run_dir import RunDir, RunDirError, read_json, write_json_atomic
-from prefrl.store import Store
-from prefrl.types import Evaluation
+from prefrl.data.types import Evaluation
+from prefrl.storage import Store
+from prefrl.storage.run_dir import RunDir, RunDirError, read_json, write_json_atomic
 
 __all__ = ["Result", "read_result", "write_result"]
 

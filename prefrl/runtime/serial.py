@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import torch
 
-from prefrl.run_dir import RunDir
+from prefrl.loop import Heartbeat, StopFlag
+from prefrl.loop.assemble import ROLES, AgentFactory, make_serial
 from prefrl.runtime.clock import WallClock
-from prefrl.runtime.lock import exclusive_launch
 from prefrl.runtime.result import Result, write_result
-from prefrl.runtime.topology import ROLES, AgentFactory, make_serial
-from prefrl.store import Store
-from prefrl.workers import Pulse, StopFlag
+from prefrl.storage import Store
+from prefrl.storage.run_dir import RunDir
+from prefrl.storage.run_lock import exclusive_launch
 
 __all__ = ["SerialLauncher"]
 
@@ -58,4 +58,4 @@ class SerialLauncher:
 
 def _say_stopped(store: Store) -> None:
     for role in ROLES:
-        Pulse(store, role).beat("stopped")
+        Heartbeat(store, role).beat("stopped")

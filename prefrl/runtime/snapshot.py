@@ -15,10 +15,10 @@ import numpy as np
 
 from prefrl.config import RunConfig
 from prefrl.queries import LabelSchedule
-from prefrl.run_dir import RunDir
 from prefrl.runtime.history import History, MetricsHistory
 from prefrl.runtime.liveness import WorkerView, view
-from prefrl.store import Counts, Store, WorkerStatus
+from prefrl.storage import Counts, Store, WorkerStatus
+from prefrl.storage.run_dir import RunDir
 
 __all__ = ["ROLES", "RunSnapshot", "SnapshotReader", "read_snapshot"]
 

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from prefrl.run_dir import RunDir, read_metrics
+from prefrl.storage.run_dir import RunDir, read_metrics
 
 __all__ = ["TensorboardMirror", "count_events", "scalars"]
 

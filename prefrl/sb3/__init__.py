@@ -2,7 +2,7 @@
 
 from prefrl.sb3.buffers import PREFERENCE_BUFFERS, PreferenceRollout, RewardLink
 from prefrl.sb3.callback import PreferenceCallback
-from prefrl.sb3.cameras import find_camera, make_film
+from prefrl.sb3.cameras import find_camera, make_clip_recorder
 from prefrl.sb3.install import install_buffer
 from prefrl.sb3.native_vec_env import NativeVecEnv
 from prefrl.sb3.vec_env import PreferenceVecEnv, RewardVecEnv
@@ -17,5 +17,5 @@ __all__ = [
     "RewardVecEnv",
     "find_camera",
     "install_buffer",
-    "make_film",
+    "make_clip_recorder",
 ]

@@ -22,9 +22,9 @@ from stable_baselines3.common.buffers import (
 )
 from stable_baselines3.common.vec_env import VecNormalize
 
+from prefrl.data.spaces import SpaceSpec
+from prefrl.data.types import LabelledQuery
 from prefrl.sb3.vec_env import PreferenceVecEnv, StepReward
-from prefrl.spaces import SpaceSpec
-from prefrl.types import LabelledQuery
 
 __all__ = ["PREFERENCE_BUFFERS", "PreferenceReplay", "PreferenceRollout", "RewardLink"]
 
@@ -32,7 +32,7 @@ _RELABEL_CHUNK_STEPS = 16_384
 
 
 class RewardLink(StepReward, Protocol):
-    """What a buffer asks of the loop; `prefrl.workers.PolicyLink` is one."""
+    """What a buffer asks of the loop; `prefrl.loop.PolicyLink` is one."""
 
     @property
     def version(self) -> int:
@@ -47,7 +47,7 @@ class RewardLink(StepReward, Protocol):
     def take_answers(self) -> list[LabelledQuery]:
         """The answers that came in since the last call."""
 
-    def note(self, figures: Mapping[str, float]) -> None:
+    def log_metrics(self, figures: Mapping[str, float]) -> None:
         """Keep an agent's own figures, by name, for the run's next metrics."""
 
     def beat(self, state: str, detail: str) -> None:

@@ -13,15 +13,15 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv
 
 from prefrl.config import OracleConfig, RunConfig
-from prefrl.config_check import check_config
+from prefrl.loop import PolicyLink, helpers_in_process
+from prefrl.loop.validation import check_config
 from prefrl.oracles import Oracle, SyntheticOracle
 from prefrl.reward import LearnedReward
-from prefrl.run_dir import RunDir
-from prefrl.sb3.cameras import make_film
+from prefrl.sb3.cameras import make_clip_recorder
 from prefrl.sb3.install import install_buffer, preference_venv
 from prefrl.sb3.vec_env import PreferenceVecEnv
-from prefrl.store import Store
-from prefrl.workers import PolicyLink, helpers_in_process
+from prefrl.storage import Store
+from prefrl.storage.run_dir import RunDir
 
 __all__ = ["PreferenceCallback"]
 
@@ -98,7 +98,7 @@ class PreferenceCallback(BaseCallback):
             ValueError: when ``venv`` is no VecEnv, is wrapped already, or holds a VecNormalize.
         """
         queries, seed = self._config.queries, self._config.seed
-        film = make_film(venv, self._config)
+        film = make_clip_recorder(venv, self._config)
         return PreferenceVecEnv(
             venv, queries.segment_steps, _env_id(venv), seed, queries.within_episodes, film
         )

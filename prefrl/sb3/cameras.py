@@ -9,19 +9,19 @@ import numpy as np
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from prefrl.config import RunConfig
-from prefrl.filming import Camera, Film
 from prefrl.queries import initial_segments
+from prefrl.recording.clip_recorder import Camera, ClipRecorder
+from prefrl.recording.state_rendering import has_states, has_texts, state_of
 from prefrl.sb3.hidden_reward import layers
 from prefrl.sb3.native_vec_env import NativeVecEnv
-from prefrl.scenes import has_states, has_texts, state_of
 
-__all__ = ["find_camera", "make_film"]
+__all__ = ["find_camera", "make_clip_recorder"]
 
 _MADE_ANYWHERE = ("gymnasium.", "prefrl_envs.")
 """modules whose environments everybody can make by their ids"""
 
 
-def make_film(venv: VecEnv, config: RunConfig) -> Film | None:
+def make_clip_recorder(venv: VecEnv, config: RunConfig) -> ClipRecorder | None:
     """What films these environments in a run; None where nobody is asked, or people read texts.
 
     Raises:
@@ -35,7 +35,7 @@ def make_film(venv: VecEnv, config: RunConfig) -> Film | None:
             "people are asked, and these environments draw nothing that they could be shown; make them with "
             "render_mode='rgb_array'"
         )
-    return Film(camera, config.queries.segment_steps, initial_segments(config))
+    return ClipRecorder(camera, config.queries.segment_steps, initial_segments(config))
 
 
 def find_camera(venv: VecEnv, is_named_with_module: bool = False) -> Camera | None:
@@ -76,7 +76,7 @@ class _RenderCamera:
         self._venv = venv
         self.num_envs = venv.num_envs
 
-    def shoot(self, env: int) -> np.ndarray:
+    def capture(self, env: int) -> np.ndarray:
         """A picture, shape (H, W, 3) uint8.
 
         Raises:
@@ -98,7 +98,7 @@ class _StateCamera:
         self._envs = venv.envs
         self.num_envs = venv.num_envs
 
-    def shoot(self, env: int) -> np.ndarray:
+    def capture(self, env: int) -> np.ndarray:
         """A state, shape (F,) float64."""
         return state_of(self._envs[env])
 
@@ -111,6 +111,6 @@ class _ScreenCamera:
         self._venv = venv
         self.num_envs = venv.screens.num_envs
 
-    def shoot(self, env: int) -> np.ndarray:
+    def capture(self, env: int) -> np.ndarray:
         """A picture, shape (H, W, 3) uint8."""
         return self._venv.pictures[env, -1]

@@ -14,8 +14,8 @@ import numpy as np
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecNormalize
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
-from prefrl.recorder import check_finite
-from prefrl.spaces import SpaceSpec
+from prefrl.data.spaces import SpaceSpec
+from prefrl.recording.segment_recorder import check_finite
 
 __all__ = ["HiddenRewardVecEnv", "layers"]
 

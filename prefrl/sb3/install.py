@@ -9,10 +9,10 @@ from stable_baselines3 import HerReplayBuffer
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecNormalize
 
+from prefrl.data.spaces import SpaceSpec
 from prefrl.sb3.buffers import PREFERENCE_BUFFERS, PreferenceReplay, RewardLink
 from prefrl.sb3.hidden_reward import layers
 from prefrl.sb3.vec_env import PreferenceVecEnv
-from prefrl.spaces import SpaceSpec
 
 __all__ = ["install_buffer", "preference_venv"]
 

@@ -12,10 +12,10 @@ import numpy as np
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs
 
-from prefrl.filming import Film
-from prefrl.recorder import SegmentRecorder
+from prefrl.data.spaces import SpaceSpec
+from prefrl.recording.clip_recorder import ClipRecorder
+from prefrl.recording.segment_recorder import SegmentRecorder
 from prefrl.sb3.hidden_reward import HiddenRewardVecEnv
-from prefrl.spaces import SpaceSpec
 
 __all__ = ["PluggedReward", "PreferenceVecEnv", "RewardVecEnv", "StepReward"]
 
@@ -99,7 +99,7 @@ class PreferenceVecEnv(HiddenRewardVecEnv):
         env_id: str,
         seed: int,
         within_episodes: bool = False,
-        film: Film | None = None,
+        film: ClipRecorder | None = None,
     ) -> None:
         super().__init__(venv)
         specs = self.observation_spec, self.action_spec
@@ -146,7 +146,7 @@ class PreferenceVecEnv(HiddenRewardVecEnv):
     def step_async(self, actions: np.ndarray) -> None:
         """Send actions."""
         if self._in_training:
-            self.recorder.shoot()
+            self.recorder.capture()
         super().step_async(actions)
 
     def reset(self) -> VecEnvObs:

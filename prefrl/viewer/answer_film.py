@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from prefrl.viewer.exhibits import Item, fit
+from prefrl.labelling.rendering import Item, fit
 from prefrl.viewer.gif import write_gif
 from prefrl.viewer.layout import lay_out
 from prefrl.viewer.query_page import PageState, QueryPage

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 import gymnasium as gym
 import numpy as np
 
-from prefrl.spaces import SpaceSpec
+from prefrl.data.spaces import SpaceSpec
 
-__all__ = ["Moment", "Reward", "act", "check_drawable", "check_reward"]
+__all__ = ["Moment", "Reward", "act", "check_reward"]
 
 
 class Reward(Protocol):
@@ -32,17 +32,6 @@ class Moment:
     """shape (H, W, 3) uint8, the environment as it was when the agent chose its action"""
     predicted_reward: float
     true_reward: float
-
-
-def check_drawable(env: gym.Env[Any, Any]) -> None:
-    """Raise ValueError, with the modes there are, unless the environment can be drawn as an array."""
-    modes = env.metadata.get("render_modes", [])
-    if "rgb_array" not in modes:
-        known = f"it has the render modes {', '.join(map(str, modes))}" if modes else "it has no render modes"
-        raise ValueError(
-            f"environment {_id(env)} cannot be seen: {known}, and 'rgb_array' is needed; "
-            "give the environment one, or see its true return with `prefrl eval`"
-        )
 
 
 def check_reward(env: gym.Env[Any, Any], reward: Reward) -> None:

@@ -10,18 +10,18 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from prefrl.viewer.desk import Desk, Exhibit, Ranks
+from prefrl.labelling.instructions import Instructions
+from prefrl.labelling.rendering import Text
+from prefrl.labelling.session import LabellingSession, PreparedQuery, Ranks
 from prefrl.viewer.events import Click, Close, Event, Key, Resize
-from prefrl.viewer.exhibits import Text
-from prefrl.viewer.instructions import Instructions
 from prefrl.viewer.layout import lay_out
 from prefrl.viewer.painter import Painter, Screen
-from prefrl.viewer.panel import Figures
+from prefrl.viewer.panel import LabellingStats
 from prefrl.viewer.playback import Playback
 from prefrl.viewer.query_page import PageState, answer_in_words
 from prefrl.viewer.text_page import HELP
 
-__all__ = ["Labelling", "Page", "Situation"]
+__all__ = ["Labelling", "LabellingStatus", "Page"]
 
 _FIGURES_EVERY_S = 1.0
 _LONGEST_WAIT_S = 0.2
@@ -39,10 +39,10 @@ class Page(enum.Enum):
 
 
 @dataclass(frozen=True)
-class Situation:
+class LabellingStatus:
     """How the run stands, as far as it matters here."""
 
-    figures: Figures
+    figures: LabellingStats
     waits_for: str
     """why there may be nothing to answer"""
     is_over: bool = False
@@ -69,9 +69,9 @@ class Labelling:
     def __init__(
         self,
         screen: Screen,
-        desk: Desk,
+        desk: LabellingSession,
         instructions: Instructions,
-        situation: Callable[[], Situation],
+        situation: Callable[[], LabellingStatus],
         fps: float,
         away_s: float,
         clock: Callable[[], float] = time.monotonic,
@@ -82,7 +82,7 @@ class Labelling:
         self.page = Page.INSTRUCTIONS
         self.is_over = False
         """True once the person has left"""
-        self._shown: Exhibit | None = None
+        self._shown: PreparedQuery | None = None
         self._seen: int | None = None
         """the query on the screen, of which `_shown_s` says since when"""
         self._ranking: list[int] = []
@@ -121,7 +121,7 @@ class Labelling:
         elif self._shown is not None and self._is_still_meant(self._shown):
             self._answer_key(key, self._shown)
 
-    def _is_still_meant(self, shown: Exhibit) -> bool:
+    def _is_still_meant(self, shown: PreparedQuery) -> bool:
         """Whether it is what was on the screen when the key was pressed, and nothing is about to take its place."""
         # In this order: what is brought back takes its place first, and then counts as brought back.
         if self._seen != shown.query_id or self._desk.is_bringing_back:
@@ -129,7 +129,7 @@ class Labelling:
         current = self._desk.current
         return current is not None and current.query_id == shown.query_id
 
-    def _answer_key(self, key: str, shown: Exhibit) -> None:
+    def _answer_key(self, key: str, shown: PreparedQuery) -> None:
         count = len(shown.items)
         if key in ("left", "right") and count == 2:
             self._answer(shown, (1, 2) if key == "left" else (2, 1))
@@ -155,7 +155,7 @@ class Labelling:
         elif key == "p":
             self._playback.is_paused = not self._playback.is_paused
 
-    def _rank(self, shown: Exhibit, item: int) -> None:
+    def _rank(self, shown: PreparedQuery, item: int) -> None:
         if item in self._ranking:
             return
         self._ranking.append(item)
@@ -170,7 +170,7 @@ class Labelling:
             self._ranking.index(item) + 1 if item in self._ranking else last for item in range(count)
         )
 
-    def _answer(self, shown: Exhibit, ranks: Ranks) -> None:
+    def _answer(self, shown: PreparedQuery, ranks: Ranks) -> None:
         self._desk.answer(shown, ranks, self._clock() - self._shown_s)
         self._present(self._desk.current)
 
@@ -228,7 +228,7 @@ class Labelling:
         if self.page is Page.WAITING and self._situation.is_over:
             self.page = Page.OVER
 
-    def _present(self, exhibit: Exhibit | None) -> None:
+    def _present(self, exhibit: PreparedQuery | None) -> None:
         is_same = exhibit is not None and self._shown is not None and exhibit.query_id == self._shown.query_id
         self._shown = exhibit
         if not is_same:
@@ -240,7 +240,7 @@ class Labelling:
         if self.page in (Page.QUERY, Page.WAITING, Page.OVER):
             self.page = Page.WAITING if exhibit is None else Page.QUERY
 
-    def _draw_query(self, shown: Exhibit, now_s: float) -> None:
+    def _draw_query(self, shown: PreparedQuery, now_s: float) -> None:
         steps = max((len(item) for item in shown.items if not isinstance(item, Text)), default=1)
         self._painter.query(shown, self._page_state(shown), self._playback.step(now_s, steps))
         if self._seen != shown.query_id:
@@ -267,7 +267,7 @@ class Labelling:
             )
         return "One moment", self._situation.waits_for, "Q to leave, H for the keys, Backspace to undo"
 
-    def _page_state(self, shown: Exhibit) -> PageState:
+    def _page_state(self, shown: PreparedQuery) -> PageState:
         marked: tuple[int, ...] = ()
         note = ""
         if shown.is_again:

@@ -7,11 +7,11 @@ from typing import Protocol
 
 import numpy as np
 
-from prefrl.viewer.desk import Exhibit
+from prefrl.labelling.rendering import Text
+from prefrl.labelling.session import PreparedQuery
 from prefrl.viewer.drawing import Box
-from prefrl.viewer.exhibits import Text
 from prefrl.viewer.layout import lay_out
-from prefrl.viewer.panel import Figures, draw_panel
+from prefrl.viewer.panel import LabellingStats, draw_panel
 from prefrl.viewer.query_page import PageState, QueryPage
 from prefrl.viewer.text_page import draw_text_page
 
@@ -63,13 +63,13 @@ class Painter:
             self._screen.paste(draw_text_page(self._screen.size, title, body, foot), (0, 0))
             self._screen.update()
 
-    def query(self, exhibit: Exhibit, state: PageState, step: int) -> None:
+    def query(self, exhibit: PreparedQuery, state: PageState, step: int) -> None:
         """Show a query, its clips at this step."""
         is_new = self._paste_page(exhibit, state)
         if self._paste_frames(exhibit, step) or is_new:
             self._screen.update()
 
-    def panel(self, figures: Figures, is_paused: bool) -> None:
+    def panel(self, figures: LabellingStats, is_paused: bool) -> None:
         """Show the panel beside a query, where there is room for one."""
         assert self._page is not None, "the panel goes beside a query"
         layout = self._page.layout
@@ -83,7 +83,7 @@ class Painter:
         self._panel = key
         self._screen.update()
 
-    def _paste_page(self, exhibit: Exhibit, state: PageState) -> bool:
+    def _paste_page(self, exhibit: PreparedQuery, state: PageState) -> bool:
         """Unless it is there already; returns whether it was not."""
         size = self._screen.size
         looks = tuple(item if isinstance(item, Text) else item.shape for item in exhibit.fitted)
@@ -99,7 +99,7 @@ class Painter:
         self._shown, self._steps = (exhibit.query_id, self._page_key), ()
         return True
 
-    def _paste_frames(self, exhibit: Exhibit, step: int) -> bool:
+    def _paste_frames(self, exhibit: PreparedQuery, step: int) -> bool:
         """Unless they are there already; returns whether they were not."""
         assert self._page is not None
         films = [

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from prefrl.viewer.drawing import BLUE, FAINT, GRID, INK, SHADE, Box, text_width, wrap, write
 
-__all__ = ["Figures", "draw_panel"]
+__all__ = ["LabellingStats", "draw_panel"]
 
 _SAMPLES = 2
 _VALUE_EMS = 1.25
@@ -18,7 +18,7 @@ _MOST_LINES = 3
 
 
 @dataclass(frozen=True)
-class Figures:
+class LabellingStats:
     """What the panel shows; None where it is not known yet."""
 
     mine: int
@@ -43,7 +43,9 @@ class Figures:
     """of the newest episodes; for those who may know it"""
 
 
-def draw_panel(figures: Figures, size: tuple[int, int], em: int, is_paused: bool = False) -> np.ndarray:
+def draw_panel(
+    figures: LabellingStats, size: tuple[int, int], em: int, is_paused: bool = False
+) -> np.ndarray:
     """The panel, shape (height, width, 3) uint8, from ``size``, (width, height), and the height of its text."""
     width, height = size[0] * _SAMPLES, size[1] * _SAMPLES
     em *= _SAMPLES
@@ -69,7 +71,7 @@ def draw_panel(figures: Figures, size: tuple[int, int], em: int, is_paused: bool
     return np.asarray(sheet.reduce(_SAMPLES))
 
 
-def _rows(figures: Figures, is_paused: bool) -> list[tuple[str, str]]:
+def _rows(figures: LabellingStats, is_paused: bool) -> list[tuple[str, str]]:
     left = max(0, figures.budget - figures.given)
     rate = "-" if figures.minute_rate is None else f"{figures.minute_rate:.0f}"
     learned = "not yet" if figures.learned_s is None else f"{_ago(figures.learned_s)} ago"

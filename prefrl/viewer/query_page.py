@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
+from prefrl.labelling.rendering import Item, Text
 from prefrl.viewer.drawing import (
     BLUE,
     FAINT,
@@ -22,7 +23,6 @@ from prefrl.viewer.drawing import (
     wrap,
     write,
 )
-from prefrl.viewer.exhibits import Item, Text
 from prefrl.viewer.layout import Layout
 
 __all__ = ["BUTTONS", "Button", "PageState", "QueryPage", "answer_in_words"]

@@ -33,7 +33,7 @@ class FirstEntryLink:
     def take_answers(self) -> list[Any]:
         return []
 
-    def note(self, figures: dict[str, float]) -> None:
+    def log_metrics(self, figures: dict[str, float]) -> None:
         self.figures = figures
 
     def beat(self, state: str, detail: str) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from benchmarks.atari_piece import curve_of
 from prefrl.config import EnvConfig, RunConfig
-from prefrl.run_dir import RunDir
+from prefrl.storage.run_dir import RunDir
 
 
 def test_the_curve_leaves_out_what_was_done_again_after_a_kill(tmp_path: Path) -> None:

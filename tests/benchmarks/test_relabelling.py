@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks import relabelling
 from benchmarks.harness import Record
 from benchmarks.learning import training_curve
-from prefrl.store import Episode
+from prefrl.storage import Episode
 
 
 class TestJobs:

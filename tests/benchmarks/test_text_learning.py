@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks.learning import with_recorded_curve
 from prefrl.presets import get_preset
-from prefrl.run_dir import RunDir
+from prefrl.storage.run_dir import RunDir
 
 
 def test_a_curve_is_what_the_run_recorded_of_its_policy(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.text_optimum_run import BETA, METHODS, Enumerable, train
-from prefrl.language import LanguageModel
+from prefrl.text.models import LanguageModel
 
 SMALL = Enumerable(words=3, steps=3)
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from prefrl.language import LanguageModel
-from prefrl.text_config import DPOConfig
+from prefrl.config import DPOConfig
+from prefrl.text.models import LanguageModel
 from prefrl_agents.text.optimising import Optimiser
 from prefrl_agents.text.preference_losses import k_wise_dpo
 from prefrl_agents.text.sequences import Sequences, response_log_probs

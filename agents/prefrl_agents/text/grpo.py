@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from prefrl.language import Generation, LanguageModel, generate
-from prefrl.text_config import GRPOConfig
+from prefrl.config import GRPOConfig
+from prefrl.text.models import Generation, LanguageModel, generate
 from prefrl_agents.text.advantages import group_advantages, zero_std_share
 from prefrl_agents.text.log_probs import masked_mean, sequence_sum
 from prefrl_agents.text.optimising import Optimiser

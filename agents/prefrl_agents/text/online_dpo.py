@@ -15,10 +15,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from prefrl.language import LanguageModel
-from prefrl.text_config import DPOConfig, PreferenceKind
-from prefrl.tokens import complete
-from prefrl.types import LabelledQuery
+from prefrl.config import DPOConfig, PreferenceKind
+from prefrl.data.tokens import complete
+from prefrl.data.types import LabelledQuery
+from prefrl.text.models import LanguageModel
 from prefrl_agents.text.dpo import RankedResponses
 from prefrl_agents.text.optimising import clipped_step
 from prefrl_agents.text.preference_losses import k_wise_dpo

@@ -1,8 +1,8 @@
 """A causal language model as the policy of Stable-Baselines3's actor-critic algorithms.
 
 The action is the next token. What distinguishes it from a policy of any other kind is arithmetic: a text under way is
-not computed anew for every token (`prefrl.language.RowDecoder`), and a text that is learned from is computed once, not
-once for each of its tokens (`TokenBatch`).
+not computed anew for every token (`prefrl.text.models.RowDecoder`), and a text that is learned from is computed once,
+not once for each of its tokens (`TokenBatch`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import Tensor, nn
 
-from prefrl.language import LanguageModel, RowDecoder
+from prefrl.text.models import LanguageModel, RowDecoder
 from prefrl_agents.text.log_probs import token_log_probs
 
 __all__ = ["LanguageModelPolicy", "TokenBatch"]
@@ -50,7 +50,7 @@ class LanguageModelPolicy(ActorCriticPolicy):
         observation_space: a `prefrl_envs.text.TextSpace`.
         action_space: Discrete(V).
         lr_schedule: as SB3 gives it.
-        model: one of `prefrl.language.SIZES`, a checkpoint's folder or name, or a `LanguageModel.architecture`.
+        model: one of `prefrl.text.models.SIZES`, a checkpoint's folder or name, or a `LanguageModel.architecture`.
         temperature: logits are divided by it, when acting and when learning alike.
         lora_rank: train low-rank adapters of this rank in place of all weights (needs `peft`).
         seed: of fresh weights.

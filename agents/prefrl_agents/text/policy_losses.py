@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from prefrl.text_config import Aggregation
+from prefrl.config import Aggregation
 from prefrl_agents.text.kl import kl_k3
 from prefrl_agents.text.log_probs import Mask, masked_mean, ratio_excess, response_only, sequence_sum
 

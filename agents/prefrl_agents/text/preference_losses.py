@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from prefrl.text_config import PreferenceKind
+from prefrl.config import PreferenceKind
 from prefrl_agents.text.log_probs import Mask, masked_mean
 
 __all__ = ["dpo_loss", "k_wise_dpo", "sft_loss"]

@@ -34,7 +34,7 @@ class TokenSamples:
 
 
 @dataclass(frozen=True)
-class _Piece:
+class _Span:
     """The part of a text that was written in this rollout: steps ``first`` to ``end`` of one environment."""
 
     env: int
@@ -95,32 +95,32 @@ class TokenRolloutBuffer(DictRolloutBuffer):
             self.advantages = centred / (self.advantages.std(ddof=1) + _LEAST_STD)
 
     @property
-    def pieces(self) -> list[_Piece]:
+    def spans(self) -> list[_Span]:
         """The texts of the rollout, in the order they began."""
-        pieces, end = [], np.full(self.n_envs, self.pos)
+        spans, end = [], np.full(self.n_envs, self.pos)
         for env, first, before in reversed(self._begun):
-            pieces.append(_Piece(env, first, int(end[env]), before))
+            spans.append(_Span(env, first, int(end[env]), before))
             end[env] = first
-        return pieces[::-1]
+        return spans[::-1]
 
-    def batches(self, batch_size: int, pieces: Sequence[_Piece]) -> Iterator[Sequence[_Piece]]:
-        """Parts of ``pieces``, in order, each with at least ``batch_size`` steps but for the last."""
+    def batches(self, batch_size: int, spans: Sequence[_Span]) -> Iterator[Sequence[_Span]]:
+        """Parts of ``spans``, in order, each with at least ``batch_size`` steps but for the last."""
         start = steps = 0
-        for index, piece in enumerate(pieces):
+        for index, piece in enumerate(spans):
             steps += piece.end - piece.first
             if steps >= batch_size:
-                yield pieces[start : index + 1]
+                yield spans[start : index + 1]
                 start, steps = index + 1, 0
         if steps:
-            yield pieces[start:]
+            yield spans[start:]
 
-    def token_batch(self, pieces: Sequence[_Piece]) -> TokenBatch:
+    def token_batch(self, spans: Sequence[_Span]) -> TokenBatch:
         """The texts, with their steps in order."""
         actions = self.actions.reshape(self.buffer_size, self.n_envs)
-        longest = max(len(piece.before) + piece.end - piece.first for piece in pieces)
-        ids = np.zeros((len(pieces), longest), np.int64)
+        longest = max(len(piece.before) + piece.end - piece.first for piece in spans)
+        ids = np.zeros((len(spans), longest), np.int64)
         texts, positions = [], []
-        for row, piece in enumerate(pieces):
+        for row, piece in enumerate(spans):
             known, count = len(piece.before), piece.end - piece.first
             ids[row, :known] = piece.before
             ids[row, known : known + count] = actions[piece.first : piece.end, piece.env]
@@ -129,16 +129,16 @@ class TokenRolloutBuffer(DictRolloutBuffer):
         tensors = (ids, np.concatenate(texts), np.concatenate(positions))
         return TokenBatch(*(torch.from_numpy(array).to(self.device) for array in tensors))
 
-    def steps_of(self, pieces: Sequence[_Piece]) -> tuple[np.ndarray, np.ndarray]:
-        """Step and environment (M,) of all steps of ``pieces``, as `token_batch` has them."""
-        steps = np.concatenate([np.arange(piece.first, piece.end) for piece in pieces])
-        envs = np.concatenate([np.full(piece.end - piece.first, piece.env) for piece in pieces])
+    def steps_of(self, spans: Sequence[_Span]) -> tuple[np.ndarray, np.ndarray]:
+        """Step and environment (M,) of all steps of ``spans``, as `token_batch` has them."""
+        steps = np.concatenate([np.arange(piece.first, piece.end) for piece in spans])
+        envs = np.concatenate([np.full(piece.end - piece.first, piece.env) for piece in spans])
         return steps, envs
 
     def get(self, batch_size: int | None = None) -> Generator[TokenSamples, None, None]:  # type: ignore[override]
         """Minibatches of whole texts in random order."""
-        pieces = self.pieces
-        shuffled = [pieces[index] for index in torch.randperm(len(pieces)).tolist()]
+        spans = self.spans
+        shuffled = [spans[index] for index in torch.randperm(len(spans)).tolist()]
         for part in self.batches(batch_size or self.buffer_size * self.n_envs, shuffled):
             batch, steps = self.token_batch(part), self.steps_of(part)
             arrays = (self.values, self.log_probs, self.advantages, self.returns)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from prefrl.language import Generation, LanguageModel, response_hidden
+from prefrl.text.models import Generation, LanguageModel, response_hidden
 from prefrl_agents.text.log_probs import token_log_probs
 
 __all__ = ["Sequences", "response_log_probs"]

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import torch
 from stable_baselines3.common.vec_env import VecEnv
 
-from prefrl.language import LanguageModel
-from prefrl.text_config import FineTuningConfig
+from prefrl.config import FineTuningConfig
+from prefrl.text.models import LanguageModel
 from prefrl_agents.text.optimising import Optimiser
 from prefrl_agents.text.policy import LanguageModelPolicy
 from prefrl_agents.text.preference_losses import sft_loss

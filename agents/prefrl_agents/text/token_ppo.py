@@ -183,7 +183,7 @@ class TokenPPO(PPO):
     def _reference_log_probs(self, buffer: TokenRolloutBuffer) -> np.ndarray:
         """Log-probabilities (n_steps, N) of the chosen tokens by the reference."""
         reference = np.zeros_like(buffer.log_probs)
-        by_length = sorted(buffer.pieces, key=lambda piece: len(piece.before) + piece.end - piece.first)
+        by_length = sorted(buffer.spans, key=lambda piece: len(piece.before) + piece.end - piece.first)
         for part in buffer.batches(_REFERENCE_STEPS, by_length):
             found = self.policy.reference_log_probs(buffer.token_batch(part))
             reference[buffer.steps_of(part)] = found.cpu().numpy()

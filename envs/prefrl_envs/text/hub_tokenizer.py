@@ -15,7 +15,7 @@ class HubTokenizer:
     """Adapts a tokenizer that belongs to a checkpoint.
 
     Where it has no token for padding, or the same for padding and the end, as GPT-2's has, it gets one of its own:
-    the end of a text could not be told from what comes after it. `prefrl.language.LanguageModel` makes room for it.
+    the end of a text could not be told from what comes after it. `prefrl.text.models.LanguageModel` makes room for it.
 
     Args:
         inner: the tokenizer of `transformers`.

@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 import gymnasium as gym
 import numpy as np
 
-from prefrl_envs.text.rules import check_tokens, draw_prompt, encode_prompt, response_text, spaces_of
 from prefrl_envs.text.scoring import score_texts
 from prefrl_envs.text.task import RewardFunction, TextTask
+from prefrl_envs.text.validation import check_tokens, draw_prompt, encode_prompt, response_text, spaces_of
 
 __all__ = ["TextGenEnv"]
 

@@ -10,9 +10,9 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from prefrl_envs.text.rules import check_tokens, draw_prompt, encode_prompt, response_text, spaces_of
 from prefrl_envs.text.scoring import score_texts
 from prefrl_envs.text.task import RewardFunction, TextTask
+from prefrl_envs.text.validation import check_tokens, draw_prompt, encode_prompt, response_text, spaces_of
 
 __all__ = ["TextGenVectorEnv"]
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from prefrl.data.tokens import prompt_key
+from prefrl.data.types import Comparison, LabelledQuery, Query, Segment
 from prefrl.sb3 import NativeVecEnv, PreferenceVecEnv
-from prefrl.tokens import prompt_key
-from prefrl.types import Comparison, LabelledQuery, Query, Segment
 from prefrl_agents.text import LanguageModelPolicy, OnlineDPO
 from prefrl_envs.text import TextGenVectorEnv, WordTokenizer
 

@@ -12,11 +12,11 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.vec_env import VecEnv
 
+from prefrl.data.spaces import SpaceSpec
+from prefrl.data.tokens import ends_text, response_tokens
 from prefrl.sb3 import NativeVecEnv, RewardVecEnv
-from prefrl.spaces import SpaceSpec
-from prefrl.tokens import ends_text, response_tokens
-from prefrl_agents.text import LanguageModelPolicy, OveroptimisationCallback, TokenPPO, Watched
-from prefrl_agents.text.watching import plot_overoptimisation
+from prefrl_agents.text import LanguageModelPolicy, OveroptimisationCallback, OveroptimisationPoint, TokenPPO
+from prefrl_agents.text.overoptimisation_callback import plot_overoptimisation
 from prefrl_envs.text import TextGenVectorEnv
 from prefrl_envs.text.random_walks import RandomWalks
 
@@ -53,8 +53,8 @@ class Notes(BaseCallback):
         model = self.model
         assert isinstance(model, TokenPPO)
         buffer = model.rollout_buffer
-        reference = model.policy.reference_log_probs(buffer.token_batch(buffer.pieces)).numpy()
-        self.kl_sums.append(float((buffer.log_probs[buffer.steps_of(buffer.pieces)] - reference).sum()))
+        reference = model.policy.reference_log_probs(buffer.token_batch(buffer.spans)).numpy()
+        self.kl_sums.append(float((buffer.log_probs[buffer.steps_of(buffer.spans)] - reference).sum()))
         tokens = buffer.actions[..., 0]
         pairs = [
             (tokens[step, env], tokens[step + 1, env])
@@ -101,8 +101,8 @@ def test_rollouts_without_an_end_are_passed_over() -> None:
     assert not any(math.isnan(figure) for each in watching.history for figure in astuple(each))
 
 
-def watched(gold: float, kl: float = 0.0, proxy: float = 0.0) -> Watched:
-    return Watched(steps=0, kl=kl, proxy=proxy, gold=gold, tokens=5.0, distinct_2=0.5)
+def watched(gold: float, kl: float = 0.0, proxy: float = 0.0) -> OveroptimisationPoint:
+    return OveroptimisationPoint(steps=0, kl=kl, proxy=proxy, gold=gold, tokens=5.0, distinct_2=0.5)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_the_picture_shows_the_rollouts_past_the_reference(tmp_path: Path) -> No
     image = pytest.importorskip("matplotlib.image")
     history = [watched(1.0), *(watched(1 + math.sin(kl), kl, kl) for kl in (0.5, 1.0, 2.0, 4.0))]
 
-    def inked(histories: dict[str, list[Watched]], colour: tuple[int, int, int]) -> int:
+    def inked(histories: dict[str, list[OveroptimisationPoint]], colour: tuple[int, int, int]) -> int:
         plot_overoptimisation(histories, tmp_path / "picture.png")
         pixels = image.imread(tmp_path / "picture.png")[..., :3]
         return int((np.abs(pixels - np.array(colour) / 255) < 0.02).all(axis=-1).sum())

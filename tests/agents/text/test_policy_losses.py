@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from prefrl.text_config import Aggregation
+from prefrl.config import Aggregation
 from prefrl_agents.text.policy_losses import (
     aggregate,
     grpo_loss,

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from prefrl.text_config import PreferenceKind
+from prefrl.config import PreferenceKind
 from prefrl_agents.text.preference_losses import dpo_loss, k_wise_dpo, sft_loss
 
 LOG_3 = math.log(3)

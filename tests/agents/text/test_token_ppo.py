@@ -11,9 +11,8 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
 
-from prefrl.config import AgentConfig
+from prefrl.config import AgentConfig, FineTuningConfig
 from prefrl.sb3 import NativeVecEnv
-from prefrl.text_config import FineTuningConfig
 from prefrl_agents import start_model
 from prefrl_agents.text import fine_tune_policy
 from prefrl_agents.text.policy import LanguageModelPolicy
@@ -238,8 +237,8 @@ def test_each_nat_from_the_reference_costs_the_coefficient() -> None:
     bare.policy.load_state_dict(model.policy.state_dict(), strict=False)
     roll(bare, rollouts=2)
     np.testing.assert_array_equal(buffer.actions, bare.rollout_buffer.actions)
-    sample = buffer.token_batch(buffer.pieces)
-    steps = buffer.steps_of(buffer.pieces)
+    sample = buffer.token_batch(buffer.spans)
+    steps = buffer.steps_of(buffer.spans)
     expected = buffer.log_probs[steps] - model.policy.reference_log_probs(sample).numpy()
     penalty = (bare.rollout_buffer.rewards - buffer.rewards)[steps]
     np.testing.assert_allclose(penalty, 0.3 * expected, atol=1e-5)

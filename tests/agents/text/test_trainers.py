@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from prefrl.language import Generation, LanguageModel, generate
-from prefrl.text_config import DPOConfig, FineTuningConfig, GRPOConfig
+from prefrl.config import DPOConfig, FineTuningConfig, GRPOConfig
+from prefrl.text.models import Generation, LanguageModel, generate
 from prefrl_agents.text import (
     DPO,
     GRPO,

@@ -16,13 +16,13 @@ from gymnasium import spaces
 
 from prefrl.cli import main
 from prefrl.config import AgentConfig, EnvConfig, QueryConfig, RewardConfig, RunConfig, RuntimeConfig
-from prefrl.environments import check_environment
-from prefrl.factory import build_agent
-from prefrl.recorder import SegmentRecorder
-from prefrl.run_dir import RunDir
+from prefrl.data.spaces import SpaceSpec
+from prefrl.loop.environments import check_environment
+from prefrl.recording.segment_recorder import SegmentRecorder
 from prefrl.runtime.serial import SerialLauncher
-from prefrl.spaces import SpaceSpec
-from prefrl.store import Store
+from prefrl.storage import Store
+from prefrl.storage.run_dir import RunDir
+from prefrl_agents.factory import build_agent
 
 SMALL = RunConfig(
     env=EnvConfig("prefrl/PenguinIce-v0", num_envs=2, endless=False),

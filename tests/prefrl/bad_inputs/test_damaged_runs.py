@@ -17,9 +17,9 @@ from safetensors.numpy import save_file
 from safetensors.torch import save_file as save_tensors
 
 from prefrl import LearnedReward
+from prefrl.data.spaces import SpaceSpec
 from prefrl.reward.tensor_files import RewardFileError
-from prefrl.run_dir import RunDir
-from prefrl.spaces import SpaceSpec
+from prefrl.storage.run_dir import RunDir
 
 Damage = Callable[[Path], None]
 

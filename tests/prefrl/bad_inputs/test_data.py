@@ -13,12 +13,12 @@ import pytest
 from gymnasium import spaces
 
 from prefrl import LearnedReward
+from prefrl.data.spaces import SpaceSpec
+from prefrl.data.types import Comparison, LabelledQuery, Provenance, Query, Segment
 from prefrl.oracles import ScriptedOracle
-from prefrl.recorder import SegmentRecorder
-from prefrl.run_dir import RunDir
-from prefrl.spaces import SpaceSpec
-from prefrl.store import Episode, Store, StoreError
-from prefrl.types import Comparison, LabelledQuery, Provenance, Query, Segment
+from prefrl.recording.segment_recorder import SegmentRecorder
+from prefrl.storage import Episode, Store, StoreError
+from prefrl.storage.run_dir import RunDir
 
 
 def arrays(steps: int = 4) -> dict[str, np.ndarray]:

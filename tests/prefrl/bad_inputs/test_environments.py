@@ -14,7 +14,7 @@ from stable_baselines3 import A2C
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from prefrl import PreferenceCallback, RewardVecEnv
-from prefrl.spaces import SpaceSpec
+from prefrl.data.spaces import SpaceSpec
 
 BOX = spaces.Box(-1.0, 1.0, (2,), np.float32)
 ZEROS = np.zeros(2, np.float32)

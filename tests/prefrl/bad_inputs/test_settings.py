@@ -15,7 +15,7 @@ from stable_baselines3.common.env_util import make_vec_env
 
 from prefrl import PreferenceCallback
 from prefrl.config import EnvConfig, RunConfig, from_json, to_json
-from prefrl.config_check import MOST_RANKED_ITEMS, check_config
+from prefrl.loop.validation import MOST_RANKED_ITEMS, check_config
 from prefrl.presets import PRESETS
 from prefrl.reward.losses import MAX_RANKED_ITEMS
 

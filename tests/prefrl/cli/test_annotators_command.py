@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from prefrl.annotators import annotator_diagnostics, annotator_reports
+from prefrl.annotators.error_model import Answer
 from prefrl.cli import main
 from prefrl.config import OracleConfig, RunConfig
-from prefrl.oracles import annotator_reports, doubts
-from prefrl.oracles.annotators import Answer
-from prefrl.run_dir import RunDir
-from prefrl.store import Store
-from prefrl.types import Comparison, Provenance, Query, Segment
+from prefrl.data.types import Comparison, Provenance, Query, Segment
+from prefrl.storage import Store
+from prefrl.storage.run_dir import RunDir
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_a_run_without_answers_says_so(tmp_path: Path, capsys: pytest.CaptureFix
 
 def test_a_few_answers_are_no_ground_for_doubt() -> None:
     answers = [Answer((f"{n}a", f"{n}b"), (1, 2), "new") for n in range(4)]
-    assert doubts(annotator_reports(answers)["new"]) == []
+    assert annotator_diagnostics(annotator_reports(answers)["new"]) == []
 
 
 def test_a_name_is_shown_as_it_is(

@@ -14,7 +14,7 @@ from prefrl.config import OracleConfig, RunConfig
 from prefrl.runtime.history import History
 from prefrl.runtime.liveness import WorkerView
 from prefrl.runtime.snapshot import RunSnapshot
-from prefrl.store import Counts
+from prefrl.storage import Counts
 
 BUSY = RunSnapshot(
     Path("runs/pendulum-0-20260101-000000"),

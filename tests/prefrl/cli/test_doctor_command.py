@@ -16,14 +16,14 @@ from torch import Tensor, nn
 
 import prefrl_agents
 from prefrl.cli import doctor_command, main
-from prefrl.environments import check_environment
-from prefrl.language import LanguageModel, RowDecoder
+from prefrl.data.tokens import last_steps, response_tokens
+from prefrl.data.types import Provenance, Segment
+from prefrl.loop.environments import check_environment
 from prefrl.presets import get_preset
-from prefrl.run_dir import RunDir
 from prefrl.sb3 import NativeVecEnv
-from prefrl.store import Store
-from prefrl.tokens import last_steps, response_tokens
-from prefrl.types import Provenance, Segment
+from prefrl.storage import Store
+from prefrl.storage.run_dir import RunDir
+from prefrl.text.models import LanguageModel, RowDecoder
 from prefrl_agents.text import LanguageModelPolicy, OnlineDPO, TokenPPO
 from prefrl_envs.text import TextGenEnv, TextGenVectorEnv
 from prefrl_envs.text.random_walks import RandomWalks

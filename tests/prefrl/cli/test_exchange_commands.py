@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from prefrl.cli import main
-from prefrl.clips import Clip, encode_clip
 from prefrl.config import EnvConfig, OracleConfig, RunConfig
-from prefrl.environments import check_environment
-from prefrl.factory import build_agent
-from prefrl.run_dir import RunDir
+from prefrl.data.clips import Clip, encode_clip
+from prefrl.data.spaces import SpaceSpec
+from prefrl.data.types import Comparison, Provenance, Query, Segment
+from prefrl.loop.environments import check_environment
 from prefrl.runtime.serial import SerialLauncher
-from prefrl.spaces import SpaceSpec
-from prefrl.store import Store, export_comparisons, read_about
-from prefrl.types import Comparison, Provenance, Query, Segment
+from prefrl.storage import Store, export_comparisons, read_about
+from prefrl.storage.run_dir import RunDir
+from prefrl_agents.factory import build_agent
 
 Capture = pytest.CaptureFixture[str]
 

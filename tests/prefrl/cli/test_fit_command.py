@@ -14,11 +14,11 @@ from safetensors.numpy import load_file
 from prefrl.cli import main
 from prefrl.cli.comparison_source import SavedAnswers
 from prefrl.config import RunConfig
+from prefrl.data.spaces import SpaceSpec
+from prefrl.data.types import CANT_TELL, Comparison, Provenance, Query, Segment
 from prefrl.reward import LearnedReward, RewardTrainer
-from prefrl.run_dir import RunDir
-from prefrl.spaces import SpaceSpec
-from prefrl.store import QueryRecord, Store
-from prefrl.types import CANT_TELL, Comparison, Provenance, Query, Segment
+from prefrl.storage import QueryRecord, Store
+from prefrl.storage.run_dir import RunDir
 
 Capture = pytest.CaptureFixture[str]
 

@@ -15,12 +15,12 @@ import pytest
 from filelock import FileLock
 
 from prefrl.cli import main
-from prefrl.clips import Clip, encode_clip
 from prefrl.config import OracleConfig
+from prefrl.data.clips import Clip, encode_clip
+from prefrl.data.types import Provenance, Query, Segment
 from prefrl.presets import get_preset
-from prefrl.run_dir import RunDir
-from prefrl.store import Store
-from prefrl.types import Provenance, Query, Segment
+from prefrl.storage import Store
+from prefrl.storage.run_dir import RunDir
 
 KEYS = {"left": pygame.K_LEFT, "right": pygame.K_RIGHT, "back": pygame.K_BACKSPACE, "q": pygame.K_q}
 

@@ -9,7 +9,7 @@ import pytest
 
 from prefrl.cli.launch import _viewer
 from prefrl.config import RunConfig
-from prefrl.run_dir import RunDir
+from prefrl.storage.run_dir import RunDir
 
 
 def test_a_window_that_cannot_be_opened_is_told_of_and_the_training_goes_on(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from prefrl.cli import main, presets_command
-from prefrl.run_dir import RunDir
+from prefrl.storage.run_dir import RunDir
 
 Capture = pytest.CaptureFixture[str]
 

@@ -9,9 +9,9 @@ from rich.console import Console
 from prefrl.cli import panel
 from prefrl.cli.panel import Progress
 from prefrl.config import RunConfig
-from prefrl.run_dir import RunDir
 from prefrl.runtime.tensorboard import TensorboardMirror
-from prefrl.store import Store
+from prefrl.storage import Store
+from prefrl.storage.run_dir import RunDir
 
 
 @pytest.fixture

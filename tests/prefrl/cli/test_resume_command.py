@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from prefrl.cli import main
-from prefrl.run_dir import RunDir
 from prefrl.runtime.result import read_result
+from prefrl.storage.run_dir import RunDir
 
 
 @pytest.fixture(autouse=True)

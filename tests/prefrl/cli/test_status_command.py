@@ -9,8 +9,8 @@ import pytest
 
 from prefrl.cli import main
 from prefrl.config import RunConfig
-from prefrl.run_dir import RunDir
-from prefrl.store import Store
+from prefrl.storage import Store
+from prefrl.storage.run_dir import RunDir
 
 
 def test_half_made_running_killed_and_finished_runs(

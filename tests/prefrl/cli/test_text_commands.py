@@ -11,7 +11,7 @@ import pytest
 
 from prefrl.cli import main
 from prefrl.cli.compare_command import win_rate
-from prefrl.rankings import Ranking, write_k_wise
+from prefrl.text.rankings import Ranking, write_k_wise
 from prefrl_envs.text.random_walks import RandomWalks
 
 Capture = pytest.CaptureFixture[str]

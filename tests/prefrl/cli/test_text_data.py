@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from prefrl.cli.text_data import check_validation_fraction, encode_rankings, read_rankings, within_room
-from prefrl.rankings import Ranking
+from prefrl.text.rankings import Ranking
 from prefrl_envs.text import ByteTokenizer
 
 SHORT = Ranking("ab", ("c", "de"), (1, 2))

@@ -13,9 +13,9 @@ import torch
 import prefrl_agents
 from prefrl.cli.text_models import TextModel, named_environment, open_text_model, text_environment
 from prefrl.config import AgentConfig, EnvConfig, RunConfig
-from prefrl.language import LanguageModel
-from prefrl.run_dir import RunDir
-from prefrl.store import Store
+from prefrl.storage import Store
+from prefrl.storage.run_dir import RunDir
+from prefrl.text.models import LanguageModel
 from prefrl_envs.text import TextGenEnv
 from prefrl_envs.text.random_walks import RandomWalks
 

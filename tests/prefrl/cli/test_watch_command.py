@@ -14,7 +14,7 @@ from PIL import Image
 from prefrl.cli import main, watch_command
 from prefrl.config import EnvConfig, RunConfig
 from prefrl.reward import LearnedReward
-from prefrl.run_dir import RunDir, publish_version
+from prefrl.storage.run_dir import RunDir, publish_version
 from prefrl.viewer import window as window_module
 from prefrl.viewer.episodes import Moment
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from prefrl.data.types import CANT_TELL, Provenance, Query, Segment
 from prefrl.oracles import Oracle, ScriptedOracle
-from prefrl.types import CANT_TELL, Provenance, Query, Segment
 
 
 def query(query_id: int | None = 1) -> Query:

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prefrl.config import TeacherConfig
+from prefrl.data.types import Provenance, Query, Segment
 from prefrl.oracles.base import Oracle
 from prefrl.oracles.synthetic import TEACHERS, SyntheticOracle, chain_ties, discounted_return
-from prefrl.types import Provenance, Query, Segment
 
 Ranks = tuple[int, ...] | None
 REWARDS = st.lists(st.floats(-100, 100, width=32), min_size=3, max_size=3)

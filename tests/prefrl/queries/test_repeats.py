@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from prefrl.data.types import Provenance, Query, Segment
 from prefrl.queries import swap_repeat
-from prefrl.types import Provenance, Query, Segment
 
 
 def segment(seed: int) -> Segment:

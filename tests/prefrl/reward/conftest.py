@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from prefrl.spaces import SpaceSpec
-from prefrl.types import Comparison, LabelledQuery, Provenance, Query, Segment
+from prefrl.data.spaces import SpaceSpec
+from prefrl.data.types import Comparison, LabelledQuery, Provenance, Query, Segment
 
 MakeSegment = Callable[..., Segment]
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from prefrl.config import RewardConfig
+from prefrl.data.types import CANT_TELL, Comparison, LabelledQuery, Provenance, Query, Segment
 from prefrl.reward import LearnedReward
 from prefrl.reward.assessment import Assessor, pair_predictions
-from prefrl.types import CANT_TELL, Comparison, LabelledQuery, Provenance, Query, Segment
 
 
 class ObservationsAreReturns:

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from prefrl.config import RewardConfig
+from prefrl.data.spaces import SpaceSpec
+from prefrl.data.types import LabelledQuery
 from prefrl.reward.cross_validation import cross_validate
 from prefrl.reward.metrics import wilson_interval
-from prefrl.spaces import SpaceSpec
-from prefrl.types import LabelledQuery
 
 CONFIG = RewardConfig(hidden=(16,), learning_rate=1e-2)
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from prefrl.config import RewardConfig
+from prefrl.data.spaces import SpaceSpec
+from prefrl.data.types import LabelledQuery, Segment
+from prefrl.data.validation_split import bootstrap_weights
 from prefrl.reward.dataset import ComparisonDataset, Minibatch
-from prefrl.reward.split import bootstrap_weights
-from prefrl.spaces import SpaceSpec
-from prefrl.types import LabelledQuery, Segment
 
 MakeSegment = Callable[..., Segment]
 MakeLabel = Callable[..., LabelledQuery]

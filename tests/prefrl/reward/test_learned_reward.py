@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from prefrl.config import RewardConfig
+from prefrl.data.spaces import SpaceSpec
+from prefrl.data.types import Query, Segment
 from prefrl.reward import FollowedReward, LearnedReward, RewardFileError, inputs
 from prefrl.reward.networks import build_network
-from prefrl.run_dir import publish_version
-from prefrl.spaces import SpaceSpec
-from prefrl.types import Query, Segment
+from prefrl.storage.run_dir import publish_version
 
 MakeSegment = Callable[..., Segment]
 Specs = tuple[SpaceSpec, SpaceSpec]

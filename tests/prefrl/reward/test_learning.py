@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from prefrl.config import RewardConfig
+from prefrl.data.spaces import SpaceSpec
+from prefrl.data.types import LabelledQuery, Segment
 from prefrl.reward import RewardTrainer
 from prefrl.reward.metrics import accuracy, pearson
 from prefrl.reward.training import FitReport
-from prefrl.spaces import SpaceSpec
-from prefrl.types import LabelledQuery, Segment
 
 MakeSegment = Callable[..., Segment]
 MakeLabel = Callable[..., LabelledQuery]

@@ -10,8 +10,8 @@ from gymnasium import spaces
 from torch import Tensor, nn
 
 from prefrl.config import RewardConfig
+from prefrl.data.spaces import SpaceSpec
 from prefrl.reward.networks import FILTERS, ConvEnsemble, MLPEnsemble, _dropout_mask, build_network
-from prefrl.spaces import SpaceSpec
 
 VECTOR = SpaceSpec("box", (3,), "float32")
 ACTIONS = SpaceSpec("discrete", (), "int64", (2,), (0,))

@@ -8,9 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from prefrl.data.spaces import SpaceSpec
+from prefrl.data.types import Segment
 from prefrl.reward.segment_table import FrameStore, SegmentTable
-from prefrl.spaces import SpaceSpec
-from prefrl.types import Segment
 
 MakeSegment = Callable[..., Segment]
 Specs = tuple[SpaceSpec, SpaceSpec]

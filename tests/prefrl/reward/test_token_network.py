@@ -11,15 +11,15 @@ import pytest
 import torch
 
 from prefrl.config import RewardConfig
-from prefrl.language import LanguageModel
-from prefrl.rankings import Ranking
-from prefrl.rankings.queries import TokenRankings
+from prefrl.data.spaces import SpaceSpec
+from prefrl.data.tokens import prompt_key
 from prefrl.reward import LearnedReward, RewardTrainer
 from prefrl.reward.learned_reward import aggregate
 from prefrl.reward.networks import build_network
+from prefrl.reward.ranking_queries import TokenRankings
 from prefrl.reward.token_network import TokenEnsemble
-from prefrl.spaces import SpaceSpec
-from prefrl.tokens import prompt_key
+from prefrl.text.models import LanguageModel
+from prefrl.text.rankings import Ranking
 
 WORDS = "abcdefgh"
 PAD, EOS = len(WORDS), len(WORDS) + 1

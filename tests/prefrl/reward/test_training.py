@@ -11,11 +11,11 @@ import torch
 
 import prefrl.reward.training as trainer_module
 from prefrl.config import RewardConfig
+from prefrl.data.spaces import SpaceSpec
+from prefrl.data.types import LabelledQuery, Segment
 from prefrl.reward import RewardFileError, RewardTrainer
 from prefrl.reward.networks import EnsembleLinear, MLPEnsemble
 from prefrl.reward.training import L2_LIMITS, EpochLosses
-from prefrl.spaces import SpaceSpec
-from prefrl.types import LabelledQuery, Segment
 
 MakeSegment = Callable[..., Segment]
 MakeLabel = Callable[..., LabelledQuery]

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefrl.run_dir import RunDir
 from prefrl.runtime.history import Fresh, MetricsHistory, steps_per_s, thinned
+from prefrl.storage.run_dir import RunDir
 
 
 def policy(step: int, speed: float, **more: float | None) -> dict[str, object]:

@@ -17,14 +17,14 @@ import pytest
 
 from prefrl.cli import main
 from prefrl.config import RunConfig
+from prefrl.data.spaces import SpaceSpec
+from prefrl.data.types import Comparison
 from prefrl.presets import get_preset
-from prefrl.run_dir import RunDir, RunDirError
-from prefrl.runtime.lock import exclusive_launch
 from prefrl.runtime.processes import ProcessLauncher, RunFailedError, _Child
 from prefrl.runtime.result import read_result
-from prefrl.spaces import SpaceSpec
-from prefrl.store import Store, StoreError
-from prefrl.types import Comparison
+from prefrl.storage import Store, StoreError
+from prefrl.storage.run_dir import RunDir, RunDirError
+from prefrl.storage.run_lock import exclusive_launch
 
 LABELS, STEPS = 40, 4000
 DEADLINE_S = 120.0
@@ -178,14 +178,14 @@ def test_a_worker_that_cannot_be_built_is_not_tried_again(tmp_path: Path) -> Non
     run.write_specs(SpaceSpec.of(env.observation_space), SpaceSpec.of(env.action_space))
     Store.open(run.store, create=True).close()
     with pytest.raises(RunFailedError, match=r"policy process cannot be started \(ValueError: .*'n_stepps'"):
-        ProcessLauncher(run, "prefrl.factory:build_agent").launch()
+        ProcessLauncher(run, "prefrl_agents.factory:build_agent").launch()
 
 
 def test_a_second_launcher_is_refused_and_the_first_lets_go_at_its_end(tmp_path: Path) -> None:
     run = RunDir.create(tmp_path / "run", RunConfig())
     Store.open(run.store, create=True).close()
     with exclusive_launch(run), pytest.raises(RunDirError, match="already being run by another launcher"):
-        ProcessLauncher(run, "prefrl.factory:build_agent").launch()
+        ProcessLauncher(run, "prefrl_agents.factory:build_agent").launch()
     with pytest.raises(RunFailedError), exclusive_launch(run):
         raise RunFailedError("kept in a traceback, as a notebook does")
     with exclusive_launch(run):

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from prefrl.runtime.liveness import life_of, view
-from prefrl.store import WorkerStatus
+from prefrl.storage import WorkerStatus
 
 
 @pytest.mark.parametrize(

@@ -25,15 +25,15 @@ from prefrl.config import (
     RunConfig,
     RuntimeConfig,
 )
-from prefrl.environments import check_environment
-from prefrl.factory import build_agent
+from prefrl.data.types import Comparison, Provenance, Query, Segment
+from prefrl.loop import annotator_heartbeat
+from prefrl.loop.environments import check_environment
+from prefrl.loop.oracle_worker import OracleWorker
 from prefrl.oracles import SyntheticOracle
-from prefrl.run_dir import RunDir
 from prefrl.runtime.serial import SerialLauncher
-from prefrl.store import Store
-from prefrl.types import Comparison, Provenance, Query, Segment
-from prefrl.workers import annotator_beat
-from prefrl.workers.oracle import OracleWorker
+from prefrl.storage import Store
+from prefrl.storage.run_dir import RunDir
+from prefrl_agents.factory import build_agent
 
 CONFIG = RunConfig(
     env=EnvConfig("prefrl/PenguinIce-v0", num_envs=2, endless=False),
@@ -129,7 +129,7 @@ def test_a_person_takes_over_from_the_synthetic_oracle_and_back(tmp_path: Path) 
         worker = OracleWorker(run, store, config, SyntheticOracle(config.oracle.teacher, 0))
 
         def answered_after(is_at_work: bool, policy_step: int) -> int:
-            annotator_beat(store, "ann", os.getpid(), is_at_work)
+            annotator_heartbeat(store, "ann", os.getpid(), is_at_work)
             store.set_counters({"policy_step": policy_step})
             worker.step()
             return store.counts().comparisons
@@ -202,7 +202,7 @@ def test_workers_make_way_for_the_window_where_people_label(tmp_path: Path, kind
         "prefrl.runtime.child",
         "oracle",
         str(run.path),
-        "prefrl.factory:build_agent",
+        "prefrl_agents.factory:build_agent",
     ]
     with Store.open(run.store) as store, subprocess.Popen(command) as child:
         try:

@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from prefrl.config import AgentConfig, EnvConfig, QueryConfig, RewardConfig, RunConfig, RuntimeConfig
-from prefrl.environments import check_environment
-from prefrl.factory import build_agent
+from prefrl.loop.environments import check_environment
 from prefrl.reward import RewardTrainer
-from prefrl.run_dir import RunDir, latest_version, read_metrics
 from prefrl.runtime.serial import SerialLauncher
-from prefrl.store import Store
+from prefrl.storage import Store
+from prefrl.storage.run_dir import RunDir, latest_version, read_metrics
+from prefrl_agents.factory import build_agent
 
 SMALL = RunConfig(
     env=EnvConfig("prefrl/PenguinIce-v0", num_envs=2, endless=False),

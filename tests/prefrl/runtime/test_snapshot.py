@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from prefrl.config import QueryConfig, RunConfig, RuntimeConfig, ScheduleConfig
-from prefrl.run_dir import RunDir
+from prefrl.data.types import Comparison, Provenance, Query, Segment
 from prefrl.runtime.snapshot import RunSnapshot, SnapshotReader, read_snapshot
-from prefrl.store import Episode, Store
-from prefrl.types import Comparison, Provenance, Query, Segment
+from prefrl.storage import Episode, Store
+from prefrl.storage.run_dir import RunDir
 
 CONFIG = RunConfig(labels=40, steps=1000, schedule=ScheduleConfig(initial_share=0.25))
 

@@ -10,8 +10,8 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from prefrl.config import RunConfig
-from prefrl.run_dir import RunDir
 from prefrl.runtime.tensorboard import TensorboardMirror, count_events, scalars
+from prefrl.storage.run_dir import RunDir
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_an_empty_file_has_no_events(tmp_path: Path) -> None:
 def test_mirroring_loads_no_torch(run: RunDir) -> None:
     record(run, 10)
     code = (
-        "import sys; from prefrl.run_dir import RunDir;"
+        "import sys; from prefrl.storage.run_dir import RunDir;"
         "from prefrl.runtime.tensorboard import TensorboardMirror;"
         f"m = TensorboardMirror(RunDir.open({str(run.path)!r})); m.update(); m.close();"
         "print('torch' in sys.modules)"

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from prefrl.cli import main
-from prefrl.rankings import load_rankings
-from prefrl.run_dir import RunDir, read_metrics
-from prefrl.store import Store
-from prefrl.tokens import complete, prompt_key
+from prefrl.data.tokens import complete, prompt_key
+from prefrl.storage import Store
+from prefrl.storage.run_dir import RunDir, read_metrics
+from prefrl.text.rankings import load_rankings
 from prefrl_envs.text.random_walks import RandomWalks
 
 Capture = pytest.CaptureFixture[str]

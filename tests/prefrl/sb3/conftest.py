@@ -13,8 +13,8 @@ import torch
 from gymnasium import spaces
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
+from prefrl.data.spaces import SpaceSpec
 from prefrl.sb3 import PreferenceVecEnv
-from prefrl.spaces import SpaceSpec
 
 TRUE_REWARD = 12345.0
 
@@ -63,7 +63,7 @@ class FormulaLink:
     def take_answers(self) -> list[Any]:
         return []
 
-    def note(self, figures: dict[str, float]) -> None:
+    def log_metrics(self, figures: dict[str, float]) -> None:
         self.figures = figures
 
     def beat(self, state: str, detail: str) -> None:

@@ -19,10 +19,10 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor, Ve
 
 from prefrl import PreferenceCallback
 from prefrl.config import OracleConfig, QueryConfig, RewardConfig, RunConfig, ScheduleConfig, TeacherConfig
+from prefrl.data.types import Comparison
 from prefrl.oracles import ScriptedOracle
-from prefrl.run_dir import RunDir, RunDirError, read_metrics
-from prefrl.store import Store, StoreError
-from prefrl.types import Comparison
+from prefrl.storage import Store, StoreError
+from prefrl.storage.run_dir import RunDir, RunDirError, read_metrics
 from prefrl_envs import EndlessEpisodes
 
 SMALL = RunConfig(

@@ -10,14 +10,14 @@ import pytest
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
-from prefrl.clips import decode_clip
 from prefrl.config import EnvConfig, OracleConfig, RunConfig
-from prefrl.environments import make_environment, make_native_environment, make_screens
-from prefrl.filming import Film
-from prefrl.recorder import SegmentRecorder
-from prefrl.sb3 import NativeVecEnv, PreferenceVecEnv, find_camera, make_film
-from prefrl.scenes import draw_state
-from prefrl.types import Segment
+from prefrl.data.clips import decode_clip
+from prefrl.data.types import Segment
+from prefrl.loop.environments import make_environment, make_native_environment, make_screens
+from prefrl.recording.clip_recorder import ClipRecorder
+from prefrl.recording.segment_recorder import SegmentRecorder
+from prefrl.recording.state_rendering import draw_state
+from prefrl.sb3 import NativeVecEnv, PreferenceVecEnv, find_camera, make_clip_recorder
 
 STEPS = 10
 
@@ -32,7 +32,7 @@ def record(venv: VecEnv, steps: int) -> list[tuple[Segment, Any]]:
     camera = find_camera(venv)
     assert camera is not None
     venv.seed(3)
-    filmed = PreferenceVecEnv(venv, STEPS, "Test-v0", 0, film=Film(camera, STEPS, first_clips=100))
+    filmed = PreferenceVecEnv(venv, STEPS, "Test-v0", 0, film=ClipRecorder(camera, STEPS, first_clips=100))
     filmed.begin_training(None)
     filmed.reset()
     rng = np.random.default_rng(0)
@@ -69,7 +69,7 @@ def test_classic_control_is_noted_by_its_states_and_drawn_later_as_it_was(env_id
     venv.action_space.seed(0)
     pictures, states = [], []
     for _ in range(5):
-        states.append(camera.shoot(0))
+        states.append(camera.capture(0))
         pictures.append(venv.env_method("render")[0])
         venv.step(np.array([venv.action_space.sample()]))
     later = gym.make(env_id, render_mode="rgb_array", disable_env_checker=True)
@@ -126,16 +126,16 @@ def test_a_picture_of_another_kind_is_refused() -> None:
     camera = find_camera(DummyVecEnv([Flat]))
     assert camera is not None
     with pytest.raises(ValueError, match=r"arrays of shape \(4, 4\) and type float64"):
-        camera.shoot(0)
+        camera.capture(0)
 
 
 def test_asking_people_about_what_draws_nothing_is_refused() -> None:
     venv = ordinary("prefrl/PenguinIce-v0", render_mode=None)
-    assert make_film(venv, RunConfig()) is None
+    assert make_clip_recorder(venv, RunConfig()) is None
     with pytest.raises(ValueError, match="render_mode='rgb_array'"):
-        make_film(venv, RunConfig(oracle=OracleConfig("human")))
+        make_clip_recorder(venv, RunConfig(oracle=OracleConfig("human")))
     texts = ordinary("prefrl/RankedAnswers-v0", render_mode=None)
-    assert make_film(texts, RunConfig(oracle=OracleConfig("human"))) is None
+    assert make_clip_recorder(texts, RunConfig(oracle=OracleConfig("human"))) is None
 
 
 @pytest.mark.parametrize(("is_named", "shape"), [(False, (500, 500, 3)), (True, (3,))])
@@ -150,4 +150,4 @@ def test_what_a_script_registered_is_drawn_there_unless_the_run_names_its_module
     venv.reset()
     camera = find_camera(venv, is_named_with_module=is_named)
     assert camera is not None
-    assert camera.shoot(0).shape == shape
+    assert camera.capture(0).shape == shape

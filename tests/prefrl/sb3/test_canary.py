@@ -20,14 +20,14 @@ from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 from prefrl import PreferenceCallback
 from prefrl.config import AgentConfig, EnvConfig, QueryConfig, RewardConfig, RunConfig, RuntimeConfig
-from prefrl.factory import build_agent
+from prefrl.data.spaces import SpaceSpec
+from prefrl.loop import StopFlag
+from prefrl.loop.assemble import make_serial
 from prefrl.reward import LearnedReward
-from prefrl.run_dir import RunDir
-from prefrl.runtime.topology import make_serial
 from prefrl.sb3.buffers import PREFERENCE_BUFFERS
-from prefrl.spaces import SpaceSpec
-from prefrl.store import Store
-from prefrl.workers import StopFlag
+from prefrl.storage import Store
+from prefrl.storage.run_dir import RunDir
+from prefrl_agents.factory import build_agent
 
 CANARY = 12345.0
 LIMIT = 1000.0

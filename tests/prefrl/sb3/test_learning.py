@@ -14,8 +14,8 @@ from stable_baselines3.common.env_util import make_vec_env
 
 from prefrl import PreferenceCallback
 from prefrl.config import QueryConfig, RewardConfig, RunConfig, ScheduleConfig
+from prefrl.data.types import Query
 from prefrl.oracles import ScriptedOracle
-from prefrl.types import Query
 
 BEST = 0.5
 TOLERANCE = 0.2

@@ -18,11 +18,11 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecFrameStack,
 
 from prefrl import RewardVecEnv
 from prefrl.config import RewardConfig
+from prefrl.data.spaces import SpaceSpec
 from prefrl.reward import LearnedReward
 from prefrl.reward.networks import build_network
-from prefrl.run_dir import publish_version
 from prefrl.sb3 import PreferenceVecEnv
-from prefrl.spaces import SpaceSpec
+from prefrl.storage.run_dir import publish_version
 from prefrl_envs import EndlessEpisodes
 
 BOX = spaces.Box(-1.0, 1.0, (3,), np.float32)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from prefrl.labelling.rendering import Text
 from prefrl.viewer.answer_film import answer_pictures, write_film
-from prefrl.viewer.exhibits import Text
 
 
 def film(shade: int, steps: int) -> np.ndarray:

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from prefrl.spaces import SpaceSpec
-from prefrl.viewer.episodes import act, check_drawable, check_reward
+from prefrl.data.spaces import SpaceSpec
+from prefrl.recording.state_rendering import check_drawable
+from prefrl.viewer.episodes import act, check_reward
 
 
 class Countdown(gym.Env[Any, Any]):

@@ -7,16 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from prefrl.viewer.desk import Exhibit, Ranks
+from prefrl.labelling.instructions import Instructions
+from prefrl.labelling.rendering import Item, Text
+from prefrl.labelling.session import PreparedQuery, Ranks
 from prefrl.viewer.events import Click, Close, Key, Resize
-from prefrl.viewer.exhibits import Item, Text
-from prefrl.viewer.instructions import Instructions
-from prefrl.viewer.labelling import Labelling, Page, Situation
+from prefrl.viewer.labelling import Labelling, LabellingStatus, Page
 from prefrl.viewer.layout import lay_out
-from prefrl.viewer.panel import Figures
+from prefrl.viewer.panel import LabellingStats
 
 SIZE = 640, 360
-FIGURES = Figures(0, 3, 10, 20, None, None, (), "acting", 100, 1000)
+FIGURES = LabellingStats(0, 3, 10, 20, None, None, (), "acting", 100, 1000)
 STEPS = 10
 FPS = 10.0
 
@@ -39,20 +39,20 @@ class Screen:
 class FakeDesk:
     """Queries 1, 2, 3 ... as a list; the next is there at once unless told otherwise."""
 
-    def __init__(self, exhibits: list[Exhibit]) -> None:
-        self.waiting, self.brought_back = exhibits, list[Exhibit]()
+    def __init__(self, exhibits: list[PreparedQuery]) -> None:
+        self.waiting, self.brought_back = exhibits, list[PreparedQuery]()
         self.answers: list[tuple[int, Ranks, float]] = []
         self.is_away, self.is_bringing_back, self.size = True, False, SIZE
 
     @property
-    def current(self) -> Exhibit | None:
+    def current(self) -> PreparedQuery | None:
         return (self.brought_back + self.waiting or [None])[0]  # type: ignore[list-item]
 
     @property
     def can_undo(self) -> bool:
         return bool(self.answers)
 
-    def answer(self, exhibit: Exhibit, ranks: Ranks, latency_s: float) -> None:
+    def answer(self, exhibit: PreparedQuery, ranks: Ranks, latency_s: float) -> None:
         self.answers.append((exhibit.query_id, ranks, latency_s))
         self.done = exhibit
         self.go_on(exhibit)
@@ -60,7 +60,7 @@ class FakeDesk:
     def undo(self) -> None:
         self.brought_back = [replace(self.done, is_again=True, earlier=self.answers[-1][1])]
 
-    def go_on(self, exhibit: Exhibit) -> None:
+    def go_on(self, exhibit: PreparedQuery) -> None:
         self.waiting = [one for one in self.waiting if one.query_id != exhibit.query_id]
         self.brought_back = []
 
@@ -71,17 +71,17 @@ def film(shade: int, steps: int = STEPS) -> np.ndarray:
     return np.broadcast_to(shades[:, None, None, None], (steps, 60, 60, 3)).copy()
 
 
-def exhibit(query_id: int, *items: Item) -> Exhibit:
+def exhibit(query_id: int, *items: Item) -> PreparedQuery:
     items = items or (film(10 * query_id), film(10 * query_id + 100))
-    return Exhibit(query_id, items, items, SIZE)
+    return PreparedQuery(query_id, items, items, SIZE)
 
 
 class Bench:
     """A labelling window and all around it."""
 
-    def __init__(self, *exhibits: Exhibit) -> None:
+    def __init__(self, *exhibits: PreparedQuery) -> None:
         self.screen, self.desk, self.now_s = Screen(), FakeDesk(list(exhibits)), 0.0
-        self.situation = Situation(FIGURES, "Collecting the first clips: 12 of 50.")
+        self.situation = LabellingStatus(FIGURES, "Collecting the first clips: 12 of 50.")
         self.labelling = Labelling(
             self.screen,
             self.desk,  # type: ignore[arg-type]
@@ -265,14 +265,14 @@ def test_where_nothing_is_to_be_answered_it_says_what_it_waits_for() -> None:
     bench = Bench().press("a", "left")
     assert bench.page is Page.WAITING
     before = bench.screen.picture.copy()
-    bench.situation = Situation(FIGURES, "Other people are answering the queries there are.")
+    bench.situation = LabellingStatus(FIGURES, "Other people are answering the queries there are.")
     bench.wait(1.1)
     assert (bench.screen.picture != before).any()
     bench.desk.waiting = [exhibit(1)]
     assert bench.wait(0.1).page is Page.QUERY
     bench.press("left").wait(0.1)
     assert bench.page is Page.WAITING
-    bench.situation = Situation(FIGURES, "", is_over=True)
+    bench.situation = LabellingStatus(FIGURES, "", is_over=True)
     assert bench.wait(1.1).page is Page.OVER
 
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from prefrl.labelling.rendering import Item, Text, fit
 from prefrl.viewer.drawing import Box, text_width, wrap
-from prefrl.viewer.exhibits import Item, Text, fit
 from prefrl.viewer.layout import lay_out
-from prefrl.viewer.panel import Figures, draw_panel
+from prefrl.viewer.panel import LabellingStats, draw_panel
 from prefrl.viewer.query_page import BUTTONS, PageState, QueryPage
 from prefrl.viewer.text_page import HELP, draw_text_page
 
@@ -129,7 +129,7 @@ def test_text_pages_fill_windows_of_any_size(size: tuple[int, int]) -> None:
     assert (picture < 100).any()
 
 
-FIGURES = Figures(12, 120, 136, 200, 23.4, 12.0, (0.5, 0.7, 0.85), "acting", 5625, 50_000)
+FIGURES = LabellingStats(12, 120, 136, 200, 23.4, 12.0, (0.5, 0.7, 0.85), "acting", 5625, 50_000)
 
 
 @pytest.mark.parametrize("size", [(300, 700), (200, 60), (240, 300)])
@@ -138,7 +138,7 @@ def test_the_panel_has_the_size_asked_for(size: tuple[int, int]) -> None:
 
 
 def test_what_is_not_known_yet_is_no_number() -> None:
-    early = Figures(0, 0, 0, 200, None, None, (), "waiting", 0, 50_000)
+    early = LabellingStats(0, 0, 0, 200, None, None, (), "waiting", 0, 50_000)
     assert (draw_panel(early, (300, 700), 16) != draw_panel(FIGURES, (300, 700), 16)).any()
     paused = draw_panel(FIGURES, (300, 700), 16, is_paused=True)
     assert (paused != draw_panel(FIGURES, (300, 700), 16)).any()

@@ -1,0 +1,20 @@
+"""Who answered, and how far each can be trusted: error model, Dawid and Skene, contradicting answers."""
+
+from prefrl.annotators.conflicts import Rule, resolve
+from prefrl.annotators.error_model import (
+    AnnotatorReport,
+    Answer,
+    annotator_diagnostics,
+    annotator_reports,
+    estimate_errors,
+)
+
+__all__ = [
+    "AnnotatorReport",
+    "Answer",
+    "Rule",
+    "annotator_diagnostics",
+    "annotator_reports",
+    "estimate_errors",
+    "resolve",
+]

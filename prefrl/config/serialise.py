@@ -1,0 +1,58 @@
+"""Settings to JSON and back."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, Literal
+
+__all__ = ["from_json", "to_json"]
+
+
+def to_json(config: Any) -> dict[str, Any]:
+    """A JSON-ready dict; infinity becomes the string "inf"."""
+    return json.loads(json.dumps(_spell_infinity(dataclasses.asdict(config))))
+
+
+def _spell_infinity(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _spell_infinity(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_spell_infinity(part) for part in value]
+    return str(value) if isinstance(value, float) and math.isinf(value) else value
+
+
+def from_json(cls: type[Any], data: Mapping[str, Any], where: str = "config") -> Any:
+    """Inverse of `to_json`; raises ValueError on unknown keys and on values of another type."""
+    hints = typing.get_type_hints(cls)
+    unknown = sorted(set(data) - set(hints))
+    if unknown:
+        raise ValueError(f"{where} has unknown settings {unknown}; {cls.__name__} knows {sorted(hints)}")
+    return cls(**{key: _read(hints[key], value, f"{where}.{key}") for key, value in data.items()})
+
+
+def _read(hint: Any, value: Any, where: str) -> Any:
+    origin = typing.get_origin(hint)
+    if dataclasses.is_dataclass(hint):
+        return from_json(typing.cast(type, hint), value, where)
+    if origin is Literal:
+        if value not in typing.get_args(hint):
+            raise ValueError(f"{where} is {value!r}; it must be one of {list(typing.get_args(hint))}")
+        return value
+    if origin in (typing.Union, types.UnionType):
+        inner = next(arg for arg in typing.get_args(hint) if arg is not type(None))
+        return None if value is None else _read(inner, value, where)
+    if origin is tuple and isinstance(value, list):
+        return tuple(_read(typing.get_args(hint)[0], part, where) for part in value)
+    if hint is float and value in ("inf", "-inf"):
+        return float(value)
+    if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    expected = origin or hint
+    if not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool):
+        raise ValueError(f"{where} is {value!r}; {getattr(expected, '__name__', expected)} is needed")
+    return value

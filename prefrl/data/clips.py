@@ -1,0 +1,85 @@
+"""What people see of a segment. It is kept apart from the segment, and no agent ever sees it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import struct
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+import safetensors.numpy
+from safetensors import SafetensorError
+
+__all__ = ["Clip", "decode_clip", "encode_clip"]
+
+_COMPRESSION_LEVEL = 1
+"""zlib's fastest: what does not move is zero and all but vanishes, and the policy process waits for it"""
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """One picture for each step of a segment, drawn already or still to be drawn.
+
+    Drawing a simulator's scene takes many times as long as a step of the simulator, and few segments are ever shown
+    to anybody: of those, the states are kept, and drawn when somebody looks.
+
+    Raises:
+        ValueError: when there is neither one nor the other, or shape or dtype are wrong.
+    """
+
+    frames: np.ndarray | None = None
+    """shape (T, H, W, 3) uint8"""
+    states: np.ndarray | None = None
+    """shape (T, F) float64, as `prefrl.recording.state_rendering.state_of` gives them"""
+
+    def __post_init__(self) -> None:
+        if (self.frames is None) == (self.states is None):
+            raise ValueError("a clip has either frames or states")
+        for name, array, dimensions, dtype in (
+            ("frames", self.frames, 4, np.uint8),
+            ("states", self.states, 2, np.float64),
+        ):
+            if array is not None and (array.ndim != dimensions or array.dtype != dtype or len(array) == 0):
+                raise ValueError(
+                    f"a clip's {name} are {array.dtype} of shape {array.shape}; {np.dtype(dtype)} of "
+                    f"{dimensions} dimensions are needed, a step at least"
+                )
+        if self.frames is not None and self.frames.shape[3] != 3:
+            raise ValueError(f"a clip's frames have shape {self.frames.shape}; (T, H, W, 3) is needed")
+
+    def __len__(self) -> int:
+        """Steps, T."""
+        data = self.states if self.frames is None else self.frames
+        assert data is not None
+        return len(data)
+
+
+def encode_clip(clip: Clip) -> bytes:
+    """As compressed bytes, lossless: of each frame only what differs from the one before."""
+    if clip.frames is None:
+        assert clip.states is not None
+        arrays = {"states": np.ascontiguousarray(clip.states)}
+    else:
+        changes = clip.frames.copy()
+        changes[1:] ^= clip.frames[:-1]
+        arrays = {"changes": changes}
+    return zlib.compress(safetensors.numpy.save(arrays), _COMPRESSION_LEVEL)
+
+
+def decode_clip(payload: bytes) -> Clip:
+    """Inverse of `encode_clip`; raises ValueError when the bytes are damaged or something else."""
+    try:
+        arrays = safetensors.numpy.load(zlib.decompress(payload))
+        if "states" in arrays:
+            return Clip(states=arrays["states"])
+        frames = arrays["changes"].copy()
+        for before, frame in itertools.pairwise(frames):
+            frame ^= before
+        return Clip(frames=frames)
+    except (zlib.error, SafetensorError, struct.error, json.JSONDecodeError, KeyError, ValueError) as error:
+        raise ValueError(
+            f"{len(payload)} bytes are no intact clip ({type(error).__name__}: {error}); "
+            "the file they come from is damaged, restore it from a copy"
+        ) from error

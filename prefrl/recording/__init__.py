@@ -1,0 +1,1 @@
+"""From steps of the environment to segments and their clips."""

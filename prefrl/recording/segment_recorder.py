@@ -1,0 +1,193 @@
+"""Cuts the agents' experience into segments while it happens."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from prefrl.data.spaces import SpaceSpec
+from prefrl.data.types import Provenance, Segment
+from prefrl.recording.clip_recorder import ClipRecorder
+
+__all__ = ["SegmentRecorder", "check_finite"]
+
+
+def check_finite(what: str, array: np.ndarray, step: int) -> None:
+    """Refuse numbers that are not finite, such as a simulator gives once it has blown up.
+
+    Args:
+        what: "observation", "action" or "true reward", for the message.
+        array: shape (N, ...), one entry an environment.
+        step: environment steps taken so far, for the message.
+
+    Raises:
+        ValueError: naming the first environment whose entry holds NaN or infinity.
+    """
+    if array.dtype.kind != "f" or np.isfinite(array).all():
+        return
+    env = int(np.argmin(np.isfinite(array).reshape(len(array), -1).all(axis=1)))
+    raise ValueError(
+        f"the {what} of environment {env} is not finite at step {step}: {array[env]!r}; "
+        "mend the environment, or the agent if its actions came to be so"
+    )
+
+
+class SegmentRecorder:
+    """Cuts every environment's stream of steps into segments of equal length, end to end.
+
+    By default episode ends do not cut: a segment may cross one (Christiano et al. 2017, section 2.2.1 hides them).
+    Each environment starts at an offset of its own, so that segments are not all aligned with resets.
+
+    Of texts, a segment is the last step of an episode, which holds the whole of it (`prefrl.data.tokens`).
+
+    Within episodes, the last segment of an episode is the last steps of it, and may overlap the one before; an
+    episode shorter than a segment gives none.
+
+    Args:
+        observation_spec: layout of the observations.
+        action_spec: layout of the actions.
+        num_envs: environments stepped side by side, N.
+        segment_steps: length of a segment, T.
+        env_id: for the segments' provenance.
+        seed: likewise; also draws the offsets.
+        within_episodes: whether no segment crosses an episode's end.
+        film: takes pictures, for runs where people answer.
+    """
+
+    def __init__(
+        self,
+        observation_spec: SpaceSpec,
+        action_spec: SpaceSpec,
+        num_envs: int,
+        segment_steps: int,
+        env_id: str,
+        seed: int,
+        within_episodes: bool = False,
+        film: ClipRecorder | None = None,
+    ) -> None:
+        if segment_steps < 1:
+            raise ValueError(f"segment_steps is {segment_steps}; a segment has at least 1 step")
+        shape = (segment_steps, num_envs)
+        self._observations = np.zeros((*shape, *observation_spec.shape), observation_spec.dtype)
+        self._actions = np.zeros((*shape, *action_spec.shape), action_spec.dtype)
+        self._true_rewards = np.zeros(shape, np.float32)
+        self._terminated = np.zeros(shape, bool)
+        self._truncated = np.zeros(shape, bool)
+        self._segment_steps = segment_steps
+        self.env_id, self._seed = env_id, seed
+        self._within_episodes, self._ends_alone = within_episodes, observation_spec.is_tokens
+        self._row = 0
+        """where the next step goes: the arrays hold the latest steps of all environments, in turn"""
+        # Negative: steps to let pass before the first segment begins.
+        self._since_cut = -(np.random.default_rng(seed).permutation(num_envs) * segment_steps // num_envs)
+        self._episode_steps = np.zeros(num_envs, dtype=int)
+        self._finished: list[Segment] = []
+        self._film = film
+        self._clips: dict[str, bytes] = {}
+        self._episodes: list[tuple[int, float, int]] = []
+        self.policy_step = 0
+        """environment steps recorded, over all environments; set it when a run continues"""
+        self.reward_version = 0
+        """version of the learned reward in force, for the segments' provenance"""
+
+    @property
+    def is_filmed(self) -> bool:
+        """Whether segments come with clips, those at least that can be shown to people."""
+        return self._film is not None
+
+    def capture(self) -> None:
+        """ClipRecorder the environments as they are before the step that `record` will be told of."""
+        if self._film is not None:
+            self._film.capture(self._row, self._since_cut == 0)
+
+    def record(
+        self,
+        observations: np.ndarray,
+        actions: np.ndarray,
+        true_rewards: np.ndarray,
+        terminated: np.ndarray,
+        truncated: np.ndarray,
+    ) -> None:
+        """Take one step of all environments.
+
+        Args:
+            observations: shape (N, *obs), encoded, before the action.
+            actions: shape (N, *act), encoded, as executed.
+            true_rewards: shape (N,).
+            terminated: shape (N,) bool.
+            truncated: shape (N,) bool.
+
+        Raises:
+            ValueError: when an observation, action or reward is not finite.
+        """
+        for what, array in (
+            ("observation", observations),
+            ("action", actions),
+            ("true reward", true_rewards),
+        ):
+            check_finite(what, array, self.policy_step)
+        self.policy_step += len(true_rewards)
+        row = self._row
+        self._observations[row], self._actions[row], self._true_rewards[row] = (
+            observations,
+            actions,
+            true_rewards,
+        )
+        self._terminated[row], self._truncated[row] = terminated, truncated
+        self._row = (row + 1) % self._segment_steps
+        self._since_cut += 1
+        self._episode_steps += 1
+        is_due = self._since_cut >= self._segment_steps
+        has_ended = terminated | truncated
+        if self._ends_alone:
+            is_due = has_ended
+        elif self._within_episodes:
+            is_due = (is_due | has_ended) & (self._episode_steps >= self._segment_steps)
+        for env in np.flatnonzero(is_due):
+            self._finished.append(self._cut(int(env)))
+            self._since_cut[env] = 0
+        self._end_episodes(has_ended)
+
+    def interrupt(self) -> None:
+        """Note that all environments were reset from outside: the episodes under way were truncated there."""
+        self._truncated[self._row - 1] |= ~self._terminated[self._row - 1]
+        self._end_episodes(np.ones_like(self._terminated[0]))
+
+    def episode(self, true_return: float, length_steps: int) -> None:
+        """Note the end of an episode, for evaluation and for teachers that know how well the policy does."""
+        self._episodes.append((self.policy_step, true_return, length_steps))
+
+    def take_episodes(self) -> list[tuple[int, float, int]]:
+        """(policy step, true return, length in steps) of the episodes ended since the last call."""
+        episodes, self._episodes = self._episodes, []
+        return episodes
+
+    def take(self) -> list[Segment]:
+        """The segments finished since the last call, oldest first."""
+        finished, self._finished = self._finished, []
+        return finished
+
+    def take_clips(self) -> dict[str, bytes]:
+        """Encoded clips of segments finished since the last call, by the segment's id; not every one has one."""
+        clips, self._clips = self._clips, {}
+        return clips
+
+    def _end_episodes(self, has_ended: np.ndarray) -> None:
+        self._episode_steps[has_ended] = 0
+        if self._within_episodes:
+            self._since_cut[has_ended] = 0
+
+    def _cut(self, env: int) -> Segment:
+        """The latest steps of an environment, oldest first."""
+        rows = np.arange(self._row, self._row + self._segment_steps) % self._segment_steps
+        segment = Segment(
+            self._observations[rows, env],
+            self._actions[rows, env],
+            self._true_rewards[rows, env],
+            self._terminated[rows, env],
+            self._truncated[rows, env],
+            Provenance(self.env_id, self._seed, self.policy_step, self.reward_version),
+        )
+        clip = None if self._film is None else self._film.cut(env, rows)
+        if clip is not None:
+            self._clips[segment.id] = clip
+        return segment

@@ -1,0 +1,1 @@
+"""Texts: language models and files of rankings."""
