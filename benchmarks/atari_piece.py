@@ -33,12 +33,12 @@ _POINTS = 200
 
 def train(path: Path, preset: str, seed: int, minutes: float, killer: Killer | None = None) -> bool:
     """Train for so long at most; returns whether the run is finished."""
-    from prefrl.loop.environments import check_environment
+    from prefrl.loop.environments import spaces_of
     from prefrl.presets import get_preset
 
     if not (path / "config.json").exists():
         config = replace(get_preset(preset).config, seed=seed)
-        RunDir.create(path, config).write_specs(*check_environment(config))
+        RunDir.create(path, config).write_specs(*spaces_of(config.env))
     process = _resume(path)
     ends_s = time.monotonic() + 60 * minutes
     try:

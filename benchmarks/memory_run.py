@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from prefrl.config import RunConfig, ScheduleConfig
-from prefrl.loop.environments import check_environment
+from prefrl.loop.environments import spaces_of
 from prefrl.presets import get_preset
 from prefrl.storage import Store, StoreError
 from prefrl.storage.run_dir import RunDir
@@ -177,7 +177,7 @@ def main() -> None:
     if not options.summarize:
         config = pong(options.minutes, options.seed)
         run = RunDir.create(options.run, config)
-        run.write_specs(*check_environment(config))
+        run.write_specs(*spaces_of(config.env))
         options.samples.parent.mkdir(parents=True, exist_ok=True)
         follow(run, options.samples, options.minutes)
     print(json.dumps(summary(read_samples(options.samples))))

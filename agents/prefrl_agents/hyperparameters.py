@@ -15,10 +15,9 @@ from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
 from stable_baselines3.common.utils import LinearSchedule
 from torch import nn
 
-from prefrl.config import TEXT_ALGORITHMS
-
 __all__ = ["ALGORITHMS", "algorithm_arguments", "read_schedule"]
 
+TEXT_ALGORITHMS = ("token_ppo", "online_dpo")
 ALGORITHMS: dict[str, type[BaseAlgorithm]] = {"ppo": PPO, "a2c": A2C, "dqn": DQN, "sac": SAC}
 """SB3's own"""
 

@@ -16,16 +16,19 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
-from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
-from prefrl.config import TEXT_ALGORITHMS, AgentConfig
+from prefrl.config import AgentConfig
 from prefrl.data.types import Evaluation
-from prefrl.sb3 import PreferenceVecEnv, RewardLink, install_buffer
+from prefrl.loop.agent import AgentServices, Rollout
+from prefrl.reward.source import NoReward, RewardSource
+from prefrl.sb3 import PreferenceVecEnv, RolloutLength, label_rollout, make_labeller
+from prefrl.sb3.attach import OFF_POLICY_EXCHANGE_STEPS as EXCHANGE_STEPS
+from prefrl.sb3.attach import is_on_policy
 from prefrl.storage.run_dir import RunDirError, read_json, write_json_atomic
 from prefrl_agents.fast_cnn import FastCnnPolicy
 from prefrl_agents.fast_rollout import FastRolloutBuffer
-from prefrl_agents.hyperparameters import algorithm_arguments, algorithm_class
+from prefrl_agents.hyperparameters import TEXT_ALGORITHMS, algorithm_arguments, algorithm_class
 from prefrl_agents.overlap import Overlap
 from prefrl_agents.replay_file import load_replay, save_replay
 
@@ -33,7 +36,6 @@ __all__ = ["SB3Agent", "build_model", "evaluate", "load_model", "start_model"]
 
 FAST_CNN = "FastCnnPolicy"
 """the policy that is not SB3's own"""
-_OFF_POLICY_STEPS = 250
 _EVALUATION_SEED = 10_000
 _SEEDS_APART = 1_000
 """between two runs' evaluations: environments are seeded one after the other, and must not share their luck"""
@@ -47,7 +49,7 @@ class SB3Agent:
     Args:
         config: algorithm, policy and hyperparameters.
         venv: the training environments; their reward is hidden.
-        link: the loop's side of the agent.
+        services: what the loop offers.
         total_steps: steps of the whole run; schedules go by it.
         seed: of the agent.
         make_evaluation_venv: builds the ordinary environments, with true rewards, for evaluation.
@@ -61,17 +63,17 @@ class SB3Agent:
         self,
         config: AgentConfig,
         venv: PreferenceVecEnv,
-        link: RewardLink,
+        services: AgentServices,
         total_steps: int,
         seed: int,
         make_evaluation_venv: Callable[[int], VecEnv],
         folder: Path,
     ) -> None:
-        self._venv, self._link, self._total_steps = venv, link, total_steps
+        self._venv, self._total_steps = venv, total_steps
         self._make_evaluation_venv, self._deterministic = make_evaluation_venv, config.deterministic
         saved = _saved(folder)
         self.model: Any = (
-            start_model(config, venv, seed, link.beat)
+            start_model(config, venv, seed, services.heartbeat)
             if saved is None
             else _continue(config, venv, seed, saved)
         )
@@ -81,9 +83,18 @@ class SB3Agent:
         self.model._total_timesteps = total_steps
         self._callback.on_training_start({}, {})
         if hasattr(self.model, "take_answers"):
-            self.model.take_answers = link.take_answers
-        self._is_live = not install_buffer(self.model, link, config.relabel)
-        self._overlap = Overlap(self.model, self._venv_of(self.model), venv, link) if config.overlap else None
+            self.model.take_answers = services.answers
+        self._has_reward = False
+        self._predicted_mean: float | None = None
+        self._length = RolloutLength(self.model)
+        self._overlap: Overlap | None = None
+        if config.overlap:
+            self._overlap = Overlap(self.model, self._inner_venv(), venv)
+        else:
+            self._labeller = make_labeller(self.model, config.relabel)
+            self._labeller.attach(NoReward())
+        learns_often = config.overlap or not is_on_policy(self.model)
+        self.exchange_every_steps = EXCHANGE_STEPS if learns_often else 0
         if saved is not None:
             venv.recorder.policy_step = self.policy_step
             load_replay(saved, self.model)
@@ -93,21 +104,44 @@ class SB3Agent:
         """Environment steps taken, over all environments."""
         return int(self.model.num_timesteps)
 
-    def step(self) -> None:
-        """One rollout and its update; for agents that learn at every step, a few hundred of them."""
-        if self._is_live:
-            self._link.sync_if_due()
+    def collect(self) -> Rollout:
+        """Act for one rollout, and for no more steps than are left of the run."""
+        steps: Any = None
         if self._overlap is not None:
-            self._overlap.step(self._total_steps)
-        elif isinstance(self.model, OnPolicyAlgorithm):
-            self._step_on_policy(self.model)
+            steps = self._overlap.collect(self._total_steps)
         else:
-            start = self.policy_step
-            while self.policy_step < min(start + _OFF_POLICY_STEPS, self._total_steps):
-                self._step_off_policy(self.model)
-        self._link.log_metrics(_figures(self.model))
-        if self.policy_step >= self._total_steps:
-            self._link.sync()
+            self._length.fit(self._total_steps)
+            self._labeller.begin()
+            self._collect()
+            steps = self._labeller.take()
+        return Rollout(self._venv.recorder.take_recording(), steps)
+
+    def label(self, rollout: Rollout, reward: RewardSource) -> None:
+        """Put the learned reward into SB3's buffer."""
+        self._has_reward = reward.version > 0
+        if self._overlap is None:
+            self._predicted_mean = self._labeller.label(rollout.steps, reward)
+            return
+        self._venv.recorder.reward_version = reward.version
+        # From here on the next rollout is acted, one update behind, while this one is labelled and learned from.
+        self._overlap.start(self._total_steps)
+        self._predicted_mean = label_rollout(self.model, rollout.steps, reward)
+
+    def learn(self, rollout: Rollout) -> None:
+        """SB3's own update; nothing is learned before the first reward."""
+        if not is_on_policy(self.model):
+            self._learn_off_policy(self.model)
+            return
+        self.model.rollout_buffer = rollout.steps.buffer
+        self.model._update_current_progress_remaining(self.policy_step, self._total_steps)
+        if self._has_reward:
+            self.model.train()
+
+    def metrics(self) -> dict[str, float]:
+        """What the algorithm has logged of itself, and the mean predicted reward of what was labelled last."""
+        logged = {name: float(value) for name, value in self.model.logger.name_to_value.items()}
+        predicted = {} if self._predicted_mean is None else {"predicted_reward": self._predicted_mean}
+        return logged | predicted
 
     def save(self, folder: Path) -> None:
         """Write the model, and the replay buffer where there is one, into a new folder; then point to it."""
@@ -126,31 +160,33 @@ class SB3Agent:
 
     def close(self) -> None:
         """Close the training environments."""
+        if self._overlap is not None:
+            self._overlap.close()
         self._venv.close()
 
-    def _step_on_policy(self, model: OnPolicyAlgorithm) -> None:
-        model.collect_rollouts(self._venv_of(model), self._callback, model.rollout_buffer, model.n_steps)
-        model._update_current_progress_remaining(model.num_timesteps, self._total_steps)
-        if self._link.version:
-            model.train()
-
-    def _step_off_policy(self, model: OffPolicyAlgorithm) -> None:
-        rollout = model.collect_rollouts(
-            self._venv_of(model),
+    def _collect(self) -> None:
+        model = self.model
+        if is_on_policy(model):
+            model.collect_rollouts(self._inner_venv(), self._callback, model.rollout_buffer, model.n_steps)
+            return
+        collected = model.collect_rollouts(
+            self._inner_venv(),
             self._callback,
-            model.train_freq,  # type: ignore[arg-type]  # a TrainFreq once set up
-            model.replay_buffer,  # type: ignore[arg-type]  # never None once set up
+            model.train_freq,
+            model.replay_buffer,
             model.action_noise,
             model.learning_starts,
         )
-        steps = model.gradient_steps if model.gradient_steps >= 0 else rollout.episode_timesteps
-        if self._link.version and _has_enough_experience(model) and steps > 0:
+        self._collected_steps = collected.episode_timesteps
+
+    def _learn_off_policy(self, model: OffPolicyAlgorithm) -> None:
+        steps = model.gradient_steps if model.gradient_steps >= 0 else self._collected_steps
+        if self._has_reward and _has_enough_experience(model) and steps > 0:
             model.train(gradient_steps=steps, batch_size=model.batch_size)
 
-    @staticmethod
-    def _venv_of(model: Any) -> VecEnv:
+    def _inner_venv(self) -> VecEnv:
         # SB3 may have put wrappers of its own (channels first) around ours.
-        venv = model.get_env()
+        venv = self.model.get_env()
         assert venv is not None
         return venv
 
@@ -180,11 +216,6 @@ def evaluate(
         venv.close()
     assert isinstance(returns, list)
     return Evaluation(tuple(map(float, returns)), None if optimum is None else float(optimum))
-
-
-def _figures(model: BaseAlgorithm) -> dict[str, float]:
-    """What the algorithm has logged of itself, where a logger with no outputs keeps it."""
-    return {name: float(value) for name, value in model.logger.name_to_value.items()}
 
 
 class _Silent(BaseCallback):

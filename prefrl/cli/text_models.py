@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import gymnasium as gym
 
 from prefrl.cli.new_folder import new_folder
-from prefrl.config import TEXT_ALGORITHMS, EnvConfig, JsonDict
+from prefrl.config import EnvConfig, JsonDict
 from prefrl.loop.environments import make_ordinary_environment
 from prefrl.storage.run_dir import RunDir, read_json, write_json_atomic
 from prefrl_envs.text import ByteTokenizer, HubTokenizer, TextGenEnv, TextTask, Tokenizer, WordTokenizer
@@ -154,6 +154,7 @@ def _tokenizer_of(source: str, model: LanguageModel, task: TextTask | None) -> T
 
 def _of_run(run: RunDir) -> TextModel:
     from prefrl_agents import load_model
+    from prefrl_agents.hyperparameters import TEXT_ALGORITHMS
 
     config = run.config()
     if config.agent.algorithm not in TEXT_ALGORITHMS:

@@ -16,19 +16,16 @@ from prefrl.cli.launch import launch
 from prefrl.cli.options import parse
 from prefrl.config import AgentConfig, EnvConfig, RewardConfig, RunConfig
 from prefrl.labelling.instructions import check_instructions, put_instructions
-from prefrl.loop.environments import check_environment
+from prefrl.loop.assemble import check_run, create_run
 from prefrl.loop.validation import check_config
 from prefrl.oracles import TEACHERS
 from prefrl.presets import get_preset
-from prefrl.storage.run_dir import RunDir
 from prefrl.viewer.window import check_display
 
 __all__ = ["main"]
 
 _SHORT = {"--oracle": "--oracle.kind", "--launcher": "--runtime.launcher", "--env": "--env.id"}
 """the long names of flags that people use most"""
-_BATCHES_AHEAD = 2
-"""of queries, that an agent may be ahead of the people who answer them"""
 
 
 @dataclass(frozen=True)
@@ -58,22 +55,20 @@ def main(words: Sequence[str]) -> int:
     if options.teacher is not None:
         oracle = dataclasses.replace(config.oracle, teacher=TEACHERS[options.teacher])
         config = dataclasses.replace(config, oracle=oracle)
-    config = _paced(config)
     check_config(config)
     opens_viewer = options.viewer and config.oracle.asks_people
     if options.instructions is not None:
         check_instructions(options.instructions)
     if opens_viewer:
         check_display("train with --no-viewer, and label where there is a screen")
-    specs = check_environment(config)
+    config, specs = check_run(config)
     if name is None or _makes(config) != _makes(default):
         # Loaded late, as it takes seconds: a preset's own models are known to suit its environment.
         from prefrl_agents.factory import check_models
 
         check_models(config, specs)
     path = options.run or Path("runs") / f"{name or 'run'}-{config.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
-    run = RunDir.create(path, config)
-    run.write_specs(*specs)
+    run = create_run(path, config, specs)
     if config.oracle.asks_people:
         put_instructions(options.instructions, run, config.env.id)
     print(f"run directory: {run.path}", file=sys.stderr)
@@ -83,14 +78,6 @@ def main(words: Sequence[str]) -> int:
 def _makes(config: RunConfig) -> tuple[EnvConfig, AgentConfig, RewardConfig]:
     """What agent and reward are made of."""
     return config.env, config.agent, config.reward
-
-
-def _paced(config: RunConfig) -> RunConfig:
-    """With people, a policy that never waits would be through before they have answered anything."""
-    if not config.oracle.asks_people or config.runtime.max_label_lag is not None:
-        return config
-    runtime = dataclasses.replace(config.runtime, max_label_lag=_BATCHES_AHEAD * config.queries.batch)
-    return dataclasses.replace(config, runtime=runtime)
 
 
 def _lengthen(word: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from prefrl.config.text import FineTuningConfig
 
 __all__ = [
-    "TEXT_ALGORITHMS",
+    "ROLES",
     "AgentConfig",
     "EnvConfig",
     "JsonDict",
@@ -27,8 +27,8 @@ __all__ = [
 ]
 
 JsonDict = dict[str, Any]
-TEXT_ALGORITHMS = ("token_ppo", "online_dpo")
-"""those of `AgentConfig.algorithm` that are for texts, and for texts alone"""
+ROLES = ("policy", "oracle", "reward")
+"""the three workers of a run"""
 Precision = Literal["auto", "bfloat16", "float32"]
 """what convolutions compute in; "auto" is bfloat16 where the machine has instructions for it"""
 
@@ -59,8 +59,9 @@ class EnvConfig:
 class AgentConfig:
     """The Stable-Baselines3 agent."""
 
-    algorithm: Literal["ppo", "a2c", "dqn", "sac", "token_ppo", "online_dpo"] = "ppo"
-    """the last two are for texts, which are a `prefrl_envs.text.TextSpace`; online_dpo learns from the answers alone"""
+    algorithm: str = "auto"
+    """ppo, a2c, dqn or sac; for texts token_ppo, or online_dpo, which learns from the answers alone; "auto" takes ppo,
+    or token_ppo; ``module:Class`` is an SB3 algorithm of your own"""
     policy: str = "auto"
     """SB3 policy name, or FastCnnPolicy (ours, images); "auto" takes Mlp, Cnn or MultiInput by the observations"""
     hyperparameters: JsonDict = field(default_factory=dict)
@@ -157,8 +158,6 @@ class QueryConfig:
     the next, which always follows it. Episodes shorter than a segment are never asked about"""
     items: int = 2
     """segments a query, K"""
-    by_prompt: bool = False
-    """all segments of a query answer the same prompt; for texts"""
     candidates: int = 10
     """candidate queries drawn for each one asked"""
     batch: int = 10
@@ -219,7 +218,8 @@ class OracleConfig:
 class RuntimeConfig:
     """Processes, limits and checkpoints."""
 
-    launcher: Literal["processes", "serial"] = "processes"
+    launcher: Literal["processes", "serial", "script"] = "processes"
+    """script: a training script of your own holds the agent, by `prefrl.PreferenceCallback`"""
     pool_segments: int = 2000
     """unqueried segments kept; the oldest are dropped first"""
     max_label_lag: int | None = None

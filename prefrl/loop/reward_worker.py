@@ -57,7 +57,7 @@ class RewardWorker:
         self._run, self._store, self._config, self._trainer = run, store, config, trainer
         self._stop = stop or StopFlag()
         self._schedule = LabelSchedule(config.labels, config.steps, config.schedule)
-        self._pulse = Heartbeat(store, "reward")
+        self._heartbeat = Heartbeat(store, "reward")
         self._seen_comparison = 0
         self._answers: dict[tuple[int, str], Answer] = {}
         """the answer that counts by query and annotator, oldest first"""
@@ -82,13 +82,17 @@ class RewardWorker:
         return labels_frozen(self._store, self._config) and self._is_up_to_date()
 
     def step(self) -> bool:
+        """`fit`, as launchers call it."""
+        return self.fit()
+
+    def fit(self) -> bool:
         """Learn from the new comparisons, if any; returns whether it did, and False when stopped in between."""
         # Before the counts: labels counted too early are learned next, those never counted stall the run.
         last_comparison = self._store.last_comparison_id()
         counts = self._store.counts()
         waits_for_first = self._reward is None and counts.labels + counts.cant_tell < self._schedule.initial
         if waits_for_first or counts.labels == 0 or self._is_up_to_date():
-            self._pulse.beat("waiting", f"version {self._version}, {counts.labels} labels")
+            self._heartbeat.beat("waiting", f"version {self._version}, {counts.labels} labels")
             return False
         try:
             self._learn(counts.labels, last_comparison)
@@ -163,7 +167,7 @@ class RewardWorker:
 
         def on_epoch(done: int) -> None:
             nonlocal saved_s
-            self._pulse.beat("fitting", f"epoch {done} of {epochs}")
+            self._heartbeat.beat("fitting", f"epoch {done} of {epochs}")
             if done == epochs:
                 return
             if self._stop.is_set or time.monotonic() - saved_s >= _SAVE_EVERY_S:

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 
 from prefrl.config import QueryConfig, RunConfig
-from prefrl.data.tokens import prompt_key
+from prefrl.config.modality import VECTORS, Modality
 from prefrl.data.types import Query, Segment
 from prefrl.data.validation_split import is_validation_segment
 from prefrl.queries import draw_candidates, initial_segments, select, swap_repeat
@@ -29,6 +29,7 @@ def choose_queries(
     count: int,
     policy_step: int,
     rng: np.random.Generator,
+    modality: Modality = VECTORS,
 ) -> list[Query]:
     """Draw candidates from the newest segments and keep those the sampler scores highest.
 
@@ -41,6 +42,7 @@ def choose_queries(
         count: queries to choose.
         policy_step: noted in the queries.
         rng: the only source of chance.
+        modality: of the observations.
 
     Raises:
         ValueError: when the pool holds fewer segments than a query compares.
@@ -53,11 +55,11 @@ def choose_queries(
     if count == 0:
         return repeats
     try:
-        segments, compact = _draw(store, config, count, rng)
+        segments, compact = _draw(store, config, modality, count, rng)
     except StoreError:
         # One of them was dropped while they were read. This once the policy has to wait until they are.
         with store.transaction():
-            segments, compact = _draw(store, config, count, rng)
+            segments, compact = _draw(store, config, modality, count, rng)
     sampler = settings.sampler if reward is not None or settings.sampler == "k_center" else "uniform"
     member_returns = features = None
     if sampler == "k_center":
@@ -99,7 +101,7 @@ def ask_queries(store: Store, queries: list[Query], is_shown: bool = False) -> N
 
 
 def _draw(
-    store: Store, config: RunConfig, count: int, rng: np.random.Generator
+    store: Store, config: RunConfig, modality: Modality, count: int, rng: np.random.Generator
 ) -> tuple[list[Segment], np.ndarray]:
     """Candidates for ``count`` queries: their segments, and which of these (candidates, K) each compares."""
     settings = config.queries
@@ -107,20 +109,20 @@ def _draw(
     if config.oracle.asks_people:
         pool = _recent(pool, settings)
     candidates = draw_candidates(
-        len(pool), count * settings.candidates, settings.items, rng, _groups(store, config, pool)
+        len(pool), count * settings.candidates, settings.items, rng, _groups(store, config, modality, pool)
     )
     used, compact = np.unique(candidates, return_inverse=True)
     segments = store.segments([pool[index].id for index in used])
     return segments, compact.reshape(candidates.shape)
 
 
-def _groups(store: Store, config: RunConfig, pool: list[PoolEntry]) -> np.ndarray:
+def _groups(store: Store, config: RunConfig, modality: Modality, pool: list[PoolEntry]) -> np.ndarray:
     """Which segments may be asked about together, as a number (len(pool),) each."""
-    if config.queries.by_prompt:
+    if modality.compares_within_groups:
         # A prompt with all its responses is on one side of the validation split.
         segments = store.segments([entry.id for entry in pool])
-        prompts = [prompt_key(segment.observations[-1]) for segment in segments]
-        return np.unique(prompts, return_inverse=True)[1]
+        groups = [modality.comparison_group(segment) for segment in segments]
+        return np.unique(groups, return_inverse=True)[1]
     # Pairs come from one side of the validation split, so that no label is lost to it.
     return np.array([is_validation_segment(entry.id, config.reward.validation_fraction) for entry in pool])
 

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
 import numpy as np
 
+from prefrl.config.modality import modality_of
 from prefrl.data.spaces import SpaceSpec
 from prefrl.data.types import Provenance, Segment
 from prefrl.recording.clip_recorder import ClipRecorder
 
-__all__ = ["SegmentRecorder", "check_finite"]
+__all__ = ["Recording", "SegmentRecorder", "check_finite"]
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What was recorded since the last one was taken."""
+
+    policy_step: int
+    """environment steps so far, over all environments"""
+    segments: Sequence[Segment] = ()
+    """oldest first; where people answer, those alone that can be shown"""
+    clips: Mapping[str, bytes] = field(default_factory=dict)
+    """encoded, by the segment's id"""
+    episodes: Sequence[tuple[int, float, int]] = ()
+    """(policy step, true return, length in steps) of the episodes that ended"""
 
 
 def check_finite(what: str, array: np.ndarray, step: int) -> None:
@@ -74,7 +92,8 @@ class SegmentRecorder:
         self._truncated = np.zeros(shape, bool)
         self._segment_steps = segment_steps
         self.env_id, self._seed = env_id, seed
-        self._within_episodes, self._ends_alone = within_episodes, observation_spec.is_tokens
+        self._within_episodes = within_episodes
+        self._ends_alone = modality_of(observation_spec).segments_are_episodes
         self._row = 0
         """where the next step goes: the arrays hold the latest steps of all environments, in turn"""
         # Negative: steps to let pass before the first segment begins.
@@ -155,6 +174,14 @@ class SegmentRecorder:
     def episode(self, true_return: float, length_steps: int) -> None:
         """Note the end of an episode, for evaluation and for teachers that know how well the policy does."""
         self._episodes.append((self.policy_step, true_return, length_steps))
+
+    def take_recording(self) -> Recording:
+        """What was recorded since the last call."""
+        segments, clips = self.take(), self.take_clips()
+        if self.is_filmed:
+            # People could not be asked about the others.
+            segments = [segment for segment in segments if segment.id in clips]
+        return Recording(self.policy_step, segments, clips, self.take_episodes())
 
     def take_episodes(self) -> list[tuple[int, float, int]]:
         """(policy step, true return, length in steps) of the episodes ended since the last call."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 from prefrl.annotators.error_model import DOUBTFUL_ERROR
+from prefrl.config import ROLES
 from prefrl.runtime.history import Fresh, History, Point
 from prefrl.runtime.liveness import WorkerView
-from prefrl.runtime.snapshot import ROLES, RunSnapshot
+from prefrl.runtime.snapshot import RunSnapshot
 
 __all__ = ["diagnostics", "in_words", "reward_hacking", "starves"]
 

@@ -13,16 +13,14 @@ from typing import Literal
 
 import numpy as np
 
-from prefrl.config import RunConfig
+from prefrl.config import ROLES, RunConfig
 from prefrl.queries import LabelSchedule
 from prefrl.runtime.history import History, MetricsHistory
 from prefrl.runtime.liveness import WorkerView, view
 from prefrl.storage import Counts, Store, WorkerStatus
 from prefrl.storage.run_dir import RunDir
 
-__all__ = ["ROLES", "RunSnapshot", "SnapshotReader", "read_snapshot"]
-
-ROLES = ("policy", "oracle", "reward")
+__all__ = ["RunSnapshot", "SnapshotReader", "read_snapshot"]
 
 RECENT_EPISODES = 20
 

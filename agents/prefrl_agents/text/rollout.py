@@ -11,10 +11,9 @@ import torch
 from stable_baselines3.common.buffers import DictRolloutBuffer
 from torch import Tensor
 
-from prefrl.sb3 import PREFERENCE_BUFFERS, PreferenceRollout
 from prefrl_agents.text.policy import TokenBatch
 
-__all__ = ["PreferenceTokenRolloutBuffer", "TokenRolloutBuffer", "TokenSamples"]
+__all__ = ["TokenRolloutBuffer", "TokenSamples"]
 
 
 _LEAST_STD = 1e-8
@@ -143,10 +142,3 @@ class TokenRolloutBuffer(DictRolloutBuffer):
             batch, steps = self.token_batch(part), self.steps_of(part)
             arrays = (self.values, self.log_probs, self.advantages, self.returns)
             yield TokenSamples(batch, batch.tokens, *(self.to_torch(array[steps]) for array in arrays))
-
-
-class PreferenceTokenRolloutBuffer(PreferenceRollout, TokenRolloutBuffer):
-    """`TokenRolloutBuffer` on a learned reward."""
-
-
-PREFERENCE_BUFFERS[TokenRolloutBuffer] = PreferenceTokenRolloutBuffer

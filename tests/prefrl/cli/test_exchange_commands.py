@@ -13,7 +13,7 @@ from prefrl.config import EnvConfig, OracleConfig, RunConfig
 from prefrl.data.clips import Clip, encode_clip
 from prefrl.data.spaces import SpaceSpec
 from prefrl.data.types import Comparison, Provenance, Query, Segment
-from prefrl.loop.environments import check_environment
+from prefrl.loop.environments import spaces_of
 from prefrl.runtime.serial import SerialLauncher
 from prefrl.storage import Store, export_comparisons, read_about
 from prefrl.storage.run_dir import RunDir
@@ -86,7 +86,7 @@ def test_comparisons_of_another_environment_with_the_same_spaces_are_pointed_out
 ) -> None:
     config = RunConfig(env=EnvConfig("prefrl/PenguinIceReward-v0"))
     run = RunDir.create(tmp_path / "other", config)
-    observation, action = check_environment(RunConfig(env=EnvConfig("prefrl/PenguinIce-v0")))
+    observation, action = spaces_of(EnvConfig("prefrl/PenguinIce-v0"))
     run.write_specs(observation, action)
     assert main(["import", str(export), str(run.path)]) == 0
     assert "come from prefrl/PenguinIce-v0" in capsys.readouterr().err
@@ -96,7 +96,7 @@ def test_a_run_with_other_spaces_is_refused_and_left_alone(
     export: Path, tmp_path: Path, capsys: Capture
 ) -> None:
     run = RunDir.create(tmp_path / "pendulum", RunConfig())
-    run.write_specs(*check_environment(RunConfig()))
+    run.write_specs(*spaces_of(EnvConfig()))
     error = error_of(["import", str(export), str(run.path)], capsys)
     assert "observations" in error
     assert "same environment" in error
@@ -149,7 +149,7 @@ def people(tmp_path: Path) -> RunDir:
         store.add_comparisons([Comparison(1, (1, 2), "ann")])
         store.add_comparisons([Comparison(1, (1, 1), "ann"), Comparison(2, None, "bob")])
         store.add_comparisons([Comparison(3, (1, 2), "bob")])
-    run.write_specs(*check_environment(run.config()))
+    run.write_specs(*spaces_of(run.config().env))
     return run
 
 

@@ -27,7 +27,8 @@ from prefrl.config import (
 )
 from prefrl.data.types import Comparison, Provenance, Query, Segment
 from prefrl.loop import annotator_heartbeat
-from prefrl.loop.environments import check_environment
+from prefrl.loop.assemble import check_run
+from prefrl.loop.environments import spaces_of
 from prefrl.loop.oracle_worker import OracleWorker
 from prefrl.oracles import SyntheticOracle
 from prefrl.runtime.serial import SerialLauncher
@@ -50,7 +51,7 @@ CONFIG = RunConfig(
 
 def set_up(path: Path, config: RunConfig = CONFIG) -> RunDir:
     run = RunDir.create(path, config)
-    run.write_specs(*check_environment(config))
+    run.write_specs(*spaces_of(config.env))
     Store.open(run.store, create=True).close()
     return run
 
@@ -165,8 +166,8 @@ def test_what_people_cannot_see_is_refused_before_any_work() -> None:
     try:
         config = replace(CONFIG, env=EnvConfig("PrefrlTests/Blind-v0"))
         with pytest.raises(ValueError, match=r"Blind-v0 cannot be seen.*rgb_array"):
-            check_environment(config)
-        check_environment(replace(config, oracle=OracleConfig("synthetic")))
+            check_run(config)
+        check_run(replace(config, oracle=OracleConfig("synthetic")))
     finally:
         del gym.registry["PrefrlTests/Blind-v0"]
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from prefrl.config import AgentConfig, EnvConfig, QueryConfig, RewardConfig, RunConfig, RuntimeConfig
-from prefrl.loop.environments import check_environment
+from prefrl.loop.environments import spaces_of
 from prefrl.reward import RewardTrainer
 from prefrl.runtime.serial import SerialLauncher
 from prefrl.storage import Store
@@ -33,7 +33,7 @@ SMALL = RunConfig(
 @pytest.fixture
 def run(tmp_path: Path) -> RunDir:
     run = RunDir.create(tmp_path / "run", SMALL)
-    run.write_specs(*check_environment(SMALL))
+    run.write_specs(*spaces_of(SMALL.env))
     Store.open(run.store, create=True).close()
     return run
 
