@@ -33,15 +33,10 @@ StoreError says so. A `Store` belongs to the thread that opened it; another thre
 Files beside the store are written by `prefrl.storage.durable`.
 """
 
+from prefrl.storage.comparison_import import ImportReport, import_comparisons
 from prefrl.storage.database import Store
 from prefrl.storage.errors import StoreError
-from prefrl.storage.exchange import (
-    ExportReport,
-    ImportReport,
-    export_comparisons,
-    import_comparisons,
-    read_about,
-)
+from prefrl.storage.exchange import ExportReport, export_comparisons, exported_specs, read_about
 from prefrl.storage.records import Counts, Episode, Lease, PoolEntry, QueryRecord, WorkerStatus
 
 __all__ = [
@@ -56,6 +51,7 @@ __all__ = [
     "StoreError",
     "WorkerStatus",
     "export_comparisons",
+    "exported_specs",
     "import_comparisons",
     "read_about",
 ]

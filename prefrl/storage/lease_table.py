@@ -8,7 +8,7 @@ from prefrl.storage.records import Lease
 
 __all__ = ["LeaseTable"]
 
-HOLDS = "l.boot = ? AND l.granted_s <= ? AND l.expires_s > ?"
+HOLDS = "l.boot = ? AND (l.boot != '' OR l.granted_s <= ?) AND l.expires_s > ?"
 """condition on a lease l, with the boot and the time twice: it has not lapsed. One granted later than now, where
 boots have no name, is an earlier boot's"""
 
@@ -26,8 +26,9 @@ class LeaseTable:
 
         Those that the annotator holds come first, renewed; then the oldest. A lapsed lease counts as none.
         """
-        now_s = clock_s() if now_s is None else now_s
         with self._db.write():
+            # Only now: the wait for the lock may have been long.
+            now_s = clock_s() if now_s is None else now_s
             rows = self._db.rows(
                 f"SELECT q.id FROM queries q LEFT JOIN leases l ON l.query = q.id AND {HOLDS} "
                 "WHERE q.is_open = 1 AND (l.query IS NULL OR l.annotator = ?) "
@@ -49,8 +50,8 @@ class LeaseTable:
 
     def leases(self, now_s: float | None = None) -> list[Lease]:
         """The leases that have not lapsed, by query."""
-        now_s = clock_s() if now_s is None else now_s
         with self._db.read():
+            now_s = clock_s() if now_s is None else now_s
             rows = self._db.rows(
                 f"SELECT query, annotator, expires_s FROM leases l WHERE {HOLDS} ORDER BY query",
                 [boot_id(), now_s, now_s],

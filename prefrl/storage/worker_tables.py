@@ -80,14 +80,14 @@ class WorkerTables:
         Args:
             now_s: by `prefrl.storage.clock.clock_s`, which is the default.
         """
-        now_s = clock_s() if now_s is None else now_s
         with self._db.read():
+            now_s = clock_s() if now_s is None else now_s
             rows = self._db.rows(
                 "SELECT name, pid, state, detail, beat_s, clock_s, boot FROM workers ORDER BY name"
             )
         return [
-            WorkerStatus(*names, beat_s=_on_this_clock(wall_s, beat_s, boot, now_s))
-            for *names, wall_s, beat_s, boot in rows
+            WorkerStatus(name, pid, state, detail, _on_this_clock(wall_s, beat_s, boot, now_s))
+            for name, pid, state, detail, wall_s, beat_s, boot in rows
         ]
 
 

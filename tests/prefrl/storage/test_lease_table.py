@@ -104,6 +104,15 @@ def test_a_lease_of_an_earlier_boot_has_lapsed(
     assert store.leases(now_s=now_s) == [Lease(query, "bob", now_s + 10)]
 
 
+def test_a_look_at_the_clock_just_before_a_lease_was_granted_does_not_end_it(
+    store: Store, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = ask(1, 2)
+    monkeypatch.setattr(lease_table, "boot_id", lambda: "first")
+    assert store.lease_batch("ann", lease_s=10, count=1, now_s=100.0) == [query]
+    assert store.lease_batch("bob", lease_s=10, count=1, now_s=99.9) == []
+
+
 def test_where_boots_have_no_name_a_lease_granted_later_than_now_is_an_earlier_boot_s(
     store: Store, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
