@@ -92,7 +92,8 @@ class RunDir:
             return from_json(RunConfig, data)
         except (ValueError, TypeError) as error:
             raise RunDirError(
-                f"{self.config_file}: {error}; correct the file or start the run anew"
+                f"{self.config_file}: {error}; correct the file, or start a new run and bring it this one's "
+                f"comparisons with `prefrl export {self.path} FOLDER` and `prefrl import`"
             ) from error
 
     def write_specs(self, observation: SpaceSpec, action: SpaceSpec) -> None:

@@ -6,11 +6,12 @@ import dataclasses
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
 import pytest
 
-from prefrl.config import EnvConfig, OracleConfig, RunConfig, TeacherConfig
+from prefrl.config import EnvConfig, OracleConfig, RunConfig, TeacherConfig, to_json
 from prefrl.data.spaces import SpaceSpec
 from prefrl.storage.durable import write_json_atomic
 from prefrl.storage.run_dir import RunDir, RunDirError
@@ -104,6 +105,32 @@ def test_a_config_that_cannot_be_read_is_told(tmp_path: Path, text: str) -> None
     run = RunDir.create(tmp_path, CONFIG)
     run.config_file.write_text(text)
     with pytest.raises(RunDirError, match=r"config\.json"):
+        run.config()
+
+
+FIRST_RELEASE = json.loads(Path(__file__).with_name("configs_of_first_release.json").read_text())
+
+
+@pytest.mark.parametrize("name", FIRST_RELEASE)
+def test_settings_of_the_first_release_are_read_as_they_were(tmp_path: Path, name: str) -> None:
+    run = RunDir.create(tmp_path, CONFIG)
+    run.config_file.write_text(json.dumps(FIRST_RELEASE[name]))
+    read = to_json(RunDir.open(tmp_path).config())
+    assert settings_in(FIRST_RELEASE[name], read) == FIRST_RELEASE[name]
+
+
+def settings_in(wanted: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
+    """The settings of ``config`` that ``wanted`` names; those added since are left out."""
+    return {
+        name: settings_in(value, config[name]) if isinstance(value, dict) and value else config[name]
+        for name, value in wanted.items()
+    }
+
+
+def test_settings_that_are_unknown_here_name_the_way_to_take_the_comparisons_along(tmp_path: Path) -> None:
+    run = RunDir.create(tmp_path, CONFIG)
+    run.config_file.write_text('{"gone": 3}')
+    with pytest.raises(RunDirError, match=rf"unknown settings \['gone'\].*prefrl export {tmp_path} FOLDER"):
         run.config()
 
 
