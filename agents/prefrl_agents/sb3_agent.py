@@ -25,7 +25,8 @@ from prefrl.reward.source import NoReward, RewardSource
 from prefrl.sb3 import PreferenceVecEnv, RolloutLength, label_rollout, make_labeller
 from prefrl.sb3.attach import OFF_POLICY_EXCHANGE_STEPS as EXCHANGE_STEPS
 from prefrl.sb3.attach import is_on_policy
-from prefrl.storage.run_dir import RunDirError, read_json, write_json_atomic
+from prefrl.storage.durable import read_json, write_json_atomic
+from prefrl.storage.run_dir import RunDirError
 from prefrl_agents.fast_cnn import FastCnnPolicy
 from prefrl_agents.fast_rollout import FastRolloutBuffer
 from prefrl_agents.hyperparameters import TEXT_ALGORITHMS, algorithm_arguments, algorithm_class

@@ -18,7 +18,8 @@ from prefrl.recording.segment_recorder import Recording
 from prefrl.reward import LearnedReward
 from prefrl.reward.source import NoReward, RewardSource
 from prefrl.storage import Episode, Store
-from prefrl.storage.run_dir import RunDir, latest_version
+from prefrl.storage.run_dir import RunDir
+from prefrl.storage.versions import latest_version
 
 __all__ = ["POLL_S", "Channels"]
 

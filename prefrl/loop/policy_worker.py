@@ -10,7 +10,8 @@ from prefrl.loop.agent import Agent, Rollout
 from prefrl.loop.channels import Channels
 from prefrl.loop.heartbeat import Heartbeat
 from prefrl.storage import Store
-from prefrl.storage.run_dir import RunDir, write_json_atomic
+from prefrl.storage.durable import write_json_atomic
+from prefrl.storage.run_dir import RunDir
 
 __all__ = ["PolicyWorker"]
 

@@ -18,7 +18,8 @@ from prefrl.queries import LabelSchedule
 from prefrl.reward import FitReport, LearnedReward, RewardTrainer
 from prefrl.reward.metrics import accuracy, pearson
 from prefrl.storage import Store
-from prefrl.storage.run_dir import RunDir, latest_version, publish_version
+from prefrl.storage.run_dir import RunDir
+from prefrl.storage.versions import latest_version, publish_version
 
 __all__ = ["RewardWorker"]
 

@@ -18,7 +18,8 @@ from prefrl.reward.inputs import check_array, chunk_steps, feature_tensor, obser
 from prefrl.reward.losses import preference_probability, preference_scale
 from prefrl.reward.networks import RewardNetwork, build_network
 from prefrl.reward.tensor_files import RewardFileError, read_tensors, write_tensors
-from prefrl.storage.run_dir import RunDirError, latest_version
+from prefrl.storage.run_dir import RunDirError
+from prefrl.storage.versions import latest_version
 
 if TYPE_CHECKING:
     from prefrl.reward.followed_reward import FollowedReward

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+
+from prefrl.storage.durable import make_folder, write_file
 
 __all__ = ["RewardFileError", "read_tensors", "write_tensors"]
 
@@ -24,7 +25,7 @@ class RewardFileError(ValueError):
 
 
 def write_tensors(path: Path, kind: str, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
-    """Write a safetensors file of a named kind; readers see the old file or the whole new one.
+    """Write a safetensors file of a named kind, durably (`prefrl.storage.durable`): old or new, never half.
 
     Args:
         tensors: copied to contiguous memory where needed.
@@ -37,13 +38,8 @@ def write_tensors(path: Path, kind: str, tensors: Mapping[str, Tensor], header: 
         "header": json.dumps(header),
         "sha256": _digest(contiguous),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        save_file(contiguous, partial, metadata)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    make_folder(path.parent)
+    write_file(path, lambda temporary: save_file(contiguous, temporary, metadata))
 
 
 def read_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
