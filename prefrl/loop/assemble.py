@@ -22,7 +22,7 @@ from prefrl.loop import (
     StopFlag,
     helpers_in_process,
 )
-from prefrl.oracles import Oracle, SyntheticOracle
+from prefrl.oracles import make_oracle
 from prefrl.recording.segment_recorder import SegmentRecorder
 from prefrl.reward import RewardTrainer
 from prefrl.storage import Store
@@ -80,11 +80,6 @@ def make_serial(
         on_sync()
 
     return _policy(run, store, config, build_agent, stop, others)
-
-
-def make_oracle(config: RunConfig) -> Oracle | None:
-    """The program that answers, or None when only people do."""
-    return None if config.oracle.kind == "human" else SyntheticOracle(config.oracle.teacher, config.seed)
 
 
 def _policy(
