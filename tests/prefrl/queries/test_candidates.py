@@ -28,7 +28,7 @@ def test_drawn_queries_hold_distinct_segments(num_segments: int, items: int, cou
     assert all(len(set(row)) == items for row in drawn.tolist())
 
 
-def test_every_ordered_choice_is_equally_likely() -> None:
+def test_every_ordered_choice_of_segments_is_equally_likely() -> None:
     drawn = draw_candidates(4, 24_000, 3, np.random.default_rng(0))
     choices, counts = np.unique(drawn, axis=0, return_counts=True)
     assert len(choices) == 24

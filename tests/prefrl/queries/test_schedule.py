@@ -1,3 +1,5 @@
+"""When labels fall due."""
+
 from __future__ import annotations
 
 import math
@@ -153,7 +155,7 @@ def test_the_first_queries_wait_for_segments_of_their_own() -> None:
     assert one.initial_segments(items=2, pool_segments=500) == 3
 
 
-def test_numbers_that_make_no_schedule_are_refused() -> None:
+def test_impossible_budgets_and_steps_are_refused() -> None:
     with pytest.raises(ValueError, match="budget is -1"):
         LabelSchedule(-1, 100, ScheduleConfig())
     with pytest.raises(ValueError, match="0 steps"):
