@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
 
@@ -18,7 +18,7 @@ from prefrl.config import AgentConfig, EnvConfig, RewardConfig, RunConfig
 from prefrl.labelling.instructions import check_instructions, put_instructions
 from prefrl.loop.assemble import check_run, create_run
 from prefrl.loop.validation import check_config
-from prefrl.oracles import TEACHERS
+from prefrl.oracles import find_teacher
 from prefrl.presets import get_preset
 from prefrl.viewer.window import check_display
 
@@ -40,8 +40,9 @@ class Options:
     instructions: Path | None = None
     """text that tells people what to judge by, the question on its first line; by default one for the environment. It
     is copied into the run directory, and may be edited there"""
-    teacher: Literal["oracle", "mistake", "noisy", "skip", "equal", "myopic"] | None = None
-    """one of B-Pref's synthetic teachers; by default the preset's"""
+    teacher: str | None = None
+    """a synthetic teacher of B-Pref: oracle, mistake, noisy, skip, equal or myopic; or module:name of a TeacherConfig
+    of your own; by default the preset's"""
 
 
 def main(words: Sequence[str]) -> int:
@@ -53,7 +54,7 @@ def main(words: Sequence[str]) -> int:
     options = parse(Options, rest, usage, "Train an agent from preferences.", Options(default))
     config = options.config
     if options.teacher is not None:
-        oracle = dataclasses.replace(config.oracle, teacher=TEACHERS[options.teacher])
+        oracle = dataclasses.replace(config.oracle, teacher=find_teacher(options.teacher))
         config = dataclasses.replace(config, oracle=oracle)
     check_config(config)
     opens_viewer = options.viewer and config.oracle.asks_people

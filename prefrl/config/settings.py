@@ -93,14 +93,13 @@ class RewardConfig:
     members: int = 3
     use_actions: bool = True
     """False makes the reward a function of the observation alone"""
-    loss: Literal["bradley_terry", "plackett_luce", "bradley_terry_margin", "margin", "regression"] = (
-        "bradley_terry"
-    )
-    """of the two with a margin, the first takes it from the difference that it finds probable, the second is a hinge;
-    "regression" fits the true returns of the segments themselves, in place of comparisons: an ablation of the
-    paper, for synthetic oracles"""
+    loss: str = "bradley_terry"
+    """bradley_terry, plackett_luce (rankings of at most 12 segments), bradley_terry_margin (log-sigmoid of the
+    difference minus a margin), margin (hinge), regression (fits the true returns of the segments in place of
+    comparisons: an ablation of the paper, for synthetic oracles), or module:name of your own, as
+    `prefrl.reward.loss_registry.PREFERENCE_LOSSES` describes"""
     margin: float = 1.0
-    """of these two losses, in units of the unnormalised segment return"""
+    """of the losses bradley_terry_margin and margin, in units of the unnormalised segment return"""
     label_noise: float = 0.1
     """share of answers assumed uniformly random: P' = (1 - noise) P + noise / 2"""
     learning_rate: float = 1e-3
@@ -150,7 +149,10 @@ class RewardConfig:
 class QueryConfig:
     """How queries are chosen."""
 
-    sampler: Literal["uniform", "disagreement", "entropy", "k_center", "information_gain"] = "disagreement"
+    sampler: str = "disagreement"
+    """uniform, disagreement, entropy, information_gain, k_center (far apart from each other and from what was asked
+    before), disagreement_k_center or entropy_k_center (k_center among the better half), or module:name of your own, as
+    `prefrl.queries.SAMPLERS` describes; the first queries are always uniform"""
     segment_steps: int = 25
     """length of a segment, in agent steps"""
     within_episodes: bool = False
@@ -197,21 +199,22 @@ class TeacherConfig:
     skip: float = 0.0
     """threshold below which the answer is "can't tell", as a share of the mean return"""
     equal: float = 0.0
-    """threshold below which the answer is a tie, likewise"""
+    """threshold below which the answer is a tie, as a share of the mean return"""
 
 
 @dataclass(frozen=True)
 class OracleConfig:
     """Who answers."""
 
-    kind: Literal["synthetic", "human", "mixed"] = "synthetic"
-    """"mixed": a person whenever one is at the viewer, else the synthetic oracle"""
+    kind: str = "synthetic"
+    """synthetic (answers by the true reward), human, mixed (a person whenever one is at the viewer, else the synthetic
+    oracle), or module:name of your own, as `prefrl.oracles.ORACLES` describes"""
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
 
     @property
     def asks_people(self) -> bool:
         """Whether there may be people to show clips to."""
-        return self.kind != "synthetic"
+        return self.kind in ("human", "mixed")
 
 
 @dataclass(frozen=True)

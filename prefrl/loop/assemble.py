@@ -26,7 +26,7 @@ from prefrl.loop.policy_worker import PolicyWorker
 from prefrl.loop.reward_worker import RewardWorker
 from prefrl.loop.serial import Others
 from prefrl.loop.validation import check_config
-from prefrl.oracles import Oracle, SyntheticOracle
+from prefrl.oracles import Oracle, make_oracle
 from prefrl.reward import RewardTrainer
 from prefrl.storage import Store
 from prefrl.storage.run_dir import RunDir, RunDirError
@@ -175,11 +175,6 @@ def make_others(
     """
     oracle_worker = OracleWorker(run, store, config, oracle or make_oracle(config))
     return Others(oracle_worker, _reward_worker(run, store, config, stop), stop)
-
-
-def make_oracle(config: RunConfig) -> Oracle | None:
-    """The program that answers, or None when only people do."""
-    return None if config.oracle.kind == "human" else SyntheticOracle(config.oracle.teacher, config.seed)
 
 
 def _reward_worker(run: RunDir, store: Store, config: RunConfig, stop: StopFlag) -> RewardWorker:

@@ -68,7 +68,7 @@ def _check_task(config: RunConfig, env: gym.Env[Any, Any]) -> None:
     """Refuse to ask of a task what it does not have: a true reward, or demonstrations."""
     task: Any = getattr(env.unwrapped, "task", None)
     has_reward = getattr(env.unwrapped, "reward_function", True) is not None
-    if config.oracle.kind != "human" and not has_reward:
+    if config.oracle.kind in ("synthetic", "mixed") and not has_reward:
         raise ValueError(
             f"oracle.kind is {config.oracle.kind!r}, and {config.env.id} has no true reward to answer by, so that all "
             "responses would tie; set it to human, or name a reward function in env.kwargs"

@@ -14,6 +14,7 @@ from prefrl.config import RewardConfig, from_json, to_json
 from prefrl.data.spaces import SpaceSpec
 from prefrl.data.tokens import ends_text
 from prefrl.data.types import Query, Segment
+from prefrl.reward.disagreement import disagreement
 from prefrl.reward.inputs import check_array, chunk_steps, feature_tensor, observation_tensor
 from prefrl.reward.losses import preference_probability, preference_scale
 from prefrl.reward.networks import RewardNetwork, build_network
@@ -123,24 +124,19 @@ class LearnedReward:
         Returns:
             float32 (E, Q, K), K that of the largest query; places that a query does not have are 0.
         """
-        # Queries of one pool share segments, which are evaluated once; identity spares hashing their content.
-        segments = {id(segment): segment for query in queries for segment in query.segments}
-        column = {key: number for number, key in enumerate(segments)}
-        logits = self.segment_logits(list(segments.values()))
-        items = max((len(query.segments) for query in queries), default=0)
-        by_query = np.full((len(logits), len(queries), items), -np.inf, dtype=np.float32)
-        for number, query in enumerate(queries):
-            by_query[:, number, : len(query.segments)] = logits[:, [column[id(s)] for s in query.segments]]
-        return preference_probability(torch.from_numpy(by_query)).numpy()
+        return preference_probability(torch.from_numpy(self._query_logits(queries))).numpy()
 
     def disagreement(self, queries: Sequence[Query]) -> np.ndarray:
-        """How much the members differ on each query, float32 (Q,); what online queries are chosen by.
+        """How much the members differ on each query, float64 (Q,): `prefrl.reward.disagreement.disagreement`.
 
-        Half the sum, over segments, of the standard deviation across members of the probability to be
-        preferred. For a pair this is the standard deviation of the predicted preference (Christiano et al.
-        2017, section 2.2.4).
+        The samplers of queries use the same definition.
         """
-        return self.preference_probabilities(queries).std(axis=0).sum(axis=-1) / 2
+        logits = self._query_logits(queries)
+        sizes = np.array([len(query.segments) for query in queries], np.int64)
+        found = np.zeros(len(queries))
+        for items in np.unique(sizes):
+            found[sizes == items] = disagreement(logits[:, sizes == items, :items])
+        return found
 
     def save(self, path: str | Path) -> None:
         """Write a safetensors file, all of it or none."""
@@ -211,6 +207,18 @@ class LearnedReward:
             raise RewardFileError(
                 f"{path} does not describe a learned reward ({error}); fit it anew"
             ) from error
+
+    def _query_logits(self, queries: Sequence[Query]) -> np.ndarray:
+        """Log-odds (E, Q, K) of each query's segments by each member, -inf in places that a query does not have."""
+        # Queries of one pool share segments, which are evaluated once; identity spares hashing their content.
+        segments = {id(segment): segment for query in queries for segment in query.segments}
+        column = {key: number for number, key in enumerate(segments)}
+        logits = self.segment_logits(list(segments.values()))
+        items = max((len(query.segments) for query in queries), default=0)
+        by_query = np.full((len(logits), len(queries), items), -np.inf, dtype=np.float32)
+        for number, query in enumerate(queries):
+            by_query[:, number, : len(query.segments)] = logits[:, [column[id(s)] for s in query.segments]]
+        return by_query
 
     def _normalised_rewards(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
         rewards = self._raw_rewards(observations, actions)

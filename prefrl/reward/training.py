@@ -18,6 +18,7 @@ from prefrl.data.types import LabelledQuery
 from prefrl.reward.dataset import ComparisonDataset, Minibatch
 from prefrl.reward.fit_progress import EpochLosses, FitProgress, FitReport, finite_mean, rate_share
 from prefrl.reward.learned_reward import LearnedReward
+from prefrl.reward.loss_registry import find_loss
 from prefrl.reward.losses import (
     centring_loss,
     preference_loss,
@@ -250,7 +251,7 @@ class RewardTrainer:
             group["lr"] = self._config.learning_rate * rate_share(before, after)
 
     def _loss_of(self, batch: Minibatch) -> Tensor:
-        targets = batch.true_returns if self._config.loss == "regression" else batch.ranks
+        targets = batch.true_returns if find_loss(self._config.loss).fits_true_returns else batch.ranks
         returns = self._returns(batch)
         loss = self._loss(returns, targets, batch.noise)
         return loss + self._config.centring * centring_loss(returns) if self._config.centring else loss

@@ -194,6 +194,11 @@ class Store(LeaseTable, WorkerTables):
             )
         return QueryRecord(tuple(key for (key,) in ids), *row)
 
+    def query_ids(self) -> list[int]:
+        """Ids of all queries asked so far, repeats included, oldest first."""
+        with self._db.read():
+            return [int(number) for (number,) in self._db.rows("SELECT id FROM queries ORDER BY id")]
+
     def answered_queries(self, with_clips: bool = False) -> list[int]:
         """Ids of the queries that may be asked again: answered, not with "can't tell", and no repeats.
 

@@ -131,7 +131,7 @@ def test_disagreement_of_queries_of_several_sizes(make_segment: MakeSegment, vec
     np.testing.assert_allclose(probabilities[:, 1], expected, rtol=1e-4)
     np.testing.assert_allclose(
         reward.disagreement([pair, triple]),
-        [probabilities[:, 0, 0].std(), expected.std(axis=0).sum() / 2],
+        [probabilities[:, 0, 0].std(), np.sqrt(expected.var(axis=0).mean())],
         rtol=1e-4,
     )
     assert reward.disagreement([]).shape == (0,)
