@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from prefrl.config import RunConfig
+from prefrl.config.device import torch_device
 from prefrl.data.spaces import SpaceSpec
 from prefrl.loop.agent import AgentServices
 from prefrl.reward.networks import build_network
@@ -38,6 +39,7 @@ def check_models(config: RunConfig, specs: tuple[SpaceSpec, SpaceSpec]) -> None:
         ValueError: when a hyperparameter is unknown or out of its range, the agent cannot act there, or the reward
             network does not suit these observations and actions.
     """
+    torch_device(config.reward.device, "reward.device")
     build_network(*specs, config.reward, torch.Generator())
     # Some limits are on the product of steps and environments; two tell as well as many.
     venv = evaluation_environments(config)(min(2, config.env.num_envs))

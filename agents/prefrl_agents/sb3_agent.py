@@ -93,7 +93,7 @@ class SB3Agent:
             self._overlap = Overlap(self.model, self._inner_venv(), venv)
         else:
             self._labeller = make_labeller(self.model, config.relabel)
-            self._labeller.attach(NoReward())
+            self._labeller.attach(NoReward(venv.observation_spec, venv.action_spec))
         learns_often = config.overlap or not is_on_policy(self.model)
         self.exchange_every_steps = EXCHANGE_STEPS if learns_often else 0
         if saved is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,21 +10,19 @@ from typing import TYPE_CHECKING, Any
 import gymnasium as gym
 
 from prefrl.config import EnvConfig, JsonDict
+from prefrl.config.device import torch_device
 from prefrl.loop.environments import make_ordinary_environment
 from prefrl.storage.durable import durable_folder, read_json, write_json_atomic
 from prefrl.storage.run_dir import RunDir
 from prefrl_envs.text import ByteTokenizer, HubTokenizer, TextGenEnv, TextTask, Tokenizer, WordTokenizer
 
 if TYPE_CHECKING:
-    import torch
-
     from prefrl.text.models import LanguageModel
 
 __all__ = ["TextModel", "named_environment", "open_text_model", "text_environment"]
 
 _TOKENIZER_FILE = "prefrl_tokenizer.json"
 _WAY_OUT = "give the folder of a run, or one that `prefrl sft` or transformers' save_pretrained wrote"
-_DEVICE = re.compile(r"cpu|cuda(?::(\d+))?")
 
 
 @dataclass(frozen=True)
@@ -93,26 +90,10 @@ def open_text_model(
     Raises:
         ValueError: when there is no such model or device, or nothing says what the model's tokens are.
     """
-    target = _device(device)
+    target = torch_device(device, "--device")
     texts = _opened(source, task, seed)
     texts.model.to(target)
     return texts
-
-
-def _device(name: str) -> torch.device:
-    import torch
-
-    gpus = torch.cuda.device_count()
-    if name == "auto":
-        name = "cuda" if gpus else "cpu"
-    match = _DEVICE.fullmatch(name)
-    if match is None:
-        raise ValueError(
-            f"--device is {name!r}; it must be auto, cpu, cuda, or cuda:N for the Nth GPU from 0"
-        )
-    if name != "cpu" and int(match[1] or 0) >= gpus:
-        raise ValueError(f"--device is {name!r}, and CUDA can use {gpus} GPUs here; take auto or cpu")
-    return torch.device(name)
 
 
 def _opened(source: str, task: TextTask | None, seed: int) -> TextModel:

@@ -130,6 +130,8 @@ class RewardConfig:
     """adapt the L2 weight so that validation loss stays within 1.1 to 1.5 times training loss"""
     dropout: float = 0.0
     batch_norm: bool = False
+    device: str = "auto"
+    """where it is trained and evaluated: cpu, cuda, cuda:N, or auto, a GPU if CUDA can use one"""
     precision: Precision = "float32"
     """of the convolutions; "auto" is bfloat16 where the machine has instructions for it"""
     centring: float = 0.0

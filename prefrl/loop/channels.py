@@ -49,7 +49,7 @@ class Channels:
         self._schedule = LabelSchedule(config.labels, config.steps, config.schedule)
         self._stop = stop or StopFlag()
         self._heartbeat = Heartbeat(store, "policy")
-        self._reward: RewardSource = NoReward()
+        self._reward: RewardSource = NoReward(*run.specs())
         self._waiting: list[Recording] = []
         """what was recorded since the last exchange"""
         self._metrics: dict[str, float] = {}

@@ -14,6 +14,7 @@ from functools import reduce
 from typing import Any
 
 from prefrl.config import JsonDict, RunConfig, from_json, to_json
+from prefrl.config.device import is_device_name
 from prefrl.oracles import check_oracle_kind, check_teacher
 from prefrl.queries import check_schedule, find_sampler, initial_segments
 from prefrl.reward.loss_registry import check_loss, find_loss
@@ -82,6 +83,7 @@ _RANGES = (
         lambda value: 0 <= value < 1,
         "a share of at least 0 and below 1 is needed",
     ),
+    _Range("reward.device", is_device_name, "auto, cpu, cuda, or cuda:N for the Nth GPU from 0 is needed"),
     _Range("queries.repeat_share", lambda value: 0 <= value <= 1, "a share between 0 and 1 is needed"),
 )
 

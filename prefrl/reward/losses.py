@@ -145,7 +145,7 @@ def plackett_luce_loss(
             f"the Plackett-Luce loss ranks at most {MAX_RANKED_ITEMS} segments a query, got {items}; "
             "take the bradley_terry loss"
         )
-    left = _nonempty_subsets(items)
+    left = _nonempty_subsets(items).to(returns.device)
     log_choice = returns[:, :, None].masked_fill(~left, -torch.inf).log_softmax(dim=-1)
     # Items already taken have weight 0 below, but a gradient through -inf would still be NaN.
     log_choice = log_choice.masked_fill(~left, 0.0)

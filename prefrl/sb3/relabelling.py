@@ -210,7 +210,7 @@ class StepLabeller:
     def label(self, steps: None, reward: RewardSource) -> float | None:
         """Label the steps from here on with this reward."""
         self._venv.recorder.reward_version = reward.version
-        self._venv.begin_training(reward if reward.version else None)
+        self._venv.begin_training(reward)
         return None
 
 

@@ -42,6 +42,7 @@ def test_the_last_step_is_recorded_once_however_often_it_is_asked_for(
 ) -> None:
     monkeypatch.setattr(channels_module, "_METRICS_EVERY_S", every_s)
     run = RunDir.create(tmp_path / "run", CONFIG)
+    run.write_specs(*specs)
     recorder = SegmentRecorder(*specs, 10, 5, "Test-v0", seed=0)
     zeros, never = np.zeros((10, 2), np.float32), np.zeros(10, bool)
     stopped = StopFlag()
@@ -60,6 +61,7 @@ def test_a_run_whose_episodes_are_shorter_than_a_segment_ends_with_an_error(
     tmp_path: Path, specs: tuple[SpaceSpec, SpaceSpec]
 ) -> None:
     run = RunDir.create(tmp_path / "run", CONFIG)
+    run.write_specs(*specs)
     recorder = SegmentRecorder(*specs, 10, 5, "Test-v0", seed=0, within_episodes=True)
     zeros, never = np.zeros((10, 2), np.float32), np.zeros(10, bool)
     with Store.open(run.store, create=True) as store:
@@ -80,6 +82,7 @@ def test_the_last_labels_of_people_are_waited_for_and_those_of_a_program_are_not
             CONFIG, labels=40, oracle=OracleConfig(kind), runtime=RuntimeConfig(max_label_lag=20)
         )
         run = RunDir.create(tmp_path / f"{kind}-{step}-{labels}-{cant_tell}", config)
+        run.write_specs(*specs)
         with Store.open(run.store, create=True) as store:
             channels = Channels(run, store, config)
             channels._reward = AnyReward()
@@ -103,6 +106,7 @@ def test_a_policy_goes_on_until_enough_is_filmed_whatever_was_imported(
 ) -> None:
     config = replace(CONFIG, labels=40, oracle=OracleConfig("human"), runtime=RuntimeConfig(max_label_lag=20))
     run = RunDir.create(tmp_path / "run", config)
+    run.write_specs(*specs)
     needed = initial_segments(config)
     with Store.open(run.store, create=True) as store:
         channels = Channels(run, store, config)

@@ -20,7 +20,8 @@ from prefrl.loop.environments import check_environment
 from prefrl.loop.validation import check_config
 from prefrl.runtime.serial import SerialLauncher
 from prefrl.storage import Store
-from prefrl.storage.run_dir import RunDir, latest_version
+from prefrl.storage.run_dir import RunDir
+from prefrl.storage.versions import latest_version
 from prefrl_agents.factory import build_agent
 
 MODULE = """
