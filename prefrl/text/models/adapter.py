@@ -215,7 +215,7 @@ def hidden_states(
     """
     arguments: dict[str, Any] = {"use_cache": cache is not None}
     if cache is not None:
-        arguments[_cache_argument(type(backbone))] = _wrap_cache(
+        arguments[_cache_argument(type(backbone).forward)] = _wrap_cache(
             cache, int(backbone.config.num_hidden_layers)
         )
     if visible is not None:
@@ -232,14 +232,14 @@ def _additive_mask(visible: Tensor) -> Tensor:
 
 
 @functools.cache
-def _cache_argument(model_class: type) -> str:
-    """The name under which models of this class take cached keys and values."""
-    parameters = inspect.signature(model_class.forward).parameters  # type: ignore[attr-defined]  # a torch module
+def _cache_argument(forward: Callable[..., Any]) -> str:
+    """The name under which a model's forward function takes cached keys and values."""
+    parameters = inspect.signature(forward).parameters
     for name in _CACHE_ARGUMENTS:
         if name in parameters:
             return name
     raise ValueError(
-        f"{model_class.__name__} takes no cache of keys and values (arguments {list(parameters)}), which is not "
+        f"{forward.__qualname__} takes no cache of keys and values (only {list(parameters)}), which is not "
         "supported; take a model of the GPT-2, Llama, Qwen or Mistral kind"
     )
 
