@@ -326,5 +326,8 @@ def fold_lora(model: Any) -> None:
 
 def merge_lora(model: Any) -> Any:
     """A copy without adapters, which are part of its weights; all of it can be trained."""
+    merged = copy.deepcopy(model).merge_and_unload()
+    # peft up to 0.18 leaves its settings behind, and would warn of them when the model gets adapters again.
+    vars(merged).pop("peft_config", None)
     # The adapters had frozen the other weights.
-    return copy.deepcopy(model).merge_and_unload().requires_grad_(True)
+    return merged.requires_grad_(True)
