@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -132,26 +133,36 @@ class DPO:
     @torch.no_grad()
     def evaluate(self, rankings: RankedResponses) -> DPOReport:
         """The same figures on rankings, learned from or not."""
-        sums, reference = _Sums(), self.reference_log_probs(rankings)
+        sums = _Sums()
         for rows in torch.arange(len(rankings)).split(self.config.batch_size):
             batch = rankings[rows]
-            loss, log_ratios = self._loss(batch, reference[rows])
+            # Model and reference compute the same batches: float32 rounds differently with another batch size or
+            # padding, and where the two are equal a log-ratio of 1e-7 would count as an order of the responses.
+            loss, log_ratios = self._loss(batch, self._reference_log_probs(batch))
             sums.add(loss, log_ratios, batch.ranks)
         return sums.report(self.config.beta)
 
     @torch.no_grad()
     def reference_log_probs(self, rankings: RankedResponses) -> Tensor:
         """Log-probability of each response by the reference, shape (N, K): once for all epochs."""
-        if self.reference is None:
-            with self.model.without_adapters():
-                return self._all_log_probs(self.model, rankings)
-        return self._all_log_probs(self.reference, rankings)
-
-    def _all_log_probs(self, model: LanguageModel, rankings: RankedResponses) -> Tensor:
         found = torch.zeros(len(rankings.sequences))
-        for rows in rankings.sequences.chunks(_CHUNK_TOKENS):
-            found[rows] = self._log_probs(model, rankings.sequences[rows]).cpu()
+        with self._as_reference() as model:
+            for rows in rankings.sequences.chunks(_CHUNK_TOKENS):
+                found[rows] = self._log_probs(model, rankings.sequences[rows]).cpu()
         return found.view(rankings.ranks.shape)
+
+    def _reference_log_probs(self, batch: RankedResponses) -> Tensor:
+        """The same, computed as `_loss` computes the model's: in one batch, in its order."""
+        with self._as_reference() as model:
+            return self._log_probs(model, batch.sequences).view(batch.ranks.shape)
+
+    @contextmanager
+    def _as_reference(self) -> Iterator[LanguageModel]:
+        if self.reference is not None:
+            yield self.reference
+            return
+        with self.model.without_adapters():
+            yield self.model
 
     def _log_probs(self, model: LanguageModel, sequences: Sequences) -> Tensor:
         return response_log_probs(model, sequences.to(model.device), self.config.temperature).sum(dim=-1)
