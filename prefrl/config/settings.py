@@ -59,8 +59,9 @@ class EnvConfig:
 class AgentConfig:
     """The Stable-Baselines3 agent."""
 
-    algorithm: Literal["ppo", "a2c", "dqn", "sac", "token_ppo", "online_dpo"] = "ppo"
-    """the last two are for texts, which are a `prefrl_envs.text.TextSpace`; online_dpo learns from the answers alone"""
+    algorithm: str = "ppo"
+    """ppo, a2c, dqn or sac; for texts token_ppo, or online_dpo, which learns from the answers without a learned reward;
+    or ``module:Class``, a Stable-Baselines3 algorithm of your own"""
     policy: str = "auto"
     """SB3 policy name, or FastCnnPolicy (ours, images); "auto" takes Mlp, Cnn or MultiInput by the observations"""
     hyperparameters: JsonDict = field(default_factory=dict)

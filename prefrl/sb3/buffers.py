@@ -7,7 +7,7 @@ too many for that, are labelled when they are sampled (as Ibarz et al. 2018).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -64,6 +64,9 @@ class PreferenceRollout:
     values: np.ndarray
     link: RewardLink
     preference_venv: PreferenceVecEnv
+    finish: Callable[[th.Tensor, np.ndarray], None] | None = None
+    """the algorithm's own way from rewards to advantages, ``finish_rollout``, where it has one"""
+    _is_labelled = False
 
     def reset(self) -> None:
         """Begin a rollout."""
@@ -71,7 +74,10 @@ class PreferenceRollout:
         self.preference_venv.begin_rollout()
 
     def compute_returns_and_advantage(self, last_values: th.Tensor, dones: np.ndarray) -> None:
-        """Sync with the loop, label the rollout in one batch, then estimate advantages as ever."""
+        """Sync with the loop, label the rollout in one batch, then estimate advantages."""
+        if self._is_labelled:
+            super().compute_returns_and_advantage(last_values, dones)  # type: ignore[misc]
+            return
         rollout = self.preference_venv.take_rollout(self.buffer_size)
         self.link.sync()
         self.label(*rollout, last_values, dones)
@@ -94,7 +100,11 @@ class PreferenceRollout:
             self.returns = self.values.copy()
             return
         self.rewards += predicted
-        super().compute_returns_and_advantage(last_values, dones)  # type: ignore[misc]
+        self._is_labelled = True
+        try:
+            (self.finish or self.compute_returns_and_advantage)(last_values, dones)
+        finally:
+            self._is_labelled = False
 
 
 class PreferenceRolloutBuffer(PreferenceRollout, RolloutBuffer):

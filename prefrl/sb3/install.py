@@ -59,6 +59,7 @@ def install_buffer(model: BaseAlgorithm, link: RewardLink, relabel: bool = True)
             buffer.label_versions[:] = 0
         buffer.relabel, buffer.swept_version = relabel, 0
     buffer.link, buffer.preference_venv = link, venv
+    buffer.finish = getattr(model, "finish_rollout", None)
     return True
 
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from prefrl_agents.hyperparameters import ALGORITHMS, algorithm_arguments, read_schedule
+from prefrl_agents.algorithms import ALGORITHMS
+from prefrl_agents.hyperparameters import algorithm_arguments, read_schedule
 
 
 def test_plain_values_are_passed_on() -> None:
