@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
+import textwrap
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -46,6 +47,7 @@ from prefrl_agents.replay_file import REPLAY, save_replay
 __all__ = ["SavedAgent", "find_saved", "load_agent", "save_agent"]
 
 LATEST, DESCRIPTION, TENSORS, PICKLE = "latest.json", "agent.json", "agent.safetensors", "model.zip"
+_MESSAGE_CHARACTERS = 300
 _FORMAT, _FORMAT_VERSION = "prefrl-agent", 1
 _WAY_OUT = "restore the run from a copy, or start it anew"
 
@@ -128,7 +130,7 @@ class SavedAgent:
         except Exception as error:
             # Weights of other shapes fail wherever torch comes to them.
             raise RunDirError(
-                f"{file} is no {wanted} agent of this run's settings ({type(error).__name__}: {error}); {_WAY_OUT}"
+                f"{file} is no {wanted} agent of this run's settings ({_brief(error)}); {_WAY_OUT}"
             ) from error
 
     def unpickle(self, algorithm: str, trust: bool, **arguments: Any) -> BaseAlgorithm:
@@ -153,8 +155,7 @@ class SavedAgent:
         except Exception as error:
             # A damaged pickle fails wherever the damage is.
             raise RunDirError(
-                f"{path} is damaged or no {algorithm} agent of this run "
-                f"({type(error).__name__}: {error}); {_WAY_OUT}"
+                f"{path} is damaged or no {algorithm} agent of this run ({_brief(error)}); {_WAY_OUT}"
             ) from error
 
     def build(self, trust: bool) -> BaseAlgorithm:
@@ -174,7 +175,7 @@ class SavedAgent:
         except Exception as error:
             # Written by whoever made the file: a constructor may complain of anything.
             raise RunDirError(
-                f"{file} describes no agent that can be built ({type(error).__name__}: {error}); {_WAY_OUT}"
+                f"{file} describes no agent that can be built ({_brief(error)}); {_WAY_OUT}"
             ) from error
         return model if normaliser is None else _normalising(model, normaliser)
 
@@ -238,6 +239,11 @@ def load_agent(folder: Path, algorithm: str | None = None, trust: bool = False) 
         if found != algorithm_name(find_algorithm(algorithm).load_class()):
             raise RunDirError(f"{file} is no {algorithm} agent of this run, but {found!r}; {_WAY_OUT}")
     return saved.build(trust)
+
+
+def _brief(error: Exception) -> str:
+    """An error as a part of one line; torch's have many."""
+    return textwrap.shorten(f"{type(error).__name__}: {error}", _MESSAGE_CHARACTERS)
 
 
 def _normalising(model: BaseAlgorithm, normaliser: ObservationNormaliser) -> BaseAlgorithm:
