@@ -111,10 +111,18 @@ def build_described(described: Mapping[str, Any], trust: bool, file: str) -> Bas
     model.observation_space = space_from_json(described["observation_space"])
     model.action_space = space_from_json(described["action_space"])
     model.n_envs = int(described["num_envs"])
-    if hasattr(model, "buffer_size"):
-        model.buffer_size = model.n_envs  # the least there can be: acting stores nothing
-    model._setup_model()
+    _set_up(model)
     return model
+
+
+def _set_up(model: Any) -> None:
+    """Make networks and optimisers, and the smallest replay buffer there can be: acting stores nothing."""
+    buffer_size = getattr(model, "buffer_size", None)
+    if buffer_size is not None:
+        model.buffer_size = model.n_envs
+    model._setup_model()
+    if buffer_size is not None:
+        model.buffer_size = buffer_size  # as it was described: the model may be exported
 
 
 def trusted_architecture(policy_kwargs: Mapping[str, Any]) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def space_to_json(space: spaces.Space[Any]) -> dict[str, Any]:
         start = np.broadcast_to(space.start, space.nvec.shape)
         return {"kind": "multi_discrete", "nvec": space.nvec.tolist(), "start": start.tolist()}
     if isinstance(space, spaces.MultiBinary):
-        return {"kind": "multi_binary", "shape": [int(size) for size in space.shape]}
+        return {"kind": "multi_binary", "n": int(space.n) if np.isscalar(space.n) else [*map(int, space.n)]}
     if isinstance(space, spaces.Dict):
         return {"kind": "dict", "parts": [[key, space_to_json(part)] for key, part in space.spaces.items()]}
     raise ValueError(f"a space of type {type(space).__name__} cannot be described")
@@ -57,7 +57,7 @@ def space_from_json(data: Mapping[str, Any]) -> spaces.Space[Any]:
     if kind == "multi_discrete":
         return spaces.MultiDiscrete(data["nvec"], start=data["start"])
     if kind == "multi_binary":
-        return spaces.MultiBinary(data["shape"])
+        return spaces.MultiBinary(data["n"])
     if kind == "dict":
         return spaces.Dict([(key, space_from_json(part)) for key, part in data["parts"]])
     raise ValueError(f"{kind!r} is no kind of space")
