@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -16,6 +14,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.preprocessing import is_image_space, is_image_space_channels_first
 from stable_baselines3.common.vec_env import VecEnv
 
 from prefrl.config import AgentConfig
@@ -25,13 +24,13 @@ from prefrl.reward.source import NoReward, RewardSource
 from prefrl.sb3 import PreferenceVecEnv, RolloutLength, label_rollout, make_labeller
 from prefrl.sb3.attach import OFF_POLICY_EXCHANGE_STEPS as EXCHANGE_STEPS
 from prefrl.sb3.attach import is_on_policy
-from prefrl.storage.durable import read_json, write_json_atomic
-from prefrl.storage.run_dir import RunDirError
+from prefrl_agents.algorithms import find_algorithm
 from prefrl_agents.fast_cnn import FastCnnPolicy
 from prefrl_agents.fast_rollout import FastRolloutBuffer
-from prefrl_agents.hyperparameters import TEXT_ALGORITHMS, algorithm_arguments, algorithm_class
+from prefrl_agents.hyperparameters import algorithm_arguments
 from prefrl_agents.overlap import Overlap
-from prefrl_agents.replay_file import load_replay, save_replay
+from prefrl_agents.replay_file import load_replay
+from prefrl_agents.saved_agent import SavedAgent, find_saved, load_agent, save_agent
 
 __all__ = ["SB3Agent", "build_model", "evaluate", "load_model", "start_model"]
 
@@ -41,7 +40,8 @@ _EVALUATION_SEED = 10_000
 _SEEDS_APART = 1_000
 """between two runs' evaluations: environments are seeded one after the other, and must not share their luck"""
 _MOST_EVALUATION_ENVS = 10
-_WAY_OUT = "restore the run from a copy, or start it anew"
+_LEAST_PIXELS = 36
+"""height and width below which the convolutions of SB3's ``CnnPolicy`` leave nothing"""
 
 
 class SB3Agent:
@@ -58,6 +58,7 @@ class SB3Agent:
 
     Raises:
         ValueError: when a hyperparameter is unknown, or the spaces or ``overlap`` do not suit the algorithm.
+        RunDirError: when the saved agent is damaged, or needs ``services.trust``.
     """
 
     def __init__(
@@ -72,11 +73,11 @@ class SB3Agent:
     ) -> None:
         self._venv, self._total_steps = venv, total_steps
         self._make_evaluation_venv, self._deterministic = make_evaluation_venv, config.deterministic
-        saved = _saved(folder)
+        saved = find_saved(folder)
         self.model: Any = (
             start_model(config, venv, seed, services.heartbeat)
             if saved is None
-            else _continue(config, venv, seed, saved)
+            else _continue(config, venv, seed, saved, services.trust)
         )
         # Starting the algorithm's own loop: SB3 has no public way to take its rollouts one at a time.
         self.model.set_logger(Logger(folder=None, output_formats=[]))
@@ -98,7 +99,7 @@ class SB3Agent:
         self.exchange_every_steps = EXCHANGE_STEPS if learns_often else 0
         if saved is not None:
             venv.recorder.policy_step = self.policy_step
-            load_replay(saved, self.model)
+            load_replay(saved.path, self.model)
 
     @property
     def policy_step(self) -> int:
@@ -145,15 +146,8 @@ class SB3Agent:
         return logged | predicted
 
     def save(self, folder: Path) -> None:
-        """Write the model, and the replay buffer where there is one, into a new folder; then point to it."""
-        folder.mkdir(parents=True, exist_ok=True)
-        target = Path(tempfile.mkdtemp(prefix=f"{self.policy_step:010d}-", dir=folder))
-        self.model.save(target / "model.zip")
-        save_replay(target, self.model)
-        write_json_atomic(folder / "latest.json", {"folder": target.name, "policy_step": self.policy_step})
-        for old in folder.iterdir():
-            if old.is_dir() and old != target:
-                shutil.rmtree(old, ignore_errors=True)
+        """Write the agent, and its replay buffer where there is one, whole or not at all; see `save_agent`."""
+        save_agent(folder, self.model)
 
     def evaluate(self, episodes: int, seed: int) -> Evaluation:
         """Act for whole episodes of the ordinary environment."""
@@ -230,17 +224,19 @@ def build_model(config: AgentConfig, venv: VecEnv, seed: int) -> BaseAlgorithm:
     Raises:
         ValueError: when a hyperparameter is unknown or unfit, or the spaces do not suit the algorithm.
     """
+    spec = find_algorithm(config.algorithm)
     arguments = algorithm_arguments(config.algorithm, config.hyperparameters)
-    policy: Any = config.policy if config.policy != "auto" else _policy_for(venv.observation_space)
-    if config.algorithm in TEXT_ALGORITHMS:
-        policy = "LanguageModelPolicy"
+    policy: Any = config.policy
+    if policy == "auto" or spec.for_texts:
+        policy = spec.policy or _policy_for(venv.observation_space)
+    if spec.for_texts:
         model = {"model": config.language_model, "seed": seed}
         arguments["policy_kwargs"] = {**model, **arguments.get("policy_kwargs", {})}
     try:
         if policy == FAST_CNN:
             policy = FastCnnPolicy
             arguments = {"rollout_buffer_class": FastRolloutBuffer} | arguments
-        return algorithm_class(config.algorithm)(policy, venv, seed=seed, **arguments)
+        return spec.load_class()(policy, venv, seed=seed, **arguments)
     except Exception as error:
         # SB3 asserts what its users get wrong, and torch and NumPy complain in ways of their own.
         raise ValueError(
@@ -269,12 +265,27 @@ def start_model(
     return model
 
 
-def _continue(config: AgentConfig, venv: VecEnv, seed: int, saved: Path) -> BaseAlgorithm:
-    device = config.hyperparameters.get("device", "auto")
-    model = _load(config.algorithm, saved, env=venv, device=device)
-    # Not the run's first random numbers over again: the agent would relive its first episodes.
+def _continue(config: AgentConfig, venv: VecEnv, seed: int, saved: SavedAgent, trust: bool) -> BaseAlgorithm:
+    if saved.is_pickled:
+        device = config.hyperparameters.get("device", "auto")
+        model = saved.unpickle(config.algorithm, trust, env=venv, device=device)
+    else:
+        model = build_model(_with_saved_architecture(config, saved), venv, seed)
+        saved.restore(model)
+    # A continued agent must not draw its first random numbers again, or it would repeat its first episodes.
     model.set_random_seed(seed + model.num_timesteps)
     return model
+
+
+def _with_saved_architecture(config: AgentConfig, saved: SavedAgent) -> AgentConfig:
+    """The same settings, but a language model is built as it was saved, without the checkpoint it began with."""
+    architecture = saved.policy_arguments()
+    if not architecture:
+        return config
+    policy_kwargs = {**config.hyperparameters.get("policy_kwargs", {}), **architecture}
+    return dataclasses.replace(
+        config, hyperparameters={**config.hyperparameters, "policy_kwargs": policy_kwargs}
+    )
 
 
 def _has_enough_experience(model: OffPolicyAlgorithm) -> bool:
@@ -285,45 +296,15 @@ def _has_enough_experience(model: OffPolicyAlgorithm) -> bool:
     return min(model.num_timesteps, stored_steps) > model.learning_starts
 
 
-def load_model(algorithm: str, folder: Path) -> Any:
-    """The SB3 model last saved in a run's ``agent`` folder, for acting.
-
-    Raises:
-        FileNotFoundError: when none was saved yet.
-        RunDirError: when what was saved is damaged, or an agent of another algorithm.
-    """
-    saved = _saved(folder)
-    if saved is None:
-        raise FileNotFoundError(f"no agent has been saved in {folder} yet; train for longer first")
-    return _load(algorithm, saved)
-
-
-def _load(algorithm: str, saved: Path, **arguments: Any) -> BaseAlgorithm:
-    path = saved / "model.zip"
-    if not path.exists():
-        raise FileNotFoundError(f"{path} is missing; {_WAY_OUT}")
-    try:
-        return algorithm_class(algorithm).load(path, **arguments)
-    except Exception as error:
-        # A damaged file fails wherever the damage happens to be met.
-        raise RunDirError(
-            f"{path} is damaged or no {algorithm} agent of this run "
-            f"({type(error).__name__}: {error}); {_WAY_OUT}"
-        ) from error
-
-
-def _saved(folder: Path) -> Path | None:
-    pointer = folder / "latest.json"
-    if not pointer.exists():
-        return None
-    name = read_json(pointer, _WAY_OUT).get("folder")
-    if not isinstance(name, str):
-        raise RunDirError(f"{pointer} does not name a saved agent; {_WAY_OUT}")
-    return folder / name
+def load_model(algorithm: str, folder: Path, trust: bool = False) -> Any:
+    """The SB3 model last saved in a run's ``agent`` folder, for acting; see `load_agent`."""
+    return load_agent(folder, algorithm, trust)
 
 
 def _policy_for(space: spaces.Space[Any]) -> str:
     if isinstance(space, spaces.Dict):
         return "MultiInputPolicy"
-    is_image = isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) == 3
-    return "CnnPolicy" if is_image else "MlpPolicy"
+    if not is_image_space(space):
+        return "MlpPolicy"
+    height, width = space.shape[1:] if is_image_space_channels_first(space) else space.shape[:2]
+    return "CnnPolicy" if min(height, width) >= _LEAST_PIXELS else "MlpPolicy"

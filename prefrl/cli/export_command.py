@@ -19,6 +19,7 @@ from prefrl.text.rankings import Ranking, write_k_wise
 
 __all__ = ["main"]
 
+_AGENT = "agent.zip"
 _DESCRIPTION = """Write a run's comparisons to plain files: JSON lines and .npz, no pickle.
 
 The folder then holds comparisons.jsonl (a line an answer, superseded ones included), segments-*.npz (what
@@ -38,6 +39,11 @@ class Options:
     """new folder to write"""
     clips: Literal["gif", "mp4"] | None = None
     """write what people saw of each query, too, as a film with its answer"""
+    agent: bool = False
+    """also write the agent as agent.zip for Stable-Baselines3's ``load``; that format is a pickle, which runs code when it
+    is loaded"""
+    trust: bool = False
+    """load an agent that an earlier release pickled, or that names modules of its own; both run code from the run"""
 
 
 def main(words: Sequence[str]) -> int:
@@ -45,6 +51,8 @@ def main(words: Sequence[str]) -> int:
     options = parse(Options, words, "prefrl export", _DESCRIPTION)
     run = RunDir.open(options.run)
     observation, action = run.specs()
+    # Before anything is written: it may be damaged, or need trust.
+    agent = _load_agent(run, options.trust) if options.agent else None
     with Store.open(run.store) as store:
         if store.last_comparison_id() == 0:
             raise ValueError(
@@ -54,8 +62,17 @@ def main(words: Sequence[str]) -> int:
         report = export_comparisons(store, options.folder, spaces)
         rankings = _write_rankings(run, store, options.folder) if observation.is_tokens else {}
         films = {} if options.clips is None else _write_films(run, store, options.folder, options.clips)
+    if agent is not None:
+        # `predict` is replaced where observations are normalised; SB3's file has no place for that.
+        agent.save(options.folder / _AGENT, exclude=["predict"])
     print(json.dumps({"folder": str(options.folder), **asdict(report), **rankings, **films}))
     return 0
+
+
+def _load_agent(run: RunDir, trust: bool) -> Any:
+    from prefrl_agents import load_agent
+
+    return load_agent(run.agent, run.config().agent.algorithm, trust)
 
 
 def _write_rankings(run: RunDir, store: Store, folder: Path) -> dict[str, int]:

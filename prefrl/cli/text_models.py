@@ -135,10 +135,10 @@ def _tokenizer_of(source: str, model: LanguageModel, task: TextTask | None) -> T
 
 def _of_run(run: RunDir) -> TextModel:
     from prefrl_agents import load_model
-    from prefrl_agents.hyperparameters import TEXT_ALGORITHMS
+    from prefrl_agents.algorithms import find_algorithm
 
     config = run.config()
-    if config.agent.algorithm not in TEXT_ALGORITHMS:
+    if not find_algorithm(config.agent.algorithm).for_texts:
         raise ValueError(f"{run.path} trained {config.agent.algorithm}, not a language model; {_WAY_OUT}")
     agent = load_model(config.agent.algorithm, run.agent)
     # Without its adapters the run's model is not what the run came to, and what they adapt was frozen.

@@ -60,8 +60,8 @@ class AgentConfig:
     """The Stable-Baselines3 agent."""
 
     algorithm: str = "auto"
-    """ppo, a2c, dqn or sac; for texts token_ppo, or online_dpo, which learns from the answers alone; "auto" takes ppo,
-    or token_ppo; ``module:Class`` is an SB3 algorithm of your own"""
+    """ppo, a2c, dqn or sac; for texts token_ppo, or online_dpo, which learns from the answers without a learned reward;
+    "auto" takes ppo, or token_ppo for texts; ``module:Class`` is a Stable-Baselines3 algorithm of your own"""
     policy: str = "auto"
     """SB3 policy name, or FastCnnPolicy (ours, images); "auto" takes Mlp, Cnn or MultiInput by the observations"""
     hyperparameters: JsonDict = field(default_factory=dict)

@@ -70,6 +70,8 @@ class AgentServices:
     """the comparisons that were answered since the last call, oldest first; all of them at the first"""
     heartbeat: Callable[[str, str], None]
     """says what the agent does before it acts ("fine-tuning"), and how far it is"""
+    trust: bool = False
+    """whether the user's own command says that the run's folder may execute code, as a pickled agent does"""
 
 
 class AgentFactory(Protocol):

@@ -135,22 +135,29 @@ def continue_run(run: RunDir, config: RunConfig, specs: Specs) -> RunDir:
     return run
 
 
-def make_worker(role: str, run: RunDir, store: Store, build_agent: AgentFactory, stop: StopFlag) -> Worker:
+def make_worker(
+    role: str, run: RunDir, store: Store, build_agent: AgentFactory, stop: StopFlag, trust: bool = False
+) -> Worker:
     """One of the three workers, for a process of its own."""
     config = run.config()
     if role == "policy":
-        return make_policy(run, store, config, build_agent, stop)
+        return make_policy(run, store, config, build_agent, stop, trust)
     if role == "oracle":
         return OracleWorker(run, store, config, make_oracle(config))
     return _reward_worker(run, store, config, stop)
 
 
 def make_policy(
-    run: RunDir, store: Store, config: RunConfig, build_agent: AgentFactory, stop: StopFlag
+    run: RunDir,
+    store: Store,
+    config: RunConfig,
+    build_agent: AgentFactory,
+    stop: StopFlag,
+    trust: bool = False,
 ) -> PolicyWorker:
-    """The policy's worker."""
+    """The policy's worker; ``trust`` is whether the user's own command lets the run's folder execute code."""
     channels = make_channels(run, store, config, stop)
-    agent = build_agent(run, config, AgentServices(channels.answers, channels.heartbeat))
+    agent = build_agent(run, config, AgentServices(channels.answers, channels.heartbeat, trust))
     channels.exchange_every_steps = agent.exchange_every_steps
     channels.resume_at(agent.policy_step)
     return PolicyWorker(run, store, config, agent, channels)

@@ -7,7 +7,7 @@ import json
 import sys
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +19,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from prefrl.config import EnvConfig, OracleConfig, RunConfig
 from prefrl.config.modality import modality_of
+from prefrl.config.registry import import_named
 from prefrl.data.spaces import SpaceSpec
 from prefrl.loop.agent import Rollout
 from prefrl.loop.assemble import (
@@ -41,7 +42,6 @@ from prefrl.sb3.attach import (
     make_labeller,
     preference_venv,
 )
-from prefrl.sb3.saved_agent import save_agent
 from prefrl.sb3.vec_env import PreferenceVecEnv
 from prefrl.sb3.wrap import record
 from prefrl.storage import Store
@@ -52,6 +52,8 @@ __all__ = ["PreferenceCallback"]
 
 _UNREGISTERED = "unregistered"
 _KINDS = ("synthetic", "human", "mixed")
+_SAVE_AGENT = "prefrl_agents.saved_agent:save_agent"
+"""by name, as in child processes: agents are built on this package"""
 
 
 class PreferenceCallback(BaseCallback):
@@ -219,6 +221,7 @@ class PreferenceCallback(BaseCallback):
     def _save(self) -> None:
         assert self.run is not None
         assert self._parts is not None
+        save_agent: Callable[[Path, BaseAlgorithm], None] = import_named(_SAVE_AGENT, "function")
         save_agent(self.run.agent, self.model)
         self._parts.saved_step = self._parts.channels.policy_step
 

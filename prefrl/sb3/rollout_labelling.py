@@ -89,6 +89,7 @@ class RolloutLabeller:
 
     def begin(self) -> None:
         """A rollout begins."""
+        self._ends = None
         self._venv.begin_rollout()
 
     def take(self) -> RolloutSteps:

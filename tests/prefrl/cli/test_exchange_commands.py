@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from stable_baselines3 import PPO
 
 from prefrl.cli import main
 from prefrl.config import EnvConfig, OracleConfig, RunConfig
@@ -17,6 +19,7 @@ from prefrl.loop.environments import spaces_of
 from prefrl.runtime.serial import SerialLauncher
 from prefrl.storage import Store, export_comparisons, read_about
 from prefrl.storage.run_dir import RunDir
+from prefrl_agents import load_agent
 from prefrl_agents.factory import build_agent
 
 Capture = pytest.CaptureFixture[str]
@@ -43,6 +46,19 @@ def test_an_export_says_how_observations_and_actions_are_laid_out(trained: RunDi
         SpaceSpec.from_json(spaces["observation"]),
         SpaceSpec.from_json(spaces["action"]),
     ) == trained.specs()
+
+
+def test_the_agent_is_exported_for_stable_baselines3(
+    trained: RunDir, tmp_path: Path, capsys: Capture
+) -> None:
+    assert main(["export", str(trained.path), str(tmp_path / "export"), "--agent"]) == 0
+    exported, saved = PPO.load(tmp_path / "export" / "agent.zip"), load_agent(trained.agent)
+    assert exported.num_timesteps == saved.num_timesteps > 0
+    for name, weight in saved.policy.state_dict().items():
+        assert torch.equal(exported.policy.state_dict()[name], weight), name
+    (trained.agent / "latest.json").write_text("{}")
+    assert "latest.json" in error_of(["export", str(trained.path), str(tmp_path / "no"), "--agent"], capsys)
+    assert not (tmp_path / "no").exists()
 
 
 def test_imported_comparisons_are_added_once_and_count_as_labels(
