@@ -36,7 +36,7 @@ You cannot tell: down
 More than two clips: press their numbers, the best first. Up or Enter makes the rest equal.
 
 Play the clips again: Space
-Undo the last answer: Backspace, once or more. It counts until you give a new one; Enter keeps it.
+Undo the last answer: Backspace, once or more. The old answer counts until you give a new one; Enter keeps it.
 Faster and slower: + and -
 Pause: P. What to judge by: I
 Leave: Q. Your answers are saved, training continues, and you can come back.
