@@ -37,8 +37,8 @@ class SegmentRecorder:
     By default a segment may cross the end of an episode (Christiano et al. 2017, section 2.2.1, hide episode ends).
     Each environment starts at its own offset, so that segments are not all aligned with resets.
 
-    With ``within_episodes``, segments end with the episode: the last one may overlap the one before, and an episode
-    shorter than a segment gives none.
+    With ``within_episodes``, no segment crosses the end of an episode. The last segment of an episode is its last T
+    steps, and may overlap the one before; an episode shorter than T gives none.
 
     For texts, a segment is the last step of an episode, which holds the whole text (`prefrl.data.tokens`).
 
