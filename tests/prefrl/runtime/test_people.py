@@ -1,4 +1,4 @@
-"""Runs in which people answer: what they are shown, and who answers when."""
+"""Runs in which people answer: what they see, and who answers when."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def by_true_return(query: Query) -> tuple[int, ...]:
 
 
 class Person(threading.Thread):
-    """Answers whatever is open, in a thread of its own, until told to stop."""
+    """A thread that answers all open queries until it is stopped."""
 
     def __init__(self, run: RunDir, name: str, answer: Callable[[Query], tuple[int, ...]]) -> None:
         super().__init__()
@@ -87,7 +87,7 @@ class Person(threading.Thread):
         return self
 
 
-def test_a_run_is_taught_by_people_alone_and_shows_them_what_they_judge(tmp_path: Path) -> None:
+def test_a_run_learns_from_people_alone_and_has_clips_of_all_segments(tmp_path: Path) -> None:
     run = set_up(tmp_path / "run")
     with Person(run, "ann", by_true_return) as ann, Person(run, "bob", by_true_return) as bob:
         result = SerialLauncher(run, build_agent).launch()
@@ -100,13 +100,13 @@ def test_a_run_is_taught_by_people_alone_and_shows_them_what_they_judge(tmp_path
             assert clip is not None
             assert clip.frames is not None
             assert len(clip) == len(segment)
-            # A penguin on another square is another picture.
-            places = segment.observations.reshape(len(segment), -1).tolist()
-            pictures = [frame.tobytes() for frame in clip.frames]
-            assert len(set(map(tuple, places))) == len(set(pictures))
+            # A penguin on another square gives another frame.
+            squares = segment.observations.reshape(len(segment), -1).tolist()
+            frames = [frame.tobytes() for frame in clip.frames]
+            assert len(set(map(tuple, squares))) == len(set(frames))
 
 
-def test_texts_are_asked_about_without_clips(tmp_path: Path) -> None:
+def test_text_queries_have_no_clips(tmp_path: Path) -> None:
     env = replace(CONFIG.env, id="prefrl/RankedAnswers-v0")
     run = set_up(tmp_path / "run", replace(CONFIG, env=env, queries=replace(CONFIG.queries, segment_steps=1)))
     with Person(run, "ann", by_true_return):
@@ -115,14 +115,14 @@ def test_texts_are_asked_about_without_clips(tmp_path: Path) -> None:
         assert {store.clip(entry.id) for entry in store.pool(10_000)} == {None}
 
 
-def test_mixed_runs_go_on_by_themselves_where_nobody_sits(tmp_path: Path) -> None:
+def test_mixed_runs_continue_without_people(tmp_path: Path) -> None:
     run = set_up(tmp_path / "run", replace(CONFIG, oracle=OracleConfig("mixed")))
     assert SerialLauncher(run, build_agent).launch() is not None
     with Store.open(run.store) as store:
         assert store.label_counts() == {"synthetic": CONFIG.labels}
 
 
-def test_a_person_takes_over_from_the_synthetic_oracle_and_back(tmp_path: Path) -> None:
+def test_the_synthetic_oracle_pauses_while_a_person_labels(tmp_path: Path) -> None:
     config = replace(CONFIG, oracle=OracleConfig("mixed"), labels=40)
     run = set_up(tmp_path / "run", config)
     with Store.open(run.store) as store:
@@ -148,8 +148,8 @@ def segment(number: int) -> Segment:
     )
 
 
-class Blind(gym.Env[np.int64, np.int64]):
-    """Nothing of it can be drawn."""
+class NotRenderable(gym.Env[np.int64, np.int64]):
+    """Has no render mode."""
 
     observation_space = gym.spaces.Discrete(2)
     action_space = gym.spaces.Discrete(2)
@@ -161,21 +161,19 @@ class Blind(gym.Env[np.int64, np.int64]):
         return np.int64(0), 0.0, False, False, {}
 
 
-def test_what_people_cannot_see_is_refused_before_any_work() -> None:
-    gym.register("PrefrlTests/Blind-v0", Blind)
+def test_an_environment_that_cannot_render_is_refused_before_any_work() -> None:
+    gym.register("PrefrlTests/NotRenderable-v0", NotRenderable)
     try:
-        config = replace(CONFIG, env=EnvConfig("PrefrlTests/Blind-v0"))
-        with pytest.raises(ValueError, match=r"Blind-v0 cannot be seen.*rgb_array"):
+        config = replace(CONFIG, env=EnvConfig("PrefrlTests/NotRenderable-v0"))
+        with pytest.raises(ValueError, match=r"NotRenderable-v0 cannot be seen.*rgb_array"):
             check_run(config)
         check_run(replace(config, oracle=OracleConfig("synthetic")))
     finally:
-        del gym.registry["PrefrlTests/Blind-v0"]
+        del gym.registry["PrefrlTests/NotRenderable-v0"]
 
 
 @pytest.mark.parametrize("kind", ["human", "mixed"])
-def test_what_people_take_back_while_the_agent_trains_is_asked_anew_and_learned(
-    tmp_path: Path, kind: Any
-) -> None:
+def test_undone_answers_are_asked_and_learned_again_while_the_agent_trains(tmp_path: Path, kind: Any) -> None:
     run = set_up(tmp_path / "run", replace(CONFIG, oracle=OracleConfig(kind)))
     with Store.open(run.store) as store:
         store.add_segments([segment(number) for number in range(60)], 100)
@@ -195,7 +193,7 @@ def test_what_people_take_back_while_the_agent_trains_is_asked_anew_and_learned(
 
 @pytest.mark.skipif(not hasattr(os, "nice"), reason="this system has no such priorities")
 @pytest.mark.parametrize(("kind", "niceness"), [("human", 10), ("synthetic", 0)])
-def test_workers_make_way_for_the_window_where_people_label(tmp_path: Path, kind: Any, niceness: int) -> None:
+def test_workers_have_low_priority_where_people_label(tmp_path: Path, kind: Any, niceness: int) -> None:
     run = set_up(tmp_path / "run", replace(CONFIG, oracle=OracleConfig(kind)))
     command = [
         sys.executable,
