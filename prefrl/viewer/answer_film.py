@@ -64,7 +64,7 @@ def write_film(path: Path, pictures: Sequence[np.ndarray], fps: float) -> None:
         import cv2
     except ImportError as error:
         raise RuntimeError(
-            'MP4 needs OpenCV; install it with: pip install "prefrl[atari]", or write GIF instead'
+            "MP4 needs OpenCV; install it with: pip install opencv-python-headless, or write GIF instead"
         ) from error
     height, width = pictures[0].shape[:2]
     temporary = path.with_name(f".{os.getpid()}-{path.name}")

@@ -42,7 +42,7 @@ class Launched:
         self.run = RunDir(run)
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         self.launcher = subprocess.Popen(
-            [sys.executable, "-m", "prefrl.cli", *words],
+            [sys.executable, "-m", "prefrl", *words],
             start_new_session=True,
             env=environment,
             stdin=subprocess.DEVNULL,
