@@ -7,7 +7,7 @@ import traceback
 
 from prefrl_envs.extras import EXTRA_OF_MODULE, how_to_install
 
-__all__ = ["check_pillow", "missing_extra"]
+__all__ = ["check_module", "missing_extra"]
 
 _OURS = ("prefrl", "prefrl_envs", "prefrl_agents")
 _ASKED_BY_US = (*_OURS, "gymnasium", "stable_baselines3")
@@ -29,14 +29,18 @@ def missing_extra(error: BaseException) -> str | None:
     return extra if importer in _ASKED_BY_US or EXTRA_OF_MODULE.get(importer) == extra else None
 
 
-def check_pillow() -> None:
-    """Refuse to start on what will draw or shrink pictures where Pillow is missing.
+def check_module(module: str, need: str) -> None:
+    """Refuse to start work that will need a module of an extra where it is missing.
+
+    Args:
+        module: a key of `EXTRA_OF_MODULE`.
+        need: what it is needed for, to begin the message with.
 
     Raises:
-        RuntimeError: with the command that installs it.
+        RuntimeError: with the command that installs the extra.
     """
-    if importlib.util.find_spec("PIL") is None:
-        raise RuntimeError(f"pictures are drawn by Pillow; {how_to_install('human')}")
+    if importlib.util.find_spec(module) is None:
+        raise RuntimeError(f"{need}; {how_to_install(EXTRA_OF_MODULE[module])}")
 
 
 def _importer(error: ImportError) -> str:

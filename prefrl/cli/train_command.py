@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 import tyro
 
 from prefrl.cli.launch import launch
-from prefrl.cli.missing_extra import check_pillow
+from prefrl.cli.missing_extra import check_module
 from prefrl.cli.options import parse
 from prefrl.config import AgentConfig, EnvConfig, RewardConfig, RunConfig
 from prefrl.labelling.instructions import check_instructions, put_instructions
@@ -64,8 +64,10 @@ def main(words: Sequence[str]) -> int:
     opens_viewer = options.viewer and config.oracle.asks_people
     if options.instructions is not None:
         check_instructions(options.instructions)
-    if config.oracle.asks_people and not config.queries.by_prompt:
-        check_pillow()  # clips of an environment are kept for people, whose texts need no pictures
+    if config.queries.by_prompt:
+        check_module("transformers", "language models are made by transformers")
+    elif config.oracle.asks_people:
+        check_module("PIL", "clips for people are made by Pillow")
     if opens_viewer:
         check_display("train with --no-viewer, and label where there is a screen")
     specs = check_environment(config)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tyro
 
-from prefrl.cli.missing_extra import check_pillow
+from prefrl.cli.missing_extra import check_module
 from prefrl.cli.options import parse
 from prefrl.config import RunConfig
 from prefrl.storage.run_dir import RunDir
@@ -65,7 +65,7 @@ def main(words: Sequence[str]) -> int:
     _check(options)
     run = RunDir.open(options.run)
     config = run.config()
-    check_pillow()
+    check_module("PIL", "pictures are drawn by Pillow")
     # Loaded late, so that wrong words are answered at once.
     import torch
 
