@@ -6,9 +6,14 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # Before anything imports it: names of models that are none are not looked for in the net.
 os.environ["HF_HUB_OFFLINE"] = "1"
+
+# How long an example takes depends on the machine and on what else runs on it.
+settings.register_profile("any speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any speed")
 
 
 @pytest.fixture(scope="session")

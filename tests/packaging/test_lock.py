@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
-import sys
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 
-sys.path.append(str(Path(__file__).parent))
-
-from compare_versions import differences, locked_versions
+from tests.packaging.compare_versions import differences, locked_versions
 
 
 @pytest.fixture(scope="module")
