@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # Set before anything imports huggingface_hub: tests with wrong model names must not ask the hub.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -44,6 +45,11 @@ def _warn_marking_ours(
 def pytest_configure() -> None:
     """Mark our own warnings from now on."""
     warnings.warn = _warn_marking_ours
+
+
+# How long an example takes depends on the machine and on what else runs on it.
+settings.register_profile("any speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any speed")
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from gymnasium.error import DependencyNotInstalled
 
+from prefrl_envs.extras import how_to_install
+
 __all__ = ["Window"]
 
 
@@ -22,7 +24,7 @@ class Window:
             import pygame
         except ImportError as error:
             raise DependencyNotInstalled(
-                'render_mode="human" needs pygame; install it with: pip install "prefrl[human]"'
+                f'render_mode="human" needs pygame; {how_to_install("human")}'
             ) from error
         pygame.display.init()
         self._pygame = pygame

@@ -35,25 +35,17 @@ COMMANDS = {
 }
 
 
-_EXTRAS = {
-    "ale_py": "atari",
-    "cv2": "atari",
-    "matplotlib": "plots",
-    "mujoco": "mujoco",
-    "peft": "text",
-    "tokenizers": "text",
-    "transformers": "text",
-    "PIL": "human",
-    "pygame": "human",
-}
-"""which extra brings a module that not every installation has"""
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 0 done, 1 failed, 2 wrong words, 130 interrupted.
 
     141 says, as the shell does, that whoever read the output (`head`, say) went away before its end.
+
+    Args:
+        arguments: the command and its options; None takes what a person typed, who may name modules of the current
+            folder.
     """
+    if arguments is None:
+        _find_modules_in_current_folder()
     try:
         status = _run(list(sys.argv[1:] if arguments is None else arguments))
         sys.stdout.flush()
@@ -62,6 +54,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The interpreter flushes once more on its way out, and would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+
+
+def _find_modules_in_current_folder() -> None:
+    """Let ``--env my_env:My-v0`` work from the folder that holds my_env.py, however prefrl was started.
+
+    The folder comes last, so that nothing in it takes the place of an installed module. ``python -P``, or
+    PYTHONSAFEPATH, keeps it out, as it says.
+    """
+    try:
+        folder = os.getcwd()
+    except FileNotFoundError:  # removed meanwhile
+        return
+    if not getattr(sys.flags, "safe_path", False) and folder not in map(os.path.abspath, sys.path):
+        sys.path.append(folder)
 
 
 def _run(words: list[str]) -> int:
@@ -86,25 +92,16 @@ def _run(words: list[str]) -> int:
     except BrokenPipeError:
         raise
     except (ImportError, ValueError, OSError, RuntimeError) as error:
-        extra = _missing_extra(error)
+        from prefrl.cli.missing_extra import missing_extra
+        from prefrl_envs.extras import how_to_install
+
+        extra = missing_extra(error)
         if isinstance(error, ImportError) and extra is None:
             raise
         # What is wrong with the input or the machine says so itself; its traceback would only hide it.
-        way_out = "" if extra is None else f'; install it with: pip install "prefrl[{extra}]"'
+        way_out = "" if extra is None else f"; {how_to_install(extra)}"
         print(f"prefrl {command}: {error}{way_out}", file=sys.stderr)
         return 1
-
-
-def _missing_extra(error: BaseException) -> str | None:
-    """The extra whose module was missing, where that is what caused ``error``, and its message says no way out."""
-    if "pip install" in str(error):
-        return None
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ImportError) and cause.name is not None:
-            return _EXTRAS.get(cause.name.partition(".")[0])
-        cause = cause.__cause__
-    return None
 
 
 def _help() -> str:

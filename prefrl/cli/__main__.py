@@ -1,7 +1,8 @@
-"""``python -m prefrl.cli``: the command line."""
+"""``python -m prefrl.cli``: the same as ``python -m prefrl``."""
 
 import sys
 
 from prefrl.cli import main
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

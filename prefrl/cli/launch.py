@@ -12,6 +12,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 
 from prefrl.cli.panel import Progress
+from prefrl.runtime.child_command import child_environment, module_command
 from prefrl.runtime.result import Result
 from prefrl.storage import Store
 from prefrl.storage.run_dir import RunDir
@@ -47,7 +48,8 @@ def _viewer(run: RunDir) -> Iterator[None]:
     """A viewer in a process of its own, closed when the run ends; closing it ends nothing."""
     with run.log("viewer").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "prefrl.cli", "label", str(run.path)],
+            [*module_command("prefrl"), "label", str(run.path)],
+            env=child_environment(),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -13,10 +13,12 @@ from typing import Annotated
 import tyro
 
 from prefrl.cli.launch import launch
+from prefrl.cli.missing_extra import check_module
 from prefrl.cli.options import parse
 from prefrl.config import AgentConfig, EnvConfig, RewardConfig, RunConfig
+from prefrl.config.modality import modality_of
 from prefrl.labelling.instructions import check_instructions, put_instructions
-from prefrl.loop.assemble import check_run, create_run
+from prefrl.loop.assemble import check_run, create_run, records_clips
 from prefrl.loop.validation import check_config
 from prefrl.oracles import find_teacher
 from prefrl.presets import get_preset
@@ -63,6 +65,13 @@ def main(words: Sequence[str]) -> int:
     if opens_viewer:
         check_display("train with --no-viewer, and label where there is a screen")
     config, specs = check_run(config)
+    modality = modality_of(specs[0])
+    if modality.module is not None:
+        check_module(
+            modality.module, f"agents and rewards of {modality.plural} are made by {modality.module}"
+        )
+    if records_clips(config, specs):
+        check_module("PIL", "clips for people are made by Pillow")
     if name is None or _makes(config) != _makes(default):
         # Loaded late, as it takes seconds: a preset's own models are known to suit its environment.
         from prefrl_agents.factory import check_models

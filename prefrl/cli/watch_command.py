@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tyro
 
+from prefrl.cli.missing_extra import check_module
 from prefrl.cli.options import parse
 from prefrl.config import RunConfig
 from prefrl.storage.run_dir import RunDir
@@ -65,7 +65,7 @@ def main(words: Sequence[str]) -> int:
     _check(options)
     run = RunDir.open(options.run)
     config = run.config()
-    _check_pillow()
+    check_module("PIL", "drawing needs Pillow")
     # Imported late, so that wrong options are reported at once.
     import torch
 
@@ -96,11 +96,6 @@ def _check(options: Options) -> None:
             raise ValueError(f"--gif is {options.gif}; only animated GIFs are written, so name it FILE.gif")
         if not options.gif.absolute().parent.is_dir():
             raise ValueError(f"--gif is {options.gif}; its folder does not exist, create it first")
-
-
-def _check_pillow() -> None:
-    if importlib.util.find_spec("PIL") is None:
-        raise RuntimeError('drawing needs Pillow; install it with: pip install "prefrl[human]"')
 
 
 def _drawable_environment(config: RunConfig) -> gym.Env[Any, Any]:

@@ -38,6 +38,8 @@ class Modality:
     """whether segments are compared only with those that answer the same prompt"""
     is_filmed = True
     """whether people are shown clips, which have to be recorded while the agent acts"""
+    module: str | None = None
+    """module that agents and rewards need, which not every installation has"""
     is_native_only = False
     """whether all copies of an environment have to be stepped at once"""
     is_labelled_when_sampled = False
@@ -96,6 +98,7 @@ class _Texts(Modality):
     segments_are_episodes = True
     compares_within_groups = True
     is_filmed = False
+    module = "transformers"
     is_native_only = True
 
     def settle(self, config: RunConfig) -> RunConfig:

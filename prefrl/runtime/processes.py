@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 
 from prefrl.config import ROLES
+from prefrl.runtime.child_command import child_environment, module_command
 from prefrl.runtime.clock import WallClock
 from prefrl.runtime.exit_status import ExitStatus
 from prefrl.runtime.result import Result, write_result
@@ -94,9 +94,9 @@ class ProcessLauncher:
 
     def _start(self, role: str) -> _Child:
         threads = threads_by_role(os.cpu_count() or 1)[role]
-        command = [sys.executable, "-m", "prefrl.runtime.child", role, str(self._run.path), self._factory]
+        command = [*module_command("prefrl.runtime.child"), role, str(self._run.path), self._factory]
         # OpenMP reads its variable when torch is loaded, before any call could set the number.
-        environment = os.environ | {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+        environment = child_environment(OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads))
         with self._run.log(role).open("ab") as log:
             process = subprocess.Popen(
                 [*command, "--threads", str(threads), "--supervised"],

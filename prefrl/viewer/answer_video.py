@@ -63,7 +63,7 @@ def write_video(path: Path, frames: Sequence[np.ndarray], fps: float) -> None:
         import cv2
     except ImportError as error:
         raise RuntimeError(
-            'MP4 needs OpenCV; install it with: pip install "prefrl[atari]", or write GIF instead'
+            "MP4 needs OpenCV; install it with: pip install opencv-python-headless, or write GIF instead"
         ) from error
     height, width = frames[0].shape[:2]
 

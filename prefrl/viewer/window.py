@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from prefrl.viewer.events import Click, Close, Event, Key, Resize
+from prefrl_envs.extras import how_to_install
 
 __all__ = ["NoDisplayError", "Window", "check_display"]
 
@@ -174,6 +175,6 @@ def _import_pygame(way_out: str) -> Any:
     try:
         import pygame
     except ImportError as error:
-        way_in = 'install it with: pip install "prefrl[human]"'
+        way_in = how_to_install("human")
         raise NoDisplayError(f"a window needs pygame; {way_in}{way_out and f', or {way_out}'}") from error
     return pygame

@@ -96,7 +96,7 @@ def person(act: Callable[[Callable[[str], None], Store], None], run: RunDir) -> 
 
 
 def wait_until(found: Callable[[], object]) -> None:
-    deadline_s = time.monotonic() + 60
+    deadline_s = time.monotonic() + 600
     while not found():
         assert time.monotonic() < deadline_s, "timed out"
         time.sleep(0.01)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-import time
+import itertools
 
 import pygame
 import pytest
@@ -11,25 +10,20 @@ import pytest
 from prefrl.cli import main
 
 
-def leave_after(seconds: float) -> threading.Thread:
-    def leave() -> None:
-        while not pygame.display.get_init():
-            time.sleep(0.01)
-        time.sleep(seconds)
-        pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_q, unicode="q"))
-
-    thread = threading.Thread(target=leave)
-    thread.start()
-    return thread
-
-
 @pytest.mark.parametrize("what", ["penguin", "CartPole-v1"])
 def test_a_preset_or_environment_is_played_until_q(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
-    thread = leave_after(0.5)
-    # CartPole falls and restarts in the meantime.
-    assert main(["play", what, "--fps", "100"]) == 0
-    thread.join()
+    flip, shown = pygame.display.flip, itertools.count(1)
+
+    def leave_at_60() -> None:
+        flip()
+        if next(shown) == 60:
+            pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_q, unicode="q"))
+
+    monkeypatch.setattr(pygame.display, "flip", leave_at_60)
+    # CartPole falls over meanwhile, and begins anew.
+    assert main(["play", what, "--fps", "1000"]) == 0
+    assert next(shown) == 61
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def test_a_closed_pipe_is_no_error() -> None:
     # The reading end is closed before anything is written, as by `head`.
     read, write = os.pipe()
     os.close(read)
-    command = [sys.executable, "-m", "prefrl.cli", "--help"]
+    command = [sys.executable, "-m", "prefrl", "--help"]
     done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True)
     os.close(write)
     assert done.stderr == ""

@@ -178,8 +178,9 @@ def test_folders_without_a_sound_reward_say_so(vector_specs: Specs, tmp_path: Pa
 
 
 def test_followed_reward_takes_new_versions_as_they_come(
-    make_segment: MakeSegment, vector_specs: Specs, tmp_path: Path
+    make_segment: MakeSegment, vector_specs: Specs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("prefrl.reward.followed_reward.time.monotonic", lambda: 100.0)
     publish(tmp_path, untrained(vector_specs, version=1))
     follower = LearnedReward.load(tmp_path, follow=True)
     assert follower.version == 1

@@ -27,7 +27,8 @@ from prefrl.storage.run_dir import RunDir, RunDirError
 from prefrl.storage.run_lock import RunLock
 
 LABELS, STEPS = 40, 4000
-DEADLINE_S = 120.0
+DEADLINE_S = 600.0
+"""only a run that hangs takes as long, on any machine"""
 SMALL = (
     *("--labels", str(LABELS), "--steps", str(STEPS), "--eval-episodes", "3"),
     *("--reward.initial-epochs", "10", "--reward.epochs-per-update", "3", "--reward.hidden", "16"),
@@ -42,7 +43,7 @@ class Launched:
         self.run = RunDir(run)
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         self.launcher = subprocess.Popen(
-            [sys.executable, "-m", "prefrl.cli", *words],
+            [sys.executable, "-m", "prefrl", *words],
             start_new_session=True,
             env=environment,
             stdin=subprocess.DEVNULL,

@@ -302,7 +302,12 @@ class TestMistakes:
         assert loop.wrap(venv).recorder.env_id == "unregistered"
 
 
-def test_people_are_shown_what_a_script_s_own_environments_draw(tmp_path: Path) -> None:
+def test_people_are_shown_what_a_script_s_own_environments_draw(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Whatever share of the time filming takes, which depends on the machine.
+    monkeypatch.setattr("prefrl.recording.clip_recorder.MAX_TIME_SHARE", 1e9)
+
     def answer(stop: threading.Event) -> None:
         while not stop.wait(0.01):
             with contextlib.suppress(StoreError), Store.open(tmp_path / "run" / "store.sqlite") as store:

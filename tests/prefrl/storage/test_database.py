@@ -70,7 +70,7 @@ def test_a_segment_added_twice_is_there_once(store: Store, make_segment: MakeSeg
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3), st.booleans()), max_size=12))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 def test_the_pool_is_bounded_and_queried_segments_stay(
     tmp_path_factory: pytest.TempPathFactory, make_segment: MakeSegment, rounds: list[tuple[int, int, bool]]
 ) -> None:

@@ -1,0 +1,56 @@
+"""What is installed beside this script's Python, held against a lock file.
+
+    .venv-newest/bin/python tests/packaging/compare_versions.py requirements.lock
+
+Prints a line for each package whose version differs.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+__all__ = ["differences", "locked_versions"]
+
+
+def locked_versions(lock: str) -> dict[str, str]:
+    """The version of each package that ``lock``, the text of a lock file, names for this Python and platform."""
+    lines = [line for line in lock.splitlines() if line and not line.startswith("#")]
+    requirements = [Requirement(line) for line in lines]
+    return {
+        each.name: next(iter(each.specifier)).version
+        for each in requirements
+        if each.marker is None or each.marker.evaluate()
+    }
+
+
+def differences(locked: dict[str, str], installed: dict[str, str]) -> list[str]:
+    """A line for each package of either whose versions differ, by name; what is not installed counts as such."""
+    return [
+        f"{name}: locked {locked.get(name, 'not')}, here {installed.get(name, 'not installed')}"
+        for name in sorted(locked.keys() | installed.keys())
+        if locked.get(name) != installed.get(name)
+    ]
+
+
+def _installed_versions() -> dict[str, str]:
+    # Canonical names, as in the lock.
+    found = importlib.metadata.distributions()
+    return {each.metadata["Name"].lower().replace("_", "-").replace(".", "-"): each.version for each in found}
+
+
+def main(lock: Path) -> None:
+    """Print the differences, or that there are none."""
+    ours = {"pip", "prefrl"}
+    installed = {name: version for name, version in _installed_versions().items() if name not in ours}
+    lines = differences(locked_versions(lock.read_text()), installed)
+    print(f"{len(lines)} packages differ from {lock}:" if lines else f"all packages are as in {lock}")
+    for line in lines:
+        print(f"  {line}")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
