@@ -30,7 +30,10 @@ def train_ppo(steps: int, seed: int) -> tuple[int, float]:
     from stable_baselines3 import PPO
     from stable_baselines3.common.utils import LinearSchedule
 
-    schedules: dict[str, Any] = {"learning_rate": LinearSchedule(2.5e-4, 0, 1), "clip_range": LinearSchedule(0.1, 0, 1)}
+    schedules: dict[str, Any] = {
+        "learning_rate": LinearSchedule(2.5e-4, 0, 1),
+        "clip_range": LinearSchedule(0.1, 0, 1),
+    }
     return _train(lambda venv: PPO("CnnPolicy", venv, seed=seed, **_PPO, **schedules), 8, steps, seed)
 
 
