@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import tyro
 
-from benchmarks.harness import ROOT, Job, prefrl_command
+from benchmarks.harness import ROOT, Job, Record, prefrl_command
 from benchmarks.suites import __main__ as suite_list
 from benchmarks.suites import describe, load, run, suite_names
 from benchmarks.suites.kills.job import train_words
@@ -150,3 +150,13 @@ def test_recorded_results_still_count(name: str) -> None:
 )
 def test_prefrl_accepts_what_jobs_run(words: list[str]) -> None:
     check_arguments(prefrl_command(*words))
+
+
+def test_suite_in_the_readme_works(tmp_path: Path, finished: Callable[..., Record]) -> None:
+    _, _, rest = (ROOT / "benchmarks" / "README.md").read_text().partition("```python\n")
+    example: dict[str, Any] = {}
+    exec(rest.partition("```")[0], example)
+    (job,) = example["SUITE"].jobs(0, True)
+    check_arguments(job.command)
+    example["SUITE"].report([finished("mine", job.name, 0, {"true_return_mean": 2.0})], tmp_path)
+    assert "| pendulum | prefrl | 1 | 2 | 2 to 2 | 2 | 2 |" in (tmp_path / "mine.md").read_text()
