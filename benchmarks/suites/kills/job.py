@@ -56,7 +56,7 @@ def kill_at_random(run: Path, launcher: subprocess.Popen[bytes], target: str, se
     """Kill the target at a random moment; None when the run had ended before.
 
     The moment is up to a second after a number of labels, drawn from 0 to all but the last, so that kills hit
-    start-up, fitting, rollouts and saving alike.
+    start-up, fitting, rollouts and saving.
     """
     rng = np.random.default_rng([seed, TARGETS.index(target)])
     labels, delay_s = int(rng.integers(LABELS)), float(rng.uniform(0, 1))

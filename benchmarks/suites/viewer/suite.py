@@ -72,7 +72,7 @@ def _person(preset: str, method: str, seed: int, labels: int, flags: list[str]) 
 
 
 def _speed(preset: str, method: str, seed: int, steps: int) -> Job:
-    # With the mixed oracle and nobody at the window, the synthetic oracle answers and clips are recorded.
+    # With the mixed oracle and no window open, the synthetic oracle answers and clips are recorded.
     oracle = "mixed" if method == "filmed" else "synthetic"
     config = get_preset(preset).config
     # As many labels per step as in the whole preset.
