@@ -15,7 +15,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from prefrl.config import AgentConfig
 from prefrl.sb3 import PreferenceVecEnv
-from prefrl_agents import SB3Agent, evaluate, load_model
+from prefrl_agents import SB3Agent, evaluate, load_agent
 
 MakeAgent = Callable[..., SB3Agent]
 ALL = ["ppo", "a2c", "dqn", "sac"]
@@ -234,7 +234,7 @@ class TestSave:
         agent = make_agent(learning_rate="lin_1e-3", policy_kwargs={"activation_fn": "relu"})
         run(agent, 80)
         agent.save(tmp_path / "agent")
-        model = load_model("ppo", tmp_path / "agent")
+        model = load_agent(tmp_path / "agent", "ppo")
         observation = np.array([0.1, -0.2, 0.3, 0.4], np.float32)
         assert model.predict(observation, deterministic=True) == agent.model.predict(
             observation, deterministic=True
@@ -242,7 +242,7 @@ class TestSave:
 
     def test_nothing_saved_is_said_so(self, tmp_path: Path) -> None:
         with pytest.raises(FileNotFoundError, match="no agent has been saved"):
-            load_model("ppo", tmp_path)
+            load_agent(tmp_path, "ppo")
 
 
 class TestEvaluate:
