@@ -109,18 +109,15 @@ def test_segments_that_contradict_what_the_export_says_of_itself_are_refused_and
 ) -> None:
     with Store.open(trained.store) as store, Store.open(tmp_path / "some.sqlite", create=True) as some:
         query = store.labelled()[0].query
-        wider = [
-            dataclasses.replace(segment, observations=np.repeat(segment.observations, 2, axis=-1))
-            for segment in query.segments
-        ]
-        some.add_segments(wider, keep_unqueried=100)
-        (query_id,) = some.add_queries([Query(tuple(wider))])
+        odd = [dataclasses.replace(segment, actions=segment.actions + 100) for segment in query.segments]
+        some.add_segments(odd, keep_unqueried=100)
+        (query_id,) = some.add_queries([Query(tuple(odd))])
         some.add_comparisons([Comparison(query_id, (1, 2))])
         observation, action = trained.specs()
         spaces = {"observation": observation.to_json(), "action": action.to_json()}
         export_comparisons(some, tmp_path / "export", spaces)
     error = error_of(["import", str(tmp_path / "export"), str(fresh.path)], capsys)
-    assert "segments-00000.npz: segment 0 contradicts about.json: observations have shape" in error
+    assert "segments-00000.npz: segment 0 contradicts about.json: actions hold a category outside" in error
     with Store.open(fresh.store) as store:
         assert (store.counts().segments, store.counts().comparisons) == (0, 0)
 
