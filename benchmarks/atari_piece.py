@@ -24,7 +24,8 @@ import numpy as np
 
 from benchmarks.kill_run import TARGETS
 from prefrl.storage import Store
-from prefrl.storage.run_dir import RunDir, read_metrics
+from prefrl.storage.metrics_file import read_metrics
+from prefrl.storage.run_dir import RunDir
 
 __all__ = ["curve_of"]
 

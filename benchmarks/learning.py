@@ -20,7 +20,8 @@ from benchmarks.harness import (
     table,
 )
 from prefrl.storage import Episode, Store
-from prefrl.storage.run_dir import RunDir, read_metrics
+from prefrl.storage.metrics_file import read_metrics
+from prefrl.storage.run_dir import RunDir
 
 __all__ = [
     "SMOOTHED_EPISODES",

@@ -22,7 +22,8 @@ from stable_baselines3.common.vec_env import VecEnv
 from prefrl.config import TEXT_ALGORITHMS, AgentConfig
 from prefrl.data.types import Evaluation
 from prefrl.sb3 import PreferenceVecEnv, RewardLink, install_buffer
-from prefrl.storage.run_dir import RunDirError, read_json, write_json_atomic
+from prefrl.storage.durable import read_json, write_json_atomic
+from prefrl.storage.run_dir import RunDirError
 from prefrl_agents.fast_cnn import FastCnnPolicy
 from prefrl_agents.fast_rollout import FastRolloutBuffer
 from prefrl_agents.hyperparameters import algorithm_arguments, algorithm_class

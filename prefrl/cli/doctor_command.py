@@ -18,7 +18,8 @@ from prefrl.data.tokens import complete, prompt_key
 from prefrl.data.types import Segment
 from prefrl.loop.environments import make_ordinary_environment
 from prefrl.storage import Store
-from prefrl.storage.run_dir import RunDir, read_metrics
+from prefrl.storage.metrics_file import read_metrics
+from prefrl.storage.run_dir import RunDir
 
 if TYPE_CHECKING:
     from torch import Tensor

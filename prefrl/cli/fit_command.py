@@ -19,7 +19,7 @@ from prefrl.cli.progress import progress
 from prefrl.cli.ranking_source import RankingSource
 from prefrl.config import RewardConfig, RunConfig
 from prefrl.loop.validation import check_config
-from prefrl.storage.run_dir import publish_version
+from prefrl.storage.versions import publish_version
 from prefrl.text.rankings import OddRows
 
 if TYPE_CHECKING:

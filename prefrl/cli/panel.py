@@ -14,6 +14,7 @@ from rich.text import Text
 from prefrl.cli.dashboard import dashboard, plain_line
 from prefrl.runtime.snapshot import RunSnapshot, SnapshotReader
 from prefrl.runtime.tensorboard import TensorboardMirror
+from prefrl.storage.clock import clock_s
 from prefrl.storage.run_dir import RunDir
 
 __all__ = ["Progress"]
@@ -35,7 +36,7 @@ class Progress:
     def __init__(self, run: RunDir, console: Console | None = None) -> None:
         console = console or Console(stderr=True)
         self._is_unicode = console.encoding.lower().startswith("utf")
-        self._reader = SnapshotReader(run, launched_s=time.time())
+        self._reader = SnapshotReader(run, launched_s=clock_s())
         self._tensorboard: TensorboardMirror | None = TensorboardMirror(run)
         self._console = console
         # What workers in this process print goes above the panel; standard output is the result's alone.

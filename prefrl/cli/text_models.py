@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 
-from prefrl.cli.new_folder import new_folder
 from prefrl.config import TEXT_ALGORITHMS, EnvConfig, JsonDict
 from prefrl.config.device import torch_device
 from prefrl.loop.environments import make_ordinary_environment
-from prefrl.storage.run_dir import RunDir, read_json, write_json_atomic
+from prefrl.storage.durable import durable_folder, read_json, write_json_atomic
+from prefrl.storage.run_dir import RunDir
 from prefrl_envs.text import ByteTokenizer, HubTokenizer, TextGenEnv, TextTask, Tokenizer, WordTokenizer
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class TextModel:
         Raises:
             OSError: when the folder cannot be written, or holds something.
         """
-        with new_folder(folder) as making:
+        with durable_folder(folder) as making:
             self.model.save(making)
             if isinstance(self.tokenizer, WordTokenizer):
                 words = {"kind": "words", "words": list(self.tokenizer.words)}

@@ -16,7 +16,8 @@ from prefrl.queries.query_selection import num_askable_segments
 from prefrl.recording.segment_recorder import SegmentRecorder
 from prefrl.reward import LearnedReward
 from prefrl.storage import Episode, Store
-from prefrl.storage.run_dir import RunDir, latest_version
+from prefrl.storage.run_dir import RunDir
+from prefrl.storage.versions import latest_version
 
 __all__ = ["PolicyLink"]
 

@@ -12,7 +12,8 @@ from prefrl.queries import LabelSchedule, initial_segments
 from prefrl.queries.query_selection import ask_queries, choose_queries, num_askable_segments
 from prefrl.reward import LearnedReward
 from prefrl.storage import Counts, Store
-from prefrl.storage.run_dir import RunDir, latest_version
+from prefrl.storage.run_dir import RunDir
+from prefrl.storage.versions import latest_version
 
 __all__ = ["OracleWorker", "labelling_done", "labels_frozen"]
 

@@ -11,7 +11,8 @@ from prefrl.config import RunConfig
 from prefrl.data.types import Evaluation
 from prefrl.loop.heartbeat import Heartbeat
 from prefrl.storage import Store
-from prefrl.storage.run_dir import RunDir, write_json_atomic
+from prefrl.storage.durable import write_json_atomic
+from prefrl.storage.run_dir import RunDir
 
 __all__ = ["Agent", "PolicyWorker"]
 

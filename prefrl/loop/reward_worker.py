@@ -20,7 +20,8 @@ from prefrl.reward import FitReport, RewardTrainer
 from prefrl.reward.metrics import accuracy, pearson
 from prefrl.reward.recovery import recover_reward, recover_trainer
 from prefrl.storage import Store
-from prefrl.storage.run_dir import RunDir, publish_version
+from prefrl.storage.run_dir import RunDir
+from prefrl.storage.versions import publish_version
 
 __all__ = ["RewardWorker"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from prefrl.storage.run_dir import read_metrics
+from prefrl.storage.metrics_file import read_metrics
 
 __all__ = ["Fresh", "History", "MetricsHistory", "Point", "steps_per_s", "thinned"]
 

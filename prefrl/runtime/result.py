@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass
 
 from prefrl.data.types import Evaluation
 from prefrl.storage import Store
-from prefrl.storage.run_dir import RunDir, RunDirError, read_json, write_json_atomic
+from prefrl.storage.durable import read_json, write_json_atomic
+from prefrl.storage.run_dir import RunDir, RunDirError
 
 __all__ = ["Result", "read_result", "write_result"]
 

@@ -18,6 +18,7 @@ from prefrl.queries import LabelSchedule
 from prefrl.runtime.history import History, MetricsHistory
 from prefrl.runtime.liveness import WorkerView, view
 from prefrl.storage import Counts, Store, WorkerStatus
+from prefrl.storage.clock import clock_s
 from prefrl.storage.run_dir import RunDir
 
 __all__ = ["ROLES", "RunSnapshot", "SnapshotReader", "read_snapshot"]
@@ -98,8 +99,8 @@ class SnapshotReader:
 
     Args:
         run: its directory; the store may be missing yet.
-        launched_s: for a launcher, when it started, in seconds since the epoch; heartbeats from before are
-            an earlier launch's and are passed over.
+        launched_s: for a launcher, when it started, by `prefrl.storage.clock.clock_s`; heartbeats from before
+            are an earlier launch's and are left out.
     """
 
     def __init__(self, run: RunDir, launched_s: float | None = None) -> None:
@@ -114,7 +115,7 @@ class SnapshotReader:
         Raises:
             StoreError: when the store cannot be read.
         """
-        now_s = time.time() if now_s is None else now_s
+        now_s = clock_s() if now_s is None else now_s
         self._metrics.update()
         if self._store is None and _is_made(self._run.store):
             self._store = Store.open(self._run.store)
@@ -148,7 +149,7 @@ class SnapshotReader:
         return RunSnapshot(
             path=self._run.path,
             config=self._config,
-            workers=self._workers(store.workers(), now_s, is_finished),
+            workers=self._workers(store.workers(now_s), now_s, is_finished),
             counts=counts,
             is_launched=self._launched_s is not None,
             is_finished=is_finished,
@@ -163,7 +164,7 @@ class SnapshotReader:
             initial_segments=schedule.initial_segments(
                 queries.items, min(runtime.pool_segments, queries.window_segments)
             ),
-            oldest_open_s=None if asked_s is None else max(0.0, now_s - asked_s),
+            oldest_open_s=None if asked_s is None else max(0.0, time.time() - asked_s),
             reward_version=version,
             staleness_steps=max(0, step - int(counters.get("reward_step", 0))) if version else None,
             accuracy_train=reward.get("accuracy_train"),
@@ -177,7 +178,7 @@ class SnapshotReader:
         seen = {
             beat.name: view(beat, now_s, is_finished)
             for beat in beats
-            if beat.beat_s >= (self._launched_s or 0.0)
+            if self._launched_s is None or beat.beat_s >= self._launched_s
         }
         roles = {name: WorkerView(name) for name in ROLES}
         return tuple((roles | seen).values())

@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from prefrl.storage.run_dir import RunDir, read_metrics
+from prefrl.storage.metrics_file import read_metrics
+from prefrl.storage.run_dir import RunDir
 
 __all__ = ["TensorboardMirror", "count_events", "scalars"]
 

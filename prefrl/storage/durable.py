@@ -53,7 +53,9 @@ def write_file(path: Path, write: Callable[[Path], object]) -> str:
     try:
         write(temporary)
         digest = file_digest(temporary)
-        _flush(temporary)  # before the rename: the name must not survive a power cut that the content does not
+        _flush(
+            temporary
+        )  # before the rename: the name must not survive a power cut that the content does not
         os.replace(temporary, path)
     except BaseException:
         with suppress(OSError):

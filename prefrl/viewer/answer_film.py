@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from prefrl.labelling.rendering import Item, fit
+from prefrl.storage.durable import write_file
 from prefrl.viewer.gif import write_gif
 from prefrl.viewer.layout import lay_out
 from prefrl.viewer.query_page import PageState, QueryPage
@@ -67,14 +67,13 @@ def write_film(path: Path, pictures: Sequence[np.ndarray], fps: float) -> None:
             'MP4 needs OpenCV; install it with: pip install "prefrl[atari]", or write GIF instead'
         ) from error
     height, width = pictures[0].shape[:2]
-    temporary = path.with_name(f".{os.getpid()}-{path.name}")
-    film = cv2.VideoWriter(str(temporary), cv2.VideoWriter.fourcc(*"mp4v"), fps, (width, height))
-    if not film.isOpened():
-        raise RuntimeError(f"{path}: this OpenCV writes no MP4; write GIF instead")
-    try:
+
+    def write(temporary: Path) -> None:
+        film = cv2.VideoWriter(str(temporary), cv2.VideoWriter.fourcc(*"mp4v"), fps, (width, height))
+        if not film.isOpened():
+            raise RuntimeError(f"{path}: this OpenCV writes no MP4; write GIF instead")
         for picture in pictures:
             film.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
         film.release()
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+
+    write_file(path, write)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from prefrl.storage.durable import write_file
 
 __all__ = ["write_gif"]
 
@@ -46,9 +47,9 @@ def write_gif(path: Path, pictures: Iterable[np.ndarray], fps: float, samples: S
         raise ValueError(f"{path}: there are no pictures to write")
     duration_ms = max(_SHORTEST_MS, round(every * 100 / fps) * 10)
     durations_ms = [*[duration_ms] * (len(images) - 1), _LAST_MS]
-    temporary = path.with_name(f".{os.getpid()}-{path.name}")
-    try:
-        images[0].save(
+    write_file(
+        path,
+        lambda temporary: images[0].save(
             temporary,
             "GIF",
             save_all=True,
@@ -56,7 +57,5 @@ def write_gif(path: Path, pictures: Iterable[np.ndarray], fps: float, samples: S
             duration=durations_ms,
             loop=0,
             disposal=1,
-        )
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        ),
+    )

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from prefrl.storage.durable import write_text
 from prefrl.storage.run_dir import RunDir
 
 __all__ = ["Instructions", "check_instructions", "find_instructions", "put_instructions"]
@@ -54,7 +55,7 @@ def find_instructions(path: Path | None, run: RunDir, env_id: str) -> Instructio
 
 def put_instructions(path: Path | None, run: RunDir, env_id: str) -> None:
     """Put the text at ``path``, or without one what is known of the environment, into the run, to be edited there."""
-    (run.path / _FILE).write_text(_read(path or _known(env_id)), encoding="utf-8")
+    write_text(run.path / _FILE, _read(path or _known(env_id)))
 
 
 def check_instructions(path: Path) -> None:

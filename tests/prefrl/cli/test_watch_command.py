@@ -14,7 +14,8 @@ from PIL import Image
 from prefrl.cli import main, watch_command
 from prefrl.config import EnvConfig, RunConfig
 from prefrl.reward import LearnedReward
-from prefrl.storage.run_dir import RunDir, publish_version
+from prefrl.storage.run_dir import RunDir
+from prefrl.storage.versions import publish_version
 from prefrl.viewer import window as window_module
 from prefrl.viewer.episodes import Moment
 

@@ -19,7 +19,8 @@ from prefrl.loop.heartbeat import StopFlag
 from prefrl.queries import LabelSchedule, initial_segments
 from prefrl.recording.segment_recorder import SegmentRecorder
 from prefrl.storage import Store
-from prefrl.storage.run_dir import RunDir, read_metrics
+from prefrl.storage.metrics_file import read_metrics
+from prefrl.storage.run_dir import RunDir
 
 CONFIG = RunConfig(labels=4, steps=100, queries=QueryConfig(segment_steps=5))
 

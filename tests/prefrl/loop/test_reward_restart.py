@@ -20,7 +20,9 @@ from prefrl.data.types import Comparison, Provenance, Query, Segment
 from prefrl.loop import RewardWorker, StopFlag
 from prefrl.reward import RewardTrainer
 from prefrl.storage import Store
-from prefrl.storage.run_dir import RunDir, latest_version, read_metrics
+from prefrl.storage.metrics_file import read_metrics
+from prefrl.storage.run_dir import RunDir
+from prefrl.storage.versions import latest_version
 
 SPECS = SpaceSpec.of(gym.spaces.Box(-1, 1, (2,), np.float32)), SpaceSpec.of(gym.spaces.Discrete(2))
 CONFIG = RunConfig(

@@ -31,7 +31,7 @@ from prefrl.reward import (
     training,
 )
 from prefrl.reward.ranking_queries import TokenRankings
-from prefrl.storage.run_dir import publish_version
+from prefrl.storage.versions import publish_version
 from prefrl.text.rankings import Ranking
 
 MakeSegment = Callable[..., Segment]

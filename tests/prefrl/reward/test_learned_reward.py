@@ -12,7 +12,7 @@ from prefrl.data.spaces import SpaceSpec
 from prefrl.data.types import Query, Segment
 from prefrl.reward import FollowedReward, LearnedReward, RewardFileError, inputs
 from prefrl.reward.networks import build_network
-from prefrl.storage.run_dir import publish_version
+from prefrl.storage.versions import publish_version
 
 MakeSegment = Callable[..., Segment]
 Specs = tuple[SpaceSpec, SpaceSpec]

@@ -15,7 +15,9 @@ from prefrl.loop.environments import check_environment
 from prefrl.reward import RewardTrainer
 from prefrl.runtime.serial import SerialLauncher
 from prefrl.storage import Store
-from prefrl.storage.run_dir import RunDir, latest_version, read_metrics
+from prefrl.storage.metrics_file import read_metrics
+from prefrl.storage.run_dir import RunDir
+from prefrl.storage.versions import latest_version
 from prefrl_agents.factory import build_agent
 
 SMALL = RunConfig(

@@ -14,6 +14,7 @@ from prefrl.config import QueryConfig, RunConfig, RuntimeConfig, ScheduleConfig
 from prefrl.data.types import Comparison, Provenance, Query, Segment
 from prefrl.runtime.snapshot import RunSnapshot, SnapshotReader, read_snapshot
 from prefrl.storage import Episode, Store
+from prefrl.storage.clock import clock_s
 from prefrl.storage.run_dir import RunDir
 
 CONFIG = RunConfig(labels=40, steps=1000, schedule=ScheduleConfig(initial_share=0.25))
@@ -46,7 +47,7 @@ def test_a_run_without_a_store_has_not_started(run: RunDir) -> None:
     assert read_snapshot(run).state == "not started"
 
 
-def test_the_store_is_read(run: RunDir) -> None:
+def test_the_store_is_read(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
     with Store.open(run.store, create=True) as store:
         ids = ask(store, 5)
         ranks = [(1, 2), (2, 1), (1, 1), None]
@@ -63,9 +64,11 @@ def test_the_store_is_read(run: RunDir) -> None:
                 "reward_step": 400,
             }
         )
-        store.beat("policy", os.getpid(), "acting", "step 500", now_s=time.time() - 5)
+        store.beat("policy", os.getpid(), "acting", "step 500", now_s=clock_s() - 5)
         store.beat("annotator ada", os.getpid(), "answering")
-    snapshot = read_snapshot(run, now_s=time.time() + 60)
+    wall_s = time.time() + 60
+    monkeypatch.setattr(time, "time", lambda: wall_s)
+    snapshot = read_snapshot(run, now_s=clock_s() + 60)
     assert (snapshot.state, snapshot.policy_step, snapshot.true_return) == ("running", 500, 1.5)
     assert (snapshot.counts.labels, snapshot.counts.cant_tell, snapshot.counts.open_queries) == (3, 1, 1)
     # 12 due, 3 learned from, and "can't tell" is an answer too.

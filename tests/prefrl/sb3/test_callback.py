@@ -22,7 +22,8 @@ from prefrl.config import OracleConfig, QueryConfig, RewardConfig, RunConfig, Sc
 from prefrl.data.types import Comparison
 from prefrl.oracles import ScriptedOracle
 from prefrl.storage import Store, StoreError
-from prefrl.storage.run_dir import RunDir, RunDirError, read_metrics
+from prefrl.storage.metrics_file import read_metrics
+from prefrl.storage.run_dir import RunDir, RunDirError
 from prefrl_envs import EndlessEpisodes
 
 SMALL = RunConfig(
