@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -101,6 +102,24 @@ def test_a_run_with_other_spaces_is_refused_and_left_alone(
     assert "observations" in error
     assert "same environment" in error
     assert not run.store.exists()
+
+
+def test_segments_that_contradict_what_the_export_says_of_itself_are_refused_and_the_run_left_alone(
+    trained: RunDir, tmp_path: Path, fresh: RunDir, capsys: Capture
+) -> None:
+    with Store.open(trained.store) as store, Store.open(tmp_path / "some.sqlite", create=True) as some:
+        query = store.labelled()[0].query
+        odd = [dataclasses.replace(segment, actions=segment.actions + 100) for segment in query.segments]
+        some.add_segments(odd, keep_unqueried=100)
+        (query_id,) = some.add_queries([Query(tuple(odd))])
+        some.add_comparisons([Comparison(query_id, (1, 2))])
+        observation, action = trained.specs()
+        spaces = {"observation": observation.to_json(), "action": action.to_json()}
+        export_comparisons(some, tmp_path / "export", spaces)
+    error = error_of(["import", str(tmp_path / "export"), str(fresh.path)], capsys)
+    assert "segments-00000.npz: segment 0 contradicts about.json: actions hold a category outside" in error
+    with Store.open(fresh.store) as store:
+        assert (store.counts().segments, store.counts().comparisons) == (0, 0)
 
 
 def test_what_cannot_be_exported_is_said_with_the_way_out(

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import pickle
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -161,3 +163,23 @@ def test_another_version_of_the_format(tmp_path: Path, monkeypatch: pytest.Monke
         RewardFileError, match=r"version 99 of the kind format, this program reads versions 1 and 2"
     ):
         read_tensors(path, "kind")
+
+
+def test_the_content_is_on_disk_before_its_name_and_the_name_before_the_return(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    fsync, replace = os.fsync, os.replace
+
+    def flush(descriptor: int) -> None:
+        calls.append("flush folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "flush file")
+        fsync(descriptor)
+
+    def rename(source: Path, target: Path) -> None:
+        calls.append("rename")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", flush)
+    monkeypatch.setattr(os, "replace", rename)
+    write_tensors(tmp_path / "file", "kind", TENSORS, {})
+    assert calls == ["flush file", "rename", "flush folder"]
