@@ -200,7 +200,7 @@ def find_saved(folder: Path, to_act: bool = False) -> SavedAgent | None:
     if "files" not in pointer and (newest / PICKLE).exists():
         resolve_inside(newest, PICKLE, _WAY_OUT)
         return SavedAgent(newest, int(pointer.get("policy_step", 0)), is_pickled=True)
-    problems = []
+    problems: list[str] = []
     for entry in (pointer, pointer.get("previous")):
         if entry is None:
             continue

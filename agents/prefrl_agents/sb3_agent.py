@@ -276,7 +276,7 @@ def load_model(algorithm: str, folder: Path, trust: bool = False) -> Any:
 def _policy_for(space: spaces.Space[Any]) -> str:
     if isinstance(space, spaces.Dict):
         return "MultiInputPolicy"
-    if not is_image_space(space):
+    if not (isinstance(space, spaces.Box) and is_image_space(space)):
         return "MlpPolicy"
     height, width = space.shape[1:] if is_image_space_channels_first(space) else space.shape[:2]
     return "CnnPolicy" if min(height, width) >= _LEAST_PIXELS else "MlpPolicy"

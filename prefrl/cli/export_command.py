@@ -40,8 +40,8 @@ class Options:
     clips: Literal["gif", "mp4"] | None = None
     """write what people saw of each query, too, as a film with its answer"""
     agent: bool = False
-    """also write the agent as agent.zip for Stable-Baselines3's ``load``; that format is a pickle, which runs code when it
-    is loaded"""
+    """also write the agent as agent.zip for Stable-Baselines3's ``load``; that format is a pickle, which runs code when
+    it is loaded"""
     trust: bool = False
     """load an agent that an earlier release pickled, or that names modules of its own; both run code from the run"""
 

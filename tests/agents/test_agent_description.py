@@ -155,7 +155,7 @@ def test_a_network_from_another_module_needs_trust(tmp_path: Path) -> None:
         RunDirError, match=f"names {__name__}:OwnExtractor: loading it runs the code .*--trust"
     ):
         load_agent(tmp_path)
-    assert isinstance(load_agent(tmp_path, trust=True).policy.features_extractor, OwnExtractor)  # type: ignore[union-attr]
+    assert isinstance(load_agent(tmp_path, trust=True).policy.features_extractor, OwnExtractor)
 
 
 def test_an_algorithm_from_another_module_needs_trust(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A tokenizer of Hugging Face's, as the text environments ask for one."""
+"""Adapter of Hugging Face tokenizers to the text environments."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ _PAD = "<|pad|>"
 
 
 class HubTokenizer:
-    """Adapts a tokenizer that belongs to a checkpoint.
+    """Adapts the tokenizer of a checkpoint.
 
-    Where it has no token for padding, or the same for padding and the end, as GPT-2's has, it gets one of its own:
-    the end of a text could not be told from what comes after it. `prefrl.text.models.LanguageModel` makes room for it.
+    Where it has no padding token, or the same token for padding and the end, as GPT-2's has, a padding token is added:
+    otherwise the end of a text could not be distinguished from padding. `prefrl.text.models.LanguageModel` makes room
+    for it.
 
     Args:
         inner: the tokenizer of `transformers`.
 
     Raises:
-        ValueError: when it has no token that ends a text.
+        ValueError: when it has no end token.
     """
 
     def __init__(self, inner: Any) -> None:
@@ -40,7 +41,7 @@ class HubTokenizer:
 
     @classmethod
     def load(cls, path: str | Path) -> HubTokenizer:
-        """The tokenizer in a checkpoint's folder, or of a name on the hub; raises ValueError when there is none."""
+        """The tokenizer of a checkpoint's folder or hub name; raises ValueError when there is none."""
         from transformers import AutoTokenizer
 
         try:
@@ -53,13 +54,13 @@ class HubTokenizer:
         return cls(inner)
 
     def save(self, folder: str | Path) -> None:
-        """Write its files beside those of the model."""
+        """Write the tokenizer's files into a checkpoint's folder."""
         self.inner.save_pretrained(str(folder))
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of the text, no special ones added."""
+        """Token ids of the text, without special tokens."""
         return list(self.inner.encode(text, add_special_tokens=False))
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text, special tokens left out."""
+        """The text without special tokens."""
         return str(self.inner.decode(list(ids), skip_special_tokens=True))
