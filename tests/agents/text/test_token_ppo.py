@@ -268,7 +268,7 @@ def test_kl_coefficient_goes_to_its_target() -> None:
     assert model.kl.coefficient == pytest.approx(0.3 * (1 - 0.2 * episodes / 10_000))
 
 
-def test_saved_and_loaded_it_goes_on_as_it_was(tmp_path: Path) -> None:
+def test_a_loaded_model_continues_training(tmp_path: Path) -> None:
     model = token_ppo(kl_coefficient=0.3)
     model.learn(2 * N_STEPS * NUM_ENVS)
     model.save(tmp_path / "model.zip")

@@ -99,7 +99,7 @@ def test_any_function_can_be_named_as_the_reward(gpt2: Path, tmp_path: Path) -> 
     assert (reward, terminated, info["text"]["response"]) == (2, True, " No idea")
 
 
-def test_a_reward_that_is_no_number_is_told_of(gpt2: Path, tmp_path: Path) -> None:
+def test_a_reward_that_is_no_number_is_reported(gpt2: Path, tmp_path: Path) -> None:
     settings = {"prompts": jsonl(tmp_path, ROWS), "tokenizer": str(gpt2), "reward": f"{__name__}:nothing"}
     env = gym.make(prefrl_envs.PROMPTS_ID, **settings).unwrapped
     env.reset(seed=0)
