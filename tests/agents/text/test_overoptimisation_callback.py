@@ -91,7 +91,7 @@ def test_every_rollout_is_recorded() -> None:
     assert callback.history[-1].kl > 0.1
 
 
-def test_rollouts_without_an_end_are_passed_over() -> None:
+def test_rollouts_without_an_end_are_skipped() -> None:
     callback, notes = OveroptimisationCallback(), Notes()
     agent(n_steps=2).learn(40 * NUM_ENVS, callback=CallbackList([callback, notes]))
     *rollouts, _ = notes.ended
@@ -116,7 +116,7 @@ def watched(gold: float, kl: float = 0.0, proxy: float = 0.0) -> Overoptimisatio
         ([3.0, 1.0, 1.0, 1.0], None, False),
     ],
 )
-def test_stops_when_gold_has_been_below_its_best_for_long(
+def test_stops_when_gold_stays_below_its_best(
     gold: list[float], patience_rollouts: int | None, stops: bool
 ) -> None:
     callback = OveroptimisationCallback(patience_rollouts)
@@ -148,12 +148,12 @@ def test_agents_that_write_no_texts_are_refused() -> None:
         model.learn(16, callback=OveroptimisationCallback())
 
 
-def test_an_environment_that_tells_no_true_return_is_refused() -> None:
+def test_an_environment_without_true_returns_is_refused() -> None:
     with pytest.raises(RuntimeError, match="RewardVecEnv"):
         agent(walks()).learn(1000, callback=OveroptimisationCallback())
 
 
-def test_patience_is_a_rollout_at_least() -> None:
+def test_patience_is_at_least_one_rollout() -> None:
     with pytest.raises(ValueError, match="patience_rollouts is 0"):
         OveroptimisationCallback(patience_rollouts=0)
 

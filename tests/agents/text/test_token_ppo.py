@@ -197,7 +197,7 @@ def test_the_reference_of_adapters_is_the_model_as_it_was_fine_tuned() -> None:
     assert model.logger.name_to_value["rollout/kl"] == pytest.approx(0.0, abs=1e-3)
 
 
-def test_fine_tuning_tells_how_far_it_is() -> None:
+def test_fine_tuning_reports_its_progress() -> None:
     venv, tuning = walks(), FineTuningConfig(demonstrations=40, epochs=2)
     told = list[tuple[str, str]]()
     start_model(AgentConfig("token_ppo", fine_tuning=tuning), venv, 0, lambda *words: told.append(words))

@@ -50,7 +50,7 @@ def test_responses_that_are_there_are_demonstrations(gpt2: Path, tmp_path: Path)
     assert drawn == {("Question 1?", " The answer is 1."), ("Question 2 and more?", " No idea.")}
 
 
-def test_plain_text_has_a_prompt_a_line(gpt2: Path, tmp_path: Path) -> None:
+def test_plain_text_has_one_prompt_per_line(gpt2: Path, tmp_path: Path) -> None:
     path = tmp_path / "prompts.txt"
     path.write_text('Question 1?\n\n{"prompt": 2}\n')
     task = Prompts(str(path), str(gpt2))
@@ -61,7 +61,7 @@ def test_plain_text_has_a_prompt_a_line(gpt2: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["prompts.txt", "prompts.jsonl"])
-def test_lines_end_where_lines_end_and_nowhere_else(gpt2: Path, tmp_path: Path, name: str) -> None:
+def test_only_line_feeds_end_a_line(gpt2: Path, tmp_path: Path, name: str) -> None:
     prompts = ["First\u2028half", "two\x85\x0cpages", "spaces  "]
     lines = (
         prompts
