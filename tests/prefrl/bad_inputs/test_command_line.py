@@ -23,7 +23,7 @@ TRAIN_WORDS: list[tuple[list[str], list[str], int]] = [
     (["pendulum", "--oracle", "robot"], ["robot", "synthetic", "human"], 2),
     (["pendulum", "--teacher", "bad"], ["bad", "myopic"], 2),
     (["pendulum", "--runtime.launcher", "ray"], ["ray", "serial"], 2),
-    (["pendulum", "--agent.algorithm", "trpo"], ["trpo", "ppo"], 2),
+    (["pendulum", "--agent.algorithm", "trpo"], ["trpo", "ppo"], 1),
     (["pendulum", "cartpole"], ["cartpole"], 2),
     (["pendulum", "--env.kwargs", "{g: 1}"], ["--env.kwargs", "{g: 1}", "JSON"], 2),
     (["pendulum", "--env.kwargs", "[1]"], ["[1]", "JSON object"], 2),

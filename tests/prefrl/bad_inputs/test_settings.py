@@ -97,7 +97,7 @@ TYPES: list[tuple[str, Any, str]] = [
     ("env.kwargs", {"noise": NAN}, "finite numbers"),
     ("env.kwargs", {"make": print}, "finite numbers"),
     ("agent.hyperparameters", {"learning_rate": INF}, "finite numbers"),
-    ("agent.algorithm", "trpo", "'ppo'"),
+    ("agent.algorithm", 3, "str is needed"),
     ("oracle.kind", "robot", "'synthetic'"),
     ("queries.sampler", "random", "'uniform'"),
     ("schedule.kind", "linear", "'hyperbolic'"),
