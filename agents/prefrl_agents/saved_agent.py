@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
+import sys
 import textwrap
 import warnings
 from collections.abc import Mapping
@@ -28,6 +29,7 @@ from safetensors.torch import load_file, save_file
 from stable_baselines3.common.base_class import BaseAlgorithm
 from torch import Tensor
 
+import prefrl.config.text
 from prefrl.storage.durable import (
     durable_folder,
     file_digest,
@@ -150,6 +152,8 @@ class SavedAgent:
                 f"{path} was saved by an earlier release as a pickle, which can run any code when it is loaded; if you "
                 "trust whoever made this run, pass --trust"
             )
+        # Online DPO's pickles name its settings by the module that held them then.
+        sys.modules.setdefault("prefrl.text_config", prefrl.config.text)
         try:
             return find_algorithm(algorithm).load_class().load(path, **arguments)
         except Exception as error:
