@@ -299,7 +299,7 @@ def _has_enough_experience(model: OffPolicyAlgorithm) -> bool:
 def _policy_for(space: spaces.Space[Any]) -> str:
     if isinstance(space, spaces.Dict):
         return "MultiInputPolicy"
-    if not isinstance(space, spaces.Box) or not is_image_space(space):
+    if not (isinstance(space, spaces.Box) and is_image_space(space)):
         return "MlpPolicy"
     height, width = space.shape[1:] if is_image_space_channels_first(space) else space.shape[:2]
     return "CnnPolicy" if min(height, width) >= _LEAST_PIXELS else "MlpPolicy"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -57,8 +58,9 @@ def test_the_agent_is_exported_for_stable_baselines3(
     assert exported.num_timesteps == saved.num_timesteps > 0
     for name, weight in saved.policy.state_dict().items():
         assert torch.equal(exported.policy.state_dict()[name], weight), name
-    (trained.agent / "latest.json").write_text("{}")
-    assert "latest.json" in error_of(["export", str(trained.path), str(tmp_path / "no"), "--agent"], capsys)
+    damaged = RunDir(shutil.copytree(trained.path, tmp_path / "damaged"))
+    (damaged.agent / "latest.json").write_text("{}")
+    assert "latest.json" in error_of(["export", str(damaged.path), str(tmp_path / "no"), "--agent"], capsys)
     assert not (tmp_path / "no").exists()
 
 
