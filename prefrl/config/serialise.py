@@ -31,6 +31,8 @@ def _spell_infinity(value: Any) -> Any:
 
 def from_json(cls: type[Any], data: Mapping[str, Any], where: str = "config") -> Any:
     """Inverse of `to_json`; raises ValueError on unknown keys and on values of another type."""
+    if not isinstance(data, Mapping):
+        raise ValueError(f"{where} is {data!r}; an object with the settings of {cls.__name__} is needed")
     hints = typing.get_type_hints(cls)
     data = {key: value for key, value in data.items() if f"{cls.__name__}.{key}" not in _RETIRED}
     unknown = sorted(set(data) - set(hints))

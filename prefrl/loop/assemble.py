@@ -143,7 +143,7 @@ def make_worker(
     if role == "policy":
         return make_policy(run, store, config, build_agent, stop, trust)
     if role == "oracle":
-        return OracleWorker(run, store, config, make_oracle(config))
+        return _oracle_worker(run, store, config, make_oracle(config))
     return _reward_worker(run, store, config, stop)
 
 
@@ -180,8 +180,14 @@ def make_others(
         stop: ends a fit or a wait.
         oracle: who answers; by default as the settings say.
     """
-    oracle_worker = OracleWorker(run, store, config, oracle or make_oracle(config))
-    return Others(oracle_worker, _reward_worker(run, store, config, stop), stop)
+    answering = oracle or make_oracle(config)
+    return Others(
+        _oracle_worker(run, store, config, answering), _reward_worker(run, store, config, stop), stop
+    )
+
+
+def _oracle_worker(run: RunDir, store: Store, config: RunConfig, oracle: Oracle | None) -> OracleWorker:
+    return OracleWorker(run, store, config, oracle, modality_of(run.specs()[0]))
 
 
 def _reward_worker(run: RunDir, store: Store, config: RunConfig, stop: StopFlag) -> RewardWorker:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from prefrl.config import RunConfig
-from prefrl.config.modality import modality_of
+from prefrl.config.modality import VECTORS, Modality
 from prefrl.data.types import Comparison
 from prefrl.loop.heartbeat import Heartbeat, is_anybody_labelling
 from prefrl.oracles import Oracle, SyntheticOracle
@@ -44,9 +44,18 @@ class OracleWorker:
         store: its open store.
         config: its settings.
         oracle: who answers here; None when people answer from elsewhere.
+        modality: of the observations.
     """
 
-    def __init__(self, run: RunDir, store: Store, config: RunConfig, oracle: Oracle | None) -> None:
+    def __init__(
+        self,
+        run: RunDir,
+        store: Store,
+        config: RunConfig,
+        oracle: Oracle | None,
+        modality: Modality = VECTORS,
+    ) -> None:
+        self._modality = modality
         self._run, self._store, self._config, self._oracle = run, store, config, oracle
         self._schedule = LabelSchedule(config.labels, config.steps, config.schedule)
         self._heartbeat = Heartbeat(store, "oracle")
@@ -82,8 +91,9 @@ class OracleWorker:
         self._refresh()
         # Seeded by how many were asked before, a restarted worker chooses as the lost one would have.
         rng = np.random.default_rng([self._config.seed, counts.queries])
-        modality = modality_of(self._run.specs()[0])
-        queries = choose_queries(self._store, self._reward, self._config, count, policy_step, rng, modality)
+        queries = choose_queries(
+            self._store, self._reward, self._config, count, policy_step, rng, self._modality
+        )
         ask_queries(self._store, queries, is_shown=self._config.oracle.asks_people)
         return True
 

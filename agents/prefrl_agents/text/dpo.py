@@ -19,8 +19,6 @@ from prefrl_agents.text.sequences import Sequences, response_log_probs
 __all__ = ["DPO", "DPOReport", "RankedResponses"]
 
 _CHUNK_TOKENS = 8192
-_ROUNDING = 1e-4
-"""nats: log-ratios no further apart are equal, as those of a model to itself are when batches differ"""
 
 
 @dataclass(frozen=True)
@@ -195,8 +193,7 @@ class _Sums:
         self._rankings += len(ranks)
         self._pairs += len(margins)
         self._loss += float(loss.sum())
-        sides = torch.sign(margins).masked_fill(margins.abs() < _ROUNDING, 0.0)
-        self._right += float((sides + 1).sum()) / 2
+        self._right += float((torch.sign(margins) + 1).sum()) / 2
         self._margin += float(margins.sum())
         every = torch.arange(len(ranks))
         self._best += float(log_ratios[every, ranks.argmin(dim=1)].sum())

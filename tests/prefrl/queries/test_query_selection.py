@@ -13,6 +13,7 @@ import pytest
 import prefrl.loop.oracle_worker as oracle_module
 import prefrl.queries.query_selection as selection_module
 from prefrl.config import OracleConfig, QueryConfig, RunConfig, ScheduleConfig
+from prefrl.config.modality import VECTORS
 from prefrl.data.types import Comparison, Provenance, Query, Segment
 from prefrl.loop import OracleWorker
 from prefrl.queries import SAMPLERS, draw_candidates
@@ -154,7 +155,7 @@ def test_the_first_queries_are_uniform_whatever_the_sampler(store: Store, sample
     first = choose(store, None, with_sampler(sampler))
     assert [(query.sampler, query.score) for query in first] == [("uniform", 0.0)] * 3
     pool = [entry.id for entry in store.pool(30)]
-    sides = selection_module._groups(store, CONFIG, store.pool(30))
+    sides = selection_module._groups(store, CONFIG, VECTORS, store.pool(30))
     drawn = draw_candidates(30, 12, 2, np.random.default_rng(7), sides)[:3]
     assert [[segment.id for segment in query.segments] for query in first] == [
         [pool[item] for item in row] for row in drawn

@@ -116,7 +116,10 @@ def test_settings_of_the_first_release_are_read_as_they_were(tmp_path: Path, nam
     run = RunDir.create(tmp_path, CONFIG)
     run.config_file.write_text(json.dumps(FIRST_RELEASE[name]))
     read = to_json(RunDir.open(tmp_path).config())
-    assert settings_in(FIRST_RELEASE[name], read) == FIRST_RELEASE[name]
+    kept = json.loads(json.dumps(FIRST_RELEASE[name]))
+    # It follows from the observations now.
+    del kept["queries"]["by_prompt"]
+    assert settings_in(kept, read) == kept
 
 
 def settings_in(wanted: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
