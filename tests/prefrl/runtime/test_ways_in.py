@@ -85,13 +85,13 @@ class KeyPresses(threading.Thread):
 
     def __init__(self, path: Path) -> None:
         super().__init__(daemon=True)
-        self._path, self._stop = path, threading.Event()
+        self._path, self._ended = path, threading.Event()
         self.error: BaseException | None = None
 
     def run(self) -> None:
         try:
             while not (self._path / "spaces.json").exists() or not (self._path / "store.sqlite").exists():
-                if self._stop.wait(0.01):
+                if self._ended.wait(0.01):
                     return
             with connect(
                 RunDir.open(self._path), "ann", Instructions("Which?", ""), lambda items: items
@@ -102,14 +102,14 @@ class KeyPresses(threading.Thread):
 
     def _label(self, controller: Any) -> None:
         controller.press("any key")
-        while not self._stop.wait(0.005):
+        while not self._ended.wait(0.005):
             controller.update()
             if controller.query is not None:
                 controller.mark_seen()
                 controller.press("left")
 
     def end(self) -> None:
-        self._stop.set()
+        self._ended.set()
         self.join()
         if self.error is not None:
             raise self.error
