@@ -99,6 +99,7 @@ class TestStep:
         np.testing.assert_allclose(rates, [1e-3 * (1 - step / 150) for step in (40, 80, 120)] + [0.0])
 
 
+@pytest.mark.slow
 class TestContinue:
     @pytest.mark.parametrize("algorithm", ALL)
     def test_a_saved_agent_goes_on(self, algorithm: str, make_agent: MakeAgent, tmp_path: Path) -> None:
@@ -176,6 +177,7 @@ class TestContinue:
         assert continued.model._n_updates == updates + 1
 
 
+@pytest.mark.slow
 class TestSave:
     def test_only_the_newest_is_kept(self, make_agent: MakeAgent, tmp_path: Path) -> None:
         agent, folder = make_agent("sac"), tmp_path / "agent"

@@ -11,6 +11,8 @@ import pytest
 from benchmarks.text_optimum_run import BETA, METHODS, Enumerable, train
 from prefrl.text.models import LanguageModel
 
+pytestmark = pytest.mark.slow
+
 SMALL = Enumerable(words=3, steps=3)
 
 

@@ -93,6 +93,7 @@ def test_the_window_shows_every_step_in_the_rhythm_asked_for(
     assert fake_window.waits_s == [0.02, 0.02, 0.02, 1.0] * 2
 
 
+@pytest.mark.slow
 def test_without_a_number_of_episodes_the_window_goes_on_until_it_is_closed(
     trained: RunDir, fake_window: type[FakeWindow], monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:

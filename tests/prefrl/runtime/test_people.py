@@ -200,6 +200,7 @@ def test_what_people_take_back_while_the_agent_trains_is_asked_anew_and_learned(
         assert worker.finished == (kind == "human")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "nice"), reason="this system has no such priorities")
 @pytest.mark.parametrize(("kind", "niceness"), [("human", 10), ("synthetic", 0)])
 def test_workers_make_way_for_the_window_where_people_label(tmp_path: Path, kind: Any, niceness: int) -> None:
