@@ -1,1 +1,1 @@
-"""Benchmarks: one suite a file, all of them run by `benchmarks.harness`."""
+"""Benchmarks: a folder a suite in `benchmarks.suites`, all run by `benchmarks.harness`."""

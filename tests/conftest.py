@@ -3,13 +3,49 @@
 from __future__ import annotations
 
 import os
+import re
+import sys
+import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-# Before anything imports it: names of models that are none are not looked for in the net.
+# Set before anything imports huggingface_hub: tests with wrong model names must not ask the hub.
 os.environ["HF_HUB_OFFLINE"] = "1"
+
+_OURS = re.compile(r"(prefrl|tests|benchmarks)")
+_warn = warnings.warn
+
+
+def _warn_marking_ours(
+    message: Any, category: Any = None, stacklevel: int = 1, source: Any = None, **kwargs: Any
+) -> None:
+    """`warnings.warn`, where warnings raised by our own code have the module "raised by NAME" for filters.
+
+    By itself a warning has the module of the caller that ``stacklevel`` names: our own deprecation warnings could not
+    be told from those of a library whose function we call.
+    """
+    raiser = sys._getframe(1).f_globals.get("__name__", "")
+    if not _OURS.match(raiser):
+        return _warn(message, category, stacklevel + 1, source, **kwargs)
+    frame = sys._getframe(max(1, stacklevel))
+    return warnings.warn_explicit(
+        message,
+        type(message) if isinstance(message, Warning) else category or UserWarning,
+        frame.f_code.co_filename,
+        frame.f_lineno,
+        f"raised by {raiser}",
+        frame.f_globals.setdefault("__warningregistry__", {}),
+        source=source,
+    )
+
+
+def pytest_configure() -> None:
+    """Mark our own warnings from now on."""
+    warnings.warn = _warn_marking_ours
+
 
 # How long an example takes depends on the machine and on what else runs on it.
 settings.register_profile("any speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -11,10 +11,9 @@ from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.type_aliases import RolloutBufferSamples
 from stable_baselines3.common.vec_env import VecNormalize
 
-from prefrl.sb3 import PREFERENCE_BUFFERS, PreferenceRollout
 from prefrl_agents.fast_cnn import FastNatureCNN
 
-__all__ = ["FastRolloutBuffer", "PreferenceFastRolloutBuffer"]
+__all__ = ["FastRolloutBuffer"]
 
 
 class FastRolloutBuffer(RolloutBuffer):
@@ -38,7 +37,7 @@ class FastRolloutBuffer(RolloutBuffer):
 
     def reset(self) -> None:
         """Begin a rollout."""
-        if self._blocks is None:
+        if self._blocks is None or len(self._blocks) < self.buffer_size:
             # SB3's own would take this memory anew for every rollout.
             shape = FastNatureCNN.blocks(torch.zeros((1, *self.obs_shape), dtype=torch.uint8)).shape[1:]
             self._blocks = torch.zeros(
@@ -75,10 +74,3 @@ class FastRolloutBuffer(RolloutBuffer):
         # Many times as fast as indexing, which moves byte by byte.
         blocks = self._blocks.flatten(0, 1).index_select(0, rows)
         return RolloutBufferSamples(blocks, *map(self.to_torch, [actions, *scalars]))
-
-
-class PreferenceFastRolloutBuffer(PreferenceRollout, FastRolloutBuffer):
-    """`FastRolloutBuffer` on a learned reward."""
-
-
-PREFERENCE_BUFFERS[FastRolloutBuffer] = PreferenceFastRolloutBuffer

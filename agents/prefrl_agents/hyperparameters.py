@@ -1,4 +1,4 @@
-"""From a config's plain values to the arguments of an SB3 algorithm."""
+"""The arguments of a Stable-Baselines3 algorithm from the plain values of a config, and back."""
 
 from __future__ import annotations
 
@@ -9,52 +9,34 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from stable_baselines3 import A2C, DQN, PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
 from stable_baselines3.common.utils import LinearSchedule
 from torch import nn
 
-from prefrl.config import TEXT_ALGORITHMS
+from prefrl_agents.algorithms import find_algorithm
 
-__all__ = ["ALGORITHMS", "algorithm_arguments", "read_schedule"]
-
-ALGORITHMS: dict[str, type[BaseAlgorithm]] = {"ppo": PPO, "a2c": A2C, "dqn": DQN, "sac": SAC}
-"""SB3's own"""
+__all__ = ["algorithm_arguments", "constructor_arguments", "read_schedule", "write_schedule"]
 
 _BY_NAME: dict[str, dict[str, type]] = {
     "activation_fn": {"relu": nn.ReLU, "tanh": nn.Tanh, "elu": nn.ELU, "leaky_relu": nn.LeakyReLU},
     "optimizer_class": {"adam": torch.optim.Adam, "rmsprop_tf_like": RMSpropTFLike},
 }
-"""policy arguments that are classes, and what they are called in a config"""
+"""policy arguments that are classes, and their names in a config"""
 _GIVEN_ELSEWHERE = {"self", "policy", "env", "seed", "_init_setup_model"}
 _SCHEDULED = ("learning_rate", "clip_range", "clip_range_vf")
-"""arguments that may be functions of the training's progress"""
+"""arguments that may be schedules"""
 _WARM_UP_SHARE = 0.05
 
 
-def algorithm_class(name: str) -> type[BaseAlgorithm]:
-    """The algorithm of that name; raises ValueError when there is none."""
-    if name in TEXT_ALGORITHMS:
-        # Loaded late: not everybody has transformers.
-        from prefrl_agents.text import OnlineDPO, TokenPPO
-
-        return TokenPPO if name == "token_ppo" else OnlineDPO
-    if name not in ALGORITHMS:
-        raise ValueError(
-            f"algorithm is {name!r}; it must be one of {sorted([*ALGORITHMS, *TEXT_ALGORITHMS])}"
-        )
-    return ALGORITHMS[name]
-
-
 def algorithm_arguments(algorithm: str, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Read "lin_X" as a linear decay from X to 0, "lin_X_Y" to Y, "warm_X" likewise, and classes by name.
+    """Replace schedules (see `read_schedule`) and the names of activations and optimisers by the objects they name.
 
     Raises:
         ValueError: when the algorithm is unknown or has no such argument, or a schedule, activation or optimiser
             cannot be read.
     """
-    known = _parameters(algorithm_class(algorithm)) - _GIVEN_ELSEWHERE
+    known = constructor_arguments(find_algorithm(algorithm).load_class())
     unknown = sorted(set(hyperparameters) - known)
     if unknown:
         raise ValueError(f"{algorithm} has no hyperparameters {unknown}; it knows {sorted(known)}")
@@ -70,12 +52,13 @@ def algorithm_arguments(algorithm: str, hyperparameters: Mapping[str, Any]) -> d
     return arguments
 
 
-def _parameters(algorithm: type[BaseAlgorithm]) -> set[str]:
-    """Names of its arguments; those it hands on are its base's."""
+def constructor_arguments(algorithm: type[BaseAlgorithm]) -> set[str]:
+    """Names of the hyperparameters that its constructor takes; ``**kwargs`` stands for those of its base class."""
     parameters = inspect.signature(algorithm.__init__).parameters
     named = {name for name, each in parameters.items() if each.kind != each.VAR_KEYWORD}
-    base = algorithm.__bases__[0]
-    return named if len(named) == len(parameters) else named | _parameters(base)
+    if len(named) < len(parameters):
+        named |= constructor_arguments(algorithm.__bases__[0])
+    return named - _GIVEN_ELSEWHERE
 
 
 def _class_of(argument: str, name: str) -> type:
@@ -87,13 +70,13 @@ def _class_of(argument: str, name: str) -> type:
 
 @dataclass(frozen=True)
 class WarmLinear:
-    """A schedule that rises from 0 to its peak in the first twentieth of training, and falls linearly to its end."""
+    """A schedule that rises from 0 to its peak in the first twentieth of training, then falls linearly to its end."""
 
     peak: float
     end: float
 
     def __call__(self, progress_remaining: float) -> float:
-        """The value where so much of training is left, 1 at first."""
+        """The value when ``progress_remaining`` of training is left: 1 at its start, 0 at its end."""
         done = 1 - progress_remaining
         if done < _WARM_UP_SHARE:
             return self.peak * done / _WARM_UP_SHARE
@@ -101,25 +84,35 @@ class WarmLinear:
 
 
 def read_schedule(text: str) -> Callable[[float], float]:
-    """The schedule "lin_X", X at the start, falling linearly to 0 at the end of training; "lin_X_Y" falls to Y.
+    """The schedule that a setting names.
 
-    "warm_X" and "warm_X_Y" rise to X first, as `WarmLinear`: language models are often ruined by Adam's first steps.
+    "lin_X" falls linearly from X to 0 over training, "lin_X_Y" from X to Y. "warm_X" and "warm_X_Y" first rise to X,
+    see `WarmLinear`: Adam's first steps often ruin a language model.
+
+    Raises:
+        ValueError: when the text has another form.
     """
     prefix, *numbers = text.split("_")
     try:
         start, end = map(float, [*numbers, "0"][:2])
     except ValueError:
         start = end = math.nan
-    if (
-        prefix not in ("lin", "warm")
-        or len(numbers) > 2
-        or not (0 < start < math.inf and 0 <= end < math.inf)
-    ):
+    is_known = prefix in ("lin", "warm") and len(numbers) <= 2
+    if not (is_known and 0 < start < math.inf and 0 <= end < math.inf):
         raise ValueError(
             f'schedule {text!r} cannot be read; write a number, or "lin_" (or "warm_") and a number above 0, '
             'and "_" and the last number where it is not 0'
         )
     if prefix == "warm":
         return WarmLinear(start, end)
-    # SB3's own stays at its last value where the last rollout goes past the end; negative rates would unlearn.
+    # SB3's class keeps its last value past the end of training; a negative rate would unlearn.
     return LinearSchedule(start, end, 1.0)
+
+
+def write_schedule(schedule: Any) -> str | None:
+    """The text that `read_schedule` reads as this schedule; None when there is none."""
+    if isinstance(schedule, WarmLinear):
+        return f"warm_{schedule.peak!r}_{schedule.end!r}"
+    if isinstance(schedule, LinearSchedule) and schedule.end_fraction == 1.0:
+        return f"lin_{schedule.start!r}_{schedule.end!r}"
+    return None

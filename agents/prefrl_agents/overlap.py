@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import threading
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -18,69 +19,60 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.utils import obs_as_tensor
 from stable_baselines3.common.vec_env import VecEnv
 
-from prefrl.sb3 import PreferenceRollout, PreferenceVecEnv, RewardLink
+from prefrl.sb3 import PreferenceVecEnv, RolloutSteps
 
 __all__ = ["Overlap"]
 
 
 class Overlap:
-    """Learns from one rollout while the next is collected.
+    """Collects the next rollout while the last one is learned from.
+
+    Use is in turns: `collect`, `start` and learning, `collect` again.
 
     Args:
         model: PPO or A2C, set up to learn.
         venv: its environment, as the algorithm sees it.
         recording: the layer of it that remembers the rollout.
-        link: where the learned reward comes from.
 
     Raises:
         ValueError: when the algorithm is another, or explores by noise that depends on the state.
     """
 
-    def __init__(self, model: Any, venv: VecEnv, recording: PreferenceVecEnv, link: RewardLink) -> None:
+    def __init__(self, model: Any, venv: VecEnv, recording: PreferenceVecEnv) -> None:
         buffer = getattr(model, "rollout_buffer", None)
-        if not isinstance(buffer, PreferenceRollout) or model.use_sde:
+        if buffer is None or model.use_sde:
             raise ValueError("agent.overlap is for ppo and a2c without use_sde; set it to false")
-        self._model, self._recording, self._link = model, recording, link
-        self._collector = Collector(model, venv)
+        self._model, self._recording = model, recording
+        self._n_steps = model.n_steps
+        self._collector = Collector(model, venv, recording)
         self._filling, self._spare = copy.copy(buffer), buffer
-        self._ends: tuple[torch.Tensor, np.ndarray] | None = None
-        """of the rollout that is complete; None before the first"""
+        self._is_collecting = False
+        recording.begin_training()
 
-    def step(self, total_steps: int) -> None:
-        """Learn from one rollout; ``total_steps`` are those of the whole run."""
-        model: Any = self._model
-        if self._ends is None:
+    def start(self, total_steps: int) -> None:
+        """Begin the next rollout, by what the policy is now; of the whole run there are ``total_steps``."""
+        steps_left = -(-(total_steps - self._model.num_timesteps) // self._model.n_envs)
+        if steps_left > 0:
+            self._filling.buffer_size = min(self._n_steps, steps_left)
             self._collector.start(self._filling)
-            self._ends = self._collector.wait()
-        ends, buffer = self._ends, self._filling
-        self._ends, self._filling, self._spare = None, self._spare, buffer
-        model.num_timesteps += model.n_steps * model.n_envs
-        # While nobody steps the environment, what it recorded is handed over.
-        rollout = self._recording.take_rollout(model.n_steps)
-        # Short rollouts come dozens of times a second, and the store is on a disk.
-        self._link.sync_if_due()
-        goes_on = model.num_timesteps < total_steps
-        if goes_on:
-            self._collector.start(self._filling)
-        try:
-            self._learn(buffer, rollout, ends, total_steps)
-        finally:
-            if goes_on:
-                self._ends = self._collector.wait()
+            self._is_collecting = True
 
-    def _learn(
-        self,
-        buffer: Any,
-        rollout: tuple[np.ndarray, np.ndarray],
-        ends: tuple[torch.Tensor, np.ndarray],
-        total_steps: int,
-    ) -> None:
-        model: Any = self._model
-        model._update_current_progress_remaining(model.num_timesteps, total_steps)
-        buffer.label(*rollout, *ends)
-        model.rollout_buffer = buffer
-        if self._link.version:
-            model.train()
+    def collect(self, total_steps: int) -> RolloutSteps:
+        """The rollout that was started, once it is complete; the first one is started here."""
+        if not self._is_collecting:
+            self.start(total_steps)
+        self._is_collecting = False
+        ends = self._collector.wait()
+        buffer, self._filling, self._spare = self._filling, self._spare, self._filling
+        self._model.num_timesteps += buffer.buffer_size * self._model.n_envs
+        return RolloutSteps(*self._recording.take_rollout(buffer.buffer_size), buffer, *ends)
+
+    def close(self) -> None:
+        """Wait for the rollout under way, so that nobody steps the environments any more."""
+        if self._is_collecting:
+            self._is_collecting = False
+            with suppress(Exception):
+                self._collector.wait()
 
 
 class Collector:
@@ -92,10 +84,11 @@ class Collector:
     Args:
         model: the algorithm, set up to learn.
         venv: its environment, as the algorithm sees it.
+        recording: the layer of it that remembers the rollout.
     """
 
-    def __init__(self, model: OnPolicyAlgorithm, venv: VecEnv) -> None:
-        self._model, self._venv = model, venv
+    def __init__(self, model: OnPolicyAlgorithm, venv: VecEnv, recording: PreferenceVecEnv) -> None:
+        self._model, self._venv, self._recording = model, venv, recording
         self._actor = copy.deepcopy(model.policy)
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
@@ -136,7 +129,8 @@ class Collector:
     def _collect(self, buffer: Any) -> tuple[torch.Tensor, np.ndarray]:
         model: Any = self._model
         buffer.reset()
-        for _ in range(model.n_steps):
+        self._recording.begin_rollout()
+        for _ in range(buffer.buffer_size):
             actions, values, log_probs = self._actor(obs_as_tensor(model._last_obs, model.device))
             taken = actions.cpu().numpy()
             observations, rewards, dones, infos = self._venv.step(self._executed(taken))

@@ -1,4 +1,4 @@
-"""A replay buffer on disk as plain arrays, so that a continued agent has its experience."""
+"""A replay buffer on disk as plain arrays, so that a continued agent keeps its experience."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-__all__ = ["load_replay", "save_replay"]
+__all__ = ["REPLAY", "load_replay", "save_replay"]
+
+REPLAY = "replay.safetensors"
 
 _MOST_BYTES = 512 * 1024**2
 _ARRAYS = ("observations", "next_observations", "actions", "rewards", "label_versions", "dones", "timeouts")
 
 
 def save_replay(folder: Path, model: Any) -> None:
-    """Write the filled part of the model's replay buffer, unless it has none or holds over 512 MiB.
+    """Write the filled part of the model's replay buffer, unless it has none or the part is larger than 512 MiB.
 
-    A continued agent without one refills it before it learns on.
+    A continued agent without stored experience gathers some before it learns again.
     """
     buffer = getattr(model, "replay_buffer", None)
     if buffer is None:
@@ -25,12 +27,12 @@ def save_replay(folder: Path, model: Any) -> None:
     filled = buffer.buffer_size if buffer.full else buffer.pos
     arrays = {name: np.ascontiguousarray(array[:filled]) for name, array in _arrays(buffer).items()}
     if sum(array.nbytes for array in arrays.values()) <= _MOST_BYTES:
-        save_file(arrays | {"position": np.array([buffer.pos, buffer.full])}, folder / "replay.safetensors")
+        save_file(arrays | {"position": np.array([buffer.pos, buffer.full])}, folder / REPLAY)
 
 
 def load_replay(folder: Path, model: Any) -> None:
     """Fill the model's replay buffer from ``folder``, if one was saved there."""
-    path = folder / "replay.safetensors"
+    path = folder / REPLAY
     if not path.exists():
         return
     arrays, buffer = load_file(path), model.replay_buffer
@@ -40,7 +42,7 @@ def load_replay(folder: Path, model: Any) -> None:
 
 
 def _arrays(buffer: Any) -> dict[str, np.ndarray]:
-    """The buffer's arrays by name; the entries of Dict observations each by their own."""
+    """The buffer's arrays by name; of Dict observations, each entry's array."""
     found: dict[str, np.ndarray] = {}
     for name in _ARRAYS:
         value = getattr(buffer, name, None)

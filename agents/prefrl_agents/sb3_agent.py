@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -16,29 +14,34 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
-from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.preprocessing import is_image_space, is_image_space_channels_first
 from stable_baselines3.common.vec_env import VecEnv
 
-from prefrl.config import TEXT_ALGORITHMS, AgentConfig
+from prefrl.config import AgentConfig
 from prefrl.data.types import Evaluation
-from prefrl.sb3 import PreferenceVecEnv, RewardLink, install_buffer
-from prefrl.storage.run_dir import RunDirError, read_json, write_json_atomic
+from prefrl.loop.agent import AgentServices, Rollout
+from prefrl.reward.source import NoReward, RewardSource
+from prefrl.sb3 import PreferenceVecEnv, RolloutLength, label_rollout, make_labeller
+from prefrl.sb3.attach import OFF_POLICY_EXCHANGE_STEPS as EXCHANGE_STEPS
+from prefrl.sb3.attach import is_on_policy
+from prefrl_agents.algorithms import find_algorithm
 from prefrl_agents.fast_cnn import FastCnnPolicy
 from prefrl_agents.fast_rollout import FastRolloutBuffer
-from prefrl_agents.hyperparameters import algorithm_arguments, algorithm_class
+from prefrl_agents.hyperparameters import algorithm_arguments
 from prefrl_agents.overlap import Overlap
-from prefrl_agents.replay_file import load_replay, save_replay
+from prefrl_agents.replay_file import load_replay
+from prefrl_agents.saved_agent import SavedAgent, find_saved, load_agent, save_agent
 
 __all__ = ["SB3Agent", "build_model", "evaluate", "load_model", "start_model"]
 
 FAST_CNN = "FastCnnPolicy"
 """the policy that is not SB3's own"""
-_OFF_POLICY_STEPS = 250
 _EVALUATION_SEED = 10_000
 _SEEDS_APART = 1_000
 """between two runs' evaluations: environments are seeded one after the other, and must not share their luck"""
 _MOST_EVALUATION_ENVS = 10
-_WAY_OUT = "restore the run from a copy, or start it anew"
+_LEAST_PIXELS = 36
+"""height and width below which the convolutions of SB3's ``CnnPolicy`` leave nothing"""
 
 
 class SB3Agent:
@@ -47,7 +50,7 @@ class SB3Agent:
     Args:
         config: algorithm, policy and hyperparameters.
         venv: the training environments; their reward is hidden.
-        link: the loop's side of the agent.
+        services: what the loop offers.
         total_steps: steps of the whole run; schedules go by it.
         seed: of the agent.
         make_evaluation_venv: builds the ordinary environments, with true rewards, for evaluation.
@@ -55,25 +58,26 @@ class SB3Agent:
 
     Raises:
         ValueError: when a hyperparameter is unknown, or the spaces or ``overlap`` do not suit the algorithm.
+        RunDirError: when the saved agent is damaged, or needs ``services.trust``.
     """
 
     def __init__(
         self,
         config: AgentConfig,
         venv: PreferenceVecEnv,
-        link: RewardLink,
+        services: AgentServices,
         total_steps: int,
         seed: int,
         make_evaluation_venv: Callable[[int], VecEnv],
         folder: Path,
     ) -> None:
-        self._venv, self._link, self._total_steps = venv, link, total_steps
+        self._venv, self._total_steps = venv, total_steps
         self._make_evaluation_venv, self._deterministic = make_evaluation_venv, config.deterministic
-        saved = _saved(folder)
+        saved = find_saved(folder)
         self.model: Any = (
-            start_model(config, venv, seed, link.beat)
+            start_model(config, venv, seed, services.heartbeat)
             if saved is None
-            else _continue(config, venv, seed, saved)
+            else _continue(config, venv, seed, saved, services.trust)
         )
         # Starting the algorithm's own loop: SB3 has no public way to take its rollouts one at a time.
         self.model.set_logger(Logger(folder=None, output_formats=[]))
@@ -81,44 +85,69 @@ class SB3Agent:
         self.model._total_timesteps = total_steps
         self._callback.on_training_start({}, {})
         if hasattr(self.model, "take_answers"):
-            self.model.take_answers = link.take_answers
-        self._is_live = not install_buffer(self.model, link, config.relabel)
-        self._overlap = Overlap(self.model, self._venv_of(self.model), venv, link) if config.overlap else None
+            self.model.take_answers = services.answers
+        self._has_reward = False
+        self._predicted_mean: float | None = None
+        self._length = RolloutLength(self.model)
+        self._overlap: Overlap | None = None
+        if config.overlap:
+            self._overlap = Overlap(self.model, self._inner_venv(), venv)
+        else:
+            self._labeller = make_labeller(self.model, config.relabel)
+            self._labeller.attach(NoReward(venv.observation_spec, venv.action_spec))
+        learns_often = config.overlap or not is_on_policy(self.model)
+        self.exchange_every_steps = EXCHANGE_STEPS if learns_often else 0
         if saved is not None:
             venv.recorder.policy_step = self.policy_step
-            load_replay(saved, self.model)
+            load_replay(saved.path, self.model)
 
     @property
     def policy_step(self) -> int:
         """Environment steps taken, over all environments."""
         return int(self.model.num_timesteps)
 
-    def step(self) -> None:
-        """One rollout and its update; for agents that learn at every step, a few hundred of them."""
-        if self._is_live:
-            self._link.sync_if_due()
+    def collect(self) -> Rollout:
+        """Act for one rollout, and for no more steps than are left of the run."""
+        steps: Any = None
         if self._overlap is not None:
-            self._overlap.step(self._total_steps)
-        elif isinstance(self.model, OnPolicyAlgorithm):
-            self._step_on_policy(self.model)
+            steps = self._overlap.collect(self._total_steps)
         else:
-            start = self.policy_step
-            while self.policy_step < min(start + _OFF_POLICY_STEPS, self._total_steps):
-                self._step_off_policy(self.model)
-        self._link.log_metrics(_figures(self.model))
-        if self.policy_step >= self._total_steps:
-            self._link.sync()
+            self._length.fit(self._total_steps)
+            self._labeller.begin()
+            self._collect()
+            steps = self._labeller.take()
+        return Rollout(self._venv.recorder.take_recording(), steps)
+
+    def label(self, rollout: Rollout, reward: RewardSource) -> None:
+        """Put the learned reward into SB3's buffer."""
+        self._has_reward = reward.version > 0
+        if self._overlap is None:
+            self._predicted_mean = self._labeller.label(rollout.steps, reward)
+            return
+        self._venv.recorder.reward_version = reward.version
+        # From here on the next rollout is acted, one update behind, while this one is labelled and learned from.
+        self._overlap.start(self._total_steps)
+        self._predicted_mean = label_rollout(self.model, rollout.steps, reward)
+
+    def learn(self, rollout: Rollout) -> None:
+        """SB3's own update; nothing is learned before the first reward."""
+        if not is_on_policy(self.model):
+            self._learn_off_policy(self.model)
+            return
+        self.model.rollout_buffer = rollout.steps.buffer
+        self.model._update_current_progress_remaining(self.policy_step, self._total_steps)
+        if self._has_reward:
+            self.model.train()
+
+    def metrics(self) -> dict[str, float]:
+        """What the algorithm has logged of itself, and the mean predicted reward of what was labelled last."""
+        logged = {name: float(value) for name, value in self.model.logger.name_to_value.items()}
+        predicted = {} if self._predicted_mean is None else {"predicted_reward": self._predicted_mean}
+        return logged | predicted
 
     def save(self, folder: Path) -> None:
-        """Write the model, and the replay buffer where there is one, into a new folder; then point to it."""
-        folder.mkdir(parents=True, exist_ok=True)
-        target = Path(tempfile.mkdtemp(prefix=f"{self.policy_step:010d}-", dir=folder))
-        self.model.save(target / "model.zip")
-        save_replay(target, self.model)
-        write_json_atomic(folder / "latest.json", {"folder": target.name, "policy_step": self.policy_step})
-        for old in folder.iterdir():
-            if old.is_dir() and old != target:
-                shutil.rmtree(old, ignore_errors=True)
+        """Write the agent, and its replay buffer where there is one, whole or not at all; see `save_agent`."""
+        save_agent(folder, self.model)
 
     def evaluate(self, episodes: int, seed: int) -> Evaluation:
         """Act for whole episodes of the ordinary environment."""
@@ -126,31 +155,33 @@ class SB3Agent:
 
     def close(self) -> None:
         """Close the training environments."""
+        if self._overlap is not None:
+            self._overlap.close()
         self._venv.close()
 
-    def _step_on_policy(self, model: OnPolicyAlgorithm) -> None:
-        model.collect_rollouts(self._venv_of(model), self._callback, model.rollout_buffer, model.n_steps)
-        model._update_current_progress_remaining(model.num_timesteps, self._total_steps)
-        if self._link.version:
-            model.train()
-
-    def _step_off_policy(self, model: OffPolicyAlgorithm) -> None:
-        rollout = model.collect_rollouts(
-            self._venv_of(model),
+    def _collect(self) -> None:
+        model = self.model
+        if is_on_policy(model):
+            model.collect_rollouts(self._inner_venv(), self._callback, model.rollout_buffer, model.n_steps)
+            return
+        collected = model.collect_rollouts(
+            self._inner_venv(),
             self._callback,
-            model.train_freq,  # type: ignore[arg-type]  # a TrainFreq once set up
-            model.replay_buffer,  # type: ignore[arg-type]  # never None once set up
+            model.train_freq,
+            model.replay_buffer,
             model.action_noise,
             model.learning_starts,
         )
-        steps = model.gradient_steps if model.gradient_steps >= 0 else rollout.episode_timesteps
-        if self._link.version and _has_enough_experience(model) and steps > 0:
+        self._collected_steps = collected.episode_timesteps
+
+    def _learn_off_policy(self, model: OffPolicyAlgorithm) -> None:
+        steps = model.gradient_steps if model.gradient_steps >= 0 else self._collected_steps
+        if self._has_reward and _has_enough_experience(model) and steps > 0:
             model.train(gradient_steps=steps, batch_size=model.batch_size)
 
-    @staticmethod
-    def _venv_of(model: Any) -> VecEnv:
+    def _inner_venv(self) -> VecEnv:
         # SB3 may have put wrappers of its own (channels first) around ours.
-        venv = model.get_env()
+        venv = self.model.get_env()
         assert venv is not None
         return venv
 
@@ -182,11 +213,6 @@ def evaluate(
     return Evaluation(tuple(map(float, returns)), None if optimum is None else float(optimum))
 
 
-def _figures(model: BaseAlgorithm) -> dict[str, float]:
-    """What the algorithm has logged of itself, where a logger with no outputs keeps it."""
-    return {name: float(value) for name, value in model.logger.name_to_value.items()}
-
-
 class _Silent(BaseCallback):
     def _on_step(self) -> bool:
         return True
@@ -198,17 +224,19 @@ def build_model(config: AgentConfig, venv: VecEnv, seed: int) -> BaseAlgorithm:
     Raises:
         ValueError: when a hyperparameter is unknown or unfit, or the spaces do not suit the algorithm.
     """
+    spec = find_algorithm(config.algorithm)
     arguments = algorithm_arguments(config.algorithm, config.hyperparameters)
-    policy: Any = config.policy if config.policy != "auto" else _policy_for(venv.observation_space)
-    if config.algorithm in TEXT_ALGORITHMS:
-        policy = "LanguageModelPolicy"
+    policy: Any = config.policy
+    if policy == "auto" or spec.for_texts:
+        policy = spec.policy or _policy_for(venv.observation_space)
+    if spec.for_texts:
         model = {"model": config.language_model, "seed": seed}
         arguments["policy_kwargs"] = {**model, **arguments.get("policy_kwargs", {})}
     try:
         if policy == FAST_CNN:
             policy = FastCnnPolicy
             arguments = {"rollout_buffer_class": FastRolloutBuffer} | arguments
-        return algorithm_class(config.algorithm)(policy, venv, seed=seed, **arguments)
+        return spec.load_class()(policy, venv, seed=seed, **arguments)
     except Exception as error:
         # SB3 asserts what its users get wrong, and torch and NumPy complain in ways of their own.
         raise ValueError(
@@ -237,12 +265,27 @@ def start_model(
     return model
 
 
-def _continue(config: AgentConfig, venv: VecEnv, seed: int, saved: Path) -> BaseAlgorithm:
-    device = config.hyperparameters.get("device", "auto")
-    model = _load(config.algorithm, saved, env=venv, device=device)
-    # Not the run's first random numbers over again: the agent would relive its first episodes.
+def _continue(config: AgentConfig, venv: VecEnv, seed: int, saved: SavedAgent, trust: bool) -> BaseAlgorithm:
+    if saved.is_pickled:
+        device = config.hyperparameters.get("device", "auto")
+        model = saved.unpickle(config.algorithm, trust, env=venv, device=device)
+    else:
+        model = build_model(_with_saved_architecture(config, saved), venv, seed)
+        saved.restore(model)
+    # A continued agent must not draw its first random numbers again, or it would repeat its first episodes.
     model.set_random_seed(seed + model.num_timesteps)
     return model
+
+
+def _with_saved_architecture(config: AgentConfig, saved: SavedAgent) -> AgentConfig:
+    """The same settings, but a language model is built as it was saved, without the checkpoint it began with."""
+    architecture = saved.policy_arguments()
+    if not architecture:
+        return config
+    policy_kwargs = {**config.hyperparameters.get("policy_kwargs", {}), **architecture}
+    return dataclasses.replace(
+        config, hyperparameters={**config.hyperparameters, "policy_kwargs": policy_kwargs}
+    )
 
 
 def _has_enough_experience(model: OffPolicyAlgorithm) -> bool:
@@ -253,45 +296,15 @@ def _has_enough_experience(model: OffPolicyAlgorithm) -> bool:
     return min(model.num_timesteps, stored_steps) > model.learning_starts
 
 
-def load_model(algorithm: str, folder: Path) -> Any:
-    """The SB3 model last saved in a run's ``agent`` folder, for acting.
-
-    Raises:
-        FileNotFoundError: when none was saved yet.
-        RunDirError: when what was saved is damaged, or an agent of another algorithm.
-    """
-    saved = _saved(folder)
-    if saved is None:
-        raise FileNotFoundError(f"no agent has been saved in {folder} yet; train for longer first")
-    return _load(algorithm, saved)
-
-
-def _load(algorithm: str, saved: Path, **arguments: Any) -> BaseAlgorithm:
-    path = saved / "model.zip"
-    if not path.exists():
-        raise FileNotFoundError(f"{path} is missing; {_WAY_OUT}")
-    try:
-        return algorithm_class(algorithm).load(path, **arguments)
-    except Exception as error:
-        # A damaged file fails wherever the damage happens to be met.
-        raise RunDirError(
-            f"{path} is damaged or no {algorithm} agent of this run "
-            f"({type(error).__name__}: {error}); {_WAY_OUT}"
-        ) from error
-
-
-def _saved(folder: Path) -> Path | None:
-    pointer = folder / "latest.json"
-    if not pointer.exists():
-        return None
-    name = read_json(pointer, _WAY_OUT).get("folder")
-    if not isinstance(name, str):
-        raise RunDirError(f"{pointer} does not name a saved agent; {_WAY_OUT}")
-    return folder / name
+def load_model(algorithm: str, folder: Path, trust: bool = False) -> Any:
+    """The SB3 model last saved in a run's ``agent`` folder, for acting; see `load_agent`."""
+    return load_agent(folder, algorithm, trust)
 
 
 def _policy_for(space: spaces.Space[Any]) -> str:
     if isinstance(space, spaces.Dict):
         return "MultiInputPolicy"
-    is_image = isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) == 3
-    return "CnnPolicy" if is_image else "MlpPolicy"
+    if not is_image_space(space):
+        return "MlpPolicy"
+    height, width = space.shape[1:] if is_image_space_channels_first(space) else space.shape[:2]
+    return "CnnPolicy" if min(height, width) >= _LEAST_PIXELS else "MlpPolicy"

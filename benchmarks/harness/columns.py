@@ -1,4 +1,4 @@
-"""Tables in Markdown: a row a job, its columns computed from the job's records over the seeds."""
+"""Markdown tables with a row per job; columns are computed from the job's records over the seeds."""
 
 from __future__ import annotations
 
@@ -19,27 +19,29 @@ __all__ = [
     "mean_column",
     "median_column",
     "min_column",
+    "number",
     "ratio_column",
     "seeds_column",
     "table",
+    "true_return_columns",
     "values",
 ]
 
 _ABSENT = "-"
 Cell = Callable[[Sequence[Record], Sequence[Record]], str]
-"""the job's records, all records -> text"""
+"""(the job's records, all records) -> text"""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A heading and how its cells are made."""
+    """A heading and the function that makes its cells."""
 
     heading: str
     cell: Cell
 
 
 def table(records: Sequence[Record], columns: Sequence[Column]) -> str:
-    """A Markdown table of the jobs that went well, in the order in which they first appear."""
+    """A Markdown table of the successful jobs, in the order in which they first appear."""
     good = [record for record in records if record.ok]
     rows = [["Task", "Method"], *[[group[0].task, group[0].method] for group in by_job(good).values()]]
     for column in columns:
@@ -51,24 +53,24 @@ def table(records: Sequence[Record], columns: Sequence[Column]) -> str:
 
 
 def failure_note(records: Sequence[Record]) -> str:
-    """A line that names the jobs that failed; empty when none did."""
+    """A line that names the failed jobs; empty without any."""
     failed = [f"{record.job} seed {record.seed}" for record in records if not record.ok]
     return f"Failed, so not in the table: {', '.join(failed)}.\n" if failed else ""
 
 
 def values(records: Sequence[Record], metric: str) -> NDArray[np.float64]:
-    """The metric of each record that has it as a number (n,)."""
+    """The metric of each record that has it as a number, shape (n,)."""
     found = (record.metrics.get(metric) for record in records)
     return np.array([value for value in found if isinstance(value, (int, float))], dtype=np.float64)
 
 
 def number(value: float) -> str:
-    """As many digits as a score deserves: none after the point from 100 on, else three significant ones."""
+    """No decimals from 100 on, else three significant digits."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def seeds_column() -> Column:
-    """How many seeds the row rests on."""
+    """Number of seeds behind the row."""
     return Column("Seeds", lambda group, _: str(len(group)))
 
 
@@ -88,22 +90,33 @@ def interval_column(metric: str) -> Column:
 
 
 def mean_column(metric: str, label: str = "") -> Column:
-    """Mean over the seeds."""
+    """Mean over seeds."""
     return _summary_column(f"{label}, mean" if label else "Mean", metric, lambda s: number(float(s.mean())))
 
 
 def min_column(metric: str, label: str = "") -> Column:
-    """The worst seed."""
+    """Minimum over seeds."""
     return _summary_column(f"{label}, min" if label else "Min", metric, lambda s: number(float(s.min())))
 
 
 def median_column(metric: str, label: str) -> Column:
-    """Median over the seeds."""
+    """Median over seeds."""
     return _summary_column(f"{label}, median", metric, lambda s: number(float(np.median(s))))
 
 
+def true_return_columns() -> list[Column]:
+    """Number of seeds, and IQM, interval, mean and minimum of the true return."""
+    return [
+        seeds_column(),
+        iqm_column("true_return_mean", "True return"),
+        interval_column("true_return_mean"),
+        mean_column("true_return_mean"),
+        min_column("true_return_mean"),
+    ]
+
+
 def ratio_column(metric: str, baseline: str, label: str) -> Column:
-    """Median, and range, of the metric over the baseline method's on the same task and seed."""
+    """Median and range of the metric divided by the baseline method's on the same task and seed."""
 
     def cell(group: Sequence[Record], everything: Sequence[Record]) -> str:
         theirs = {

@@ -1,4 +1,4 @@
-"""LabellingStats: a panel a task and metric, methods side by side, or curves over steps or labels."""
+"""Figures: a panel per task and metric with the methods side by side, or curves over steps or labels."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Panel", "common_curve", "plot", "plot_curves"]
+__all__ = ["Panel", "common_curve", "empty_figure", "plot", "plot_curves", "save_figure"]
 
-# Okabe and Ito's palette, told apart with every common colour vision deficiency.
+# Okabe and Ito's palette, distinguishable with the common colour vision deficiencies.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _CURVE_POINTS = 100
 _HEADROOM = 1.08
@@ -28,18 +28,18 @@ _HEADROOM = 1.08
 
 @dataclass(frozen=True)
 class Panel:
-    """A metric and what its axis says."""
+    """A metric and the label of its axis."""
 
     metric: str
     label: str
     mark: tuple[str, str] | None = None
-    """metric and name of a dashed line, such as the task's exact optimum"""
+    """metric and name of a dashed line, such as the exact optimum of the task"""
 
 
 def plot(
     records: Sequence[Record], panels: Sequence[Panel], path: Path, most_columns: int | None = None
 ) -> None:
-    """Write a figure with a column a task and a row a panel: IQM, its 95% interval, each seed as a dot.
+    """Write a figure with a column per task and a row per panel: IQM, its 95% interval and a dot per seed.
 
     Tasks beyond ``most_columns`` go into further rows.
     """
@@ -49,7 +49,7 @@ def plot(
     columns = min(len(tasks), most_columns or len(tasks))
     lines = [tasks[first : first + columns] for first in range(0, len(tasks), columns)]
     rows = [(line, panel) for line in lines for panel in panels]
-    figure, grid = _grid(len(rows), columns)
+    figure, grid = empty_figure(len(rows), columns)
     for (line, panel), row in zip(rows, grid, strict=True):
         for task, axes in zip(line, row, strict=False):
             _draw_methods(axes, [record for record in good if record.task == task], panel, colours)
@@ -57,11 +57,11 @@ def plot(
         row[0].set_ylabel(panel.label)
         for axes in row[len(line) :]:
             axes.set_visible(False)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def plot_curves(records: Sequence[Record], x: str, y: Panel, path: Path, x_label: str) -> None:
-    """Write a figure with a column a task: the IQM over seeds of each method's curve and its 95% band.
+    """Write a figure with a column per task: IQM over seeds and 95% band of each method's curve.
 
     ``x`` and ``y.metric`` are keys of the curves' points; records without a curve are left out.
     """
@@ -70,7 +70,7 @@ def plot_curves(records: Sequence[Record], x: str, y: Panel, path: Path, x_label
     good = [record for record in records if record.ok and record.curve]
     tasks = _names(record.task for record in good)
     colours = _colours(good)
-    figure, grid = _grid(1, len(tasks))
+    figure, grid = empty_figure(1, len(tasks))
     for task, axes in zip(tasks, grid[0], strict=True):
         for group in by_job(record for record in good if record.task == task).values():
             _draw_curve(axes, group, x, y.metric, colours[group[0].method])
@@ -78,13 +78,13 @@ def plot_curves(records: Sequence[Record], x: str, y: Panel, path: Path, x_label
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
         axes.legend(frameon=False)
     grid[0][0].set_ylabel(y.label)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def common_curve(
     records: Sequence[Record], x: str, y: str
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Points that all seeds cover (P,) and each seed's values there, interpolated linearly (seeds, P)."""
+    """Points that all seeds cover, shape (P,), and each seed's linearly interpolated values there, (seeds, P)."""
     curves = [
         (np.array([point[x] for point in record.curve]), np.array([point[y] for point in record.curve]))
         for record in records
@@ -128,7 +128,7 @@ def _draw_curve(axes: Axes, group: Sequence[Record], x: str, y: str, colour: str
 
 
 def _spread(count: int) -> NDArray[np.float64]:
-    """Horizontal offsets that keep equal scores apart, the same in every drawing."""
+    """Horizontal offsets that keep equal scores apart."""
     return np.linspace(-0.12, 0.12, count) if count > 1 else np.zeros(1)
 
 
@@ -138,10 +138,10 @@ def _wrapped(method: str) -> str:
 
 
 def _names(names: Any) -> list[str]:
-    """Each name once, in order; raises ValueError when there is none to draw."""
+    """Each name once, in order; raises ValueError when there are none."""
     found = list(dict.fromkeys(names))
     if not found:
-        raise ValueError("there is nothing to draw: no job has a result yet; run the suite first")
+        raise ValueError("there is nothing to draw: no job has a result; run the suite first")
     return found
 
 
@@ -150,12 +150,12 @@ def _colours(records: Sequence[Record]) -> dict[str, str]:
     return {method: _COLOURS[place % len(_COLOURS)] for place, method in enumerate(methods)}
 
 
-def _grid(rows: int, columns: int) -> tuple[Figure, Any]:
-    """An empty figure, drawn without any display, and its axes [rows, columns]."""
+def empty_figure(rows: int, columns: int, size: tuple[float, float] | None = None) -> tuple[Figure, Any]:
+    """A figure that needs no display, and its axes, shape (rows, columns); ``size`` in inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(4.2 * columns, 3.3 * rows), layout="constrained", dpi=150)
+    figure = Figure(figsize=size or (4.2 * columns, 3.3 * rows), layout="constrained", dpi=150)
     FigureCanvasAgg(figure)
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat:
@@ -165,6 +165,7 @@ def _grid(rows: int, columns: int) -> tuple[Figure, Any]:
     return figure, grid
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write the figure without metadata that changes from run to run."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, metadata={"Software": None})

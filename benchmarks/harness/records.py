@@ -1,4 +1,4 @@
-"""Results as lines of JSON, appended and never rewritten."""
+"""Results as lines of JSON, appended to a file and never rewritten."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Key = tuple[str, str, int, str]
 
 @dataclass(frozen=True)
 class Record:
-    """One finished job, whether it went well or not."""
+    """One finished job, successful or failed."""
 
     suite: str
     job: str
@@ -29,9 +29,9 @@ class Record:
     metrics: Mapping[str, Any]
     curve: Sequence[Mapping[str, float]]
     error: str | None
-    """the tail of standard error and the reason, for a job that failed"""
+    """the end of standard error and the reason, for a failed job"""
     wall_s: float
-    """of the whole command, start-up of Python included"""
+    """seconds for the whole command, including the start of Python"""
     started: str
     """UTC, ISO 8601 to the second"""
     versions: Mapping[str, str | None]
@@ -52,7 +52,7 @@ class Record:
 
 
 def read_records(path: Path) -> list[Record]:
-    """All records of a file, oldest first; none if there is no file. Raises ValueError on a bad line."""
+    """All records of a file, oldest first; none without a file. Raises ValueError on an invalid line."""
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     return [_read_line(line, f"{path.name}:{number}") for number, line in enumerate(lines, 1) if line.strip()]
 
@@ -62,12 +62,12 @@ def _read_line(line: str, where: str) -> Record:
         return Record(**json.loads(line))
     except (json.JSONDecodeError, TypeError) as error:
         raise ValueError(
-            f"{where} is no benchmark record ({error}); delete that line, its job runs again"
+            f"{where} is no benchmark record ({error}); delete that line and its job runs again"
         ) from error
 
 
 def append_record(path: Path, record: Record) -> None:
-    """Add one line."""
+    """Append one line."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(asdict(record)) + "\n")
@@ -87,9 +87,9 @@ def by_job(records: Iterable[Record]) -> dict[str, list[Record]]:
 
 
 def reportable(records: Iterable[Record]) -> list[Record]:
-    """The newest record of each job and seed, those of an older config than the job's newest left out.
+    """The newest record of each job and seed, without records of an older config than the job's newest one.
 
-    Failed ones are kept, so that a report can name them. Sorted by seed within the order of job names.
+    Failed records are kept, so that a report can name them. Ordered by job name as they first appear, then by seed.
     """
     groups = by_job(records)
     current = {job: group[-1].config_hash for job, group in groups.items()}

@@ -1,4 +1,4 @@
-"""Run the jobs that have no result yet, one after the other unless told otherwise."""
+"""Runs the jobs that have no result yet, one at a time by default."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ERROR_TAIL_CHARACTERS = 2000
 
 
 def pending(suite: str, jobs: Sequence[Job], records: Sequence[Record]) -> list[Job]:
-    """The jobs without a good newest record under the same config."""
+    """The jobs whose newest record under the same config is missing or failed."""
     newest = last_of_each(records)
     done = {key for key, record in newest.items() if record.ok}
     return [job for job in jobs if (suite, job.name, job.seed, job.config_hash) not in done]
@@ -40,11 +40,11 @@ def run_suite(
     at_once: int = 1,
     console: Console | None = None,
 ) -> list[Record]:
-    """Run what is pending (``fresh``: everything), append each record to ``path``, return the new ones."""
+    """Run the pending jobs (``fresh``: all jobs), append each record to ``path`` and return the new records."""
     console = console or Console(stderr=True)
     todo = list(jobs) if fresh else pending(suite, jobs, read_records(path))
     if len(todo) < len(jobs):
-        console.print(f"{len(jobs) - len(todo)} of {len(jobs)} jobs have their result already")
+        console.print(f"{len(jobs) - len(todo)} of {len(jobs)} jobs already have a result")
     records: list[Record] = []
     with _progress(console) as progress:
         bar = progress.add_task(suite, total=len(todo))
@@ -57,7 +57,7 @@ def run_suite(
 
 
 def _finished(suite: str, jobs: Sequence[Job], at_once: int) -> Iterator[Record]:
-    """The jobs' records as they come; closing the iterator drops the jobs that have not started."""
+    """The jobs' records as they finish; closing the iterator drops the jobs that have not started."""
     pool = ThreadPoolExecutor(at_once)
     try:
         for future in as_completed([pool.submit(run_job, suite, job) for job in jobs]):
@@ -67,13 +67,15 @@ def _finished(suite: str, jobs: Sequence[Job], at_once: int) -> Iterator[Record]
 
 
 def run_job(suite: str, job: Job) -> Record:
-    """Run one command to its end; whatever goes wrong in it becomes a record, not an exception."""
+    """Run one job to its end; a failure becomes a record, not an exception."""
     if job.scratch is not None:
         shutil.rmtree(job.scratch, ignore_errors=True)
-    commit = git_commit()  # as it is now: files may change while the job runs
+    output, error = _prepare(job)
+    commit = git_commit()  # before the job runs: files may change meanwhile
     started = datetime.now(timezone.utc).isoformat(timespec="seconds")
     clock = time.perf_counter()
-    output, error = _execute(job)
+    if error is None:
+        output, error = _execute(job)
     return Record(
         suite=suite,
         job=job.name,
@@ -94,6 +96,16 @@ def run_job(suite: str, job: Job) -> Record:
     )
 
 
+def _prepare(job: Job) -> tuple[Output, str | None]:
+    """An empty output, and the error when the preparation failed."""
+    try:
+        if job.prepare is not None:
+            job.prepare()
+    except (OSError, subprocess.CalledProcessError) as error:
+        return Output({}), portable(str(error))
+    return Output({}), None
+
+
 def _execute(job: Job) -> tuple[Output, str | None]:
     """The output and None, or an empty output and the error."""
     try:
@@ -101,7 +113,7 @@ def _execute(job: Job) -> tuple[Output, str | None]:
             job.command,
             cwd=ROOT,
             env=os.environ | job.env,
-            stdin=subprocess.DEVNULL,  # a job that asks a question must fail, not wait
+            stdin=subprocess.DEVNULL,  # a job that asks for input must fail, not wait
             capture_output=True,
             text=True,
             errors="replace",
@@ -113,8 +125,10 @@ def _execute(job: Job) -> tuple[Output, str | None]:
         try:
             return job.parse(done.stdout), None
         except (ValueError, KeyError) as error:
-            reason = f"output not understood: {error!r}"
-    tail = portable(done.stderr.strip())[-_ERROR_TAIL_CHARACTERS:]  # cut last: half a path would not be known
+            reason = f"cannot parse the output: {error!r}"
+    tail = portable(done.stderr.strip())[
+        -_ERROR_TAIL_CHARACTERS:
+    ]  # cut last: half a path would not be recognised
     return Output({}), f"{tail}\n{portable(reason)}".strip()
 
 

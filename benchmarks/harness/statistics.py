@@ -1,4 +1,4 @@
-"""Scores over few seeds: interquartile mean, bootstrap intervals (Agarwal et al. 2021, arXiv 2108.13264)."""
+"""Interquartile mean and bootstrap intervals over few seeds (Agarwal et al. 2021, arXiv 2108.13264)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Statistic = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
 def interquartile_mean(scores: ArrayLike) -> NDArray[np.float64]:
-    """Mean over the last axis of what is left without the lowest and the highest ``floor(n / 4)`` scores.
+    """Mean over the last axis without the lowest and the highest ``floor(n / 4)`` of n scores.
 
-    Whole scores are dropped, as by the paper's own library. Raises ValueError without scores.
+    Whole scores are dropped, as in the paper's own library. Raises ValueError without scores.
     """
     ordered = np.sort(np.asarray(scores, dtype=np.float64), axis=-1)
     count = ordered.shape[-1]
@@ -34,7 +34,7 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """Percentile interval of a statistic over all scores, resampled with replacement within each stratum.
 
-    A stratum is a task's scores, one a seed. The statistic reduces the last axis.
+    A stratum is the scores of a task, one per seed. The statistic reduces the last axis.
     """
     rng = np.random.default_rng(seed)
     pooled = np.concatenate(

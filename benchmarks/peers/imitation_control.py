@@ -1,10 +1,10 @@
 """Preference comparisons with `imitation` 1.0.1 on a control task; the result is the last line, as JSON.
 
-Runs in imitation's own virtual environment and imports nothing of ours. The settings are those of its fifth
-tutorial, "Learning a Reward Function using Preference Comparisons"; what may differ is an argument. ``steps``
-counts what PPO learned from, which is more than was asked for: imitation trains the agent once more than its
-``num_iterations`` and rounds each time up to whole rollouts. ``environment_steps`` adds what it samples for
-fragments alone.
+Runs in a separate virtual environment and imports nothing of prefrl. The settings are those of imitation's fifth
+tutorial, "Learning a Reward Function using Preference Comparisons", except for the arguments. ``steps`` counts the
+steps that PPO learned from, which are more than requested: imitation trains the agent once more than its
+``num_iterations`` and rounds each time up to whole rollouts. ``environment_steps`` adds the steps that only sample
+fragments.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class CountingVecEnv(VecEnvWrapper):
 
 
 def build_agent(venv: VecEnv, seed: int) -> PPO:
-    """PPO as in the tutorial."""
+    """PPO with the settings of the tutorial."""
     return PPO(
         policy=FeedForward32Policy,
         policy_kwargs={
@@ -75,7 +75,7 @@ def build_agent(venv: VecEnv, seed: int) -> PPO:
 def build_trainer(
     agent: PPO, venv: VecEnv, rng: np.random.Generator, fragment_steps: int, variable_horizon: bool
 ) -> preferences.PreferenceComparisons:
-    """The tutorial's loop around an agent; logging is off, which costs imitation nothing."""
+    """The tutorial's loop around an agent, with logging off."""
     reward_net = BasicRewardNet(venv.observation_space, venv.action_space, normalize_input_layer=RunningNorm)
     return preferences.PreferenceComparisons(
         preferences.AgentTrainer(
@@ -102,8 +102,8 @@ def build_trainer(
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Train and evaluate; the same keys as our own result where they exist."""
-    torch.manual_seed(args.seed)  # the reward network is built before PPO seeds anything
+    """Train and evaluate; the keys are those of prefrl's result where it has them."""
+    torch.manual_seed(args.seed)  # the reward network is built before PPO sets its seed
     rng = np.random.default_rng(args.seed)
     venv = CountingVecEnv(make_vec_env(args.env, rng=rng))
     agent = build_agent(venv, args.seed)

@@ -1,8 +1,8 @@
-"""GRPO and DPO of TRL on the work of benchmarks/text_speed_run.py; the result is the last line, as JSON.
+"""TRL's GRPO and DPO on the task of benchmarks/suites/text_speed/job.py; the result is the last line, as JSON.
 
-Runs in TRL's own virtual environment and imports nothing of ours: the model is read from a folder, and the data are
-drawn as there. The first step is not timed. What TRL does by default and costs time without being part of the work is
-off: dropout is, gradient checkpointing, reports and progress bars.
+Runs in a separate virtual environment and imports nothing of prefrl: the model is read from a folder, and the data are
+drawn as in that job. The first step is not timed. Defaults of TRL that cost time without being part of the work are
+off: dropout, gradient checkpointing, reports and progress bars.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ LEARNING_RATE = 3e-4
 PACKAGES = ("torch", "trl", "transformers", "numpy")
 
 
-class Watch(TrainerCallback):
-    """The time from the end of the first step on, and what was logged."""
+class Timer(TrainerCallback):
+    """Time since the end of the first step, and the logged metrics."""
 
     def __init__(self) -> None:
         self.start_s = 0.0
         self.logs: list[dict[str, Any]] = []
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Begin the clock."""
+        """Start the clock after the first step."""
         if state.global_step == 1:
             self.start_s = time.perf_counter()
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-        """Keep a step's figures."""
+        """Keep the metrics of a step."""
         self.logs.append(dict(logs or {}))
 
 
 def make_tokenizer() -> PreTrainedTokenizerFast:
-    """A token a word, then padding and the end: the ids of ours."""
+    """A token per word, then padding and end of text: the same ids as prefrl's."""
     vocabulary = {f"w{number}": number for number in range(WORDS)} | {"<pad>": WORDS, "<eos>": WORDS + 1}
     inner = Tokenizer(models.WordLevel(vocabulary, unk_token="<pad>"))
     inner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
@@ -53,7 +53,7 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
 
 
 def text(ids: Any) -> str:
-    """Words of token ids."""
+    """Token ids as words."""
     return " ".join(f"w{number}" for number in ids)
 
 
@@ -64,7 +64,7 @@ def wanted_share(response: str) -> float:
 
 
 def common(folder: str, seed: int) -> dict[str, Any]:
-    """Settings that both trainers share."""
+    """Settings of both trainers."""
     return {
         "output_dir": folder,
         "learning_rate": LEARNING_RATE,
@@ -89,7 +89,7 @@ def run_grpo(model: Any, steps: int, seed: int, folder: str) -> dict[str, Any]:
     rng = np.random.default_rng(seed)
     count = (steps + 1) * PROMPTS
     prompts = [text(ids) for ids in rng.integers(0, WORDS, (count, PROMPT_TOKENS))]
-    watch = Watch()
+    timer = Timer()
     settings = GRPOConfig(
         **common(folder, seed),
         per_device_train_batch_size=PROMPTS * GROUP,
@@ -107,11 +107,11 @@ def run_grpo(model: Any, steps: int, seed: int, folder: str) -> dict[str, Any]:
         args=settings,
         train_dataset=Dataset.from_dict({"prompt": prompts}),
         processing_class=make_tokenizer(),
-        callbacks=[watch],
+        callbacks=[timer],
     )
     trainer.train()
-    seconds = time.perf_counter() - watch.start_s
-    logged = [log for log in watch.logs if "completions/mean_length" in log][1:]
+    seconds = time.perf_counter() - timer.start_s
+    logged = [log for log in timer.logs if "completions/mean_length" in log][1:]
     tokens = sum(log["completions/mean_length"] for log in logged) * PROMPTS * GROUP
     return figures(round(tokens), seconds, [float(log["reward"]) for log in logged])
 
@@ -127,23 +127,23 @@ def run_dpo(model: Any, pairs: int, seed: int, folder: str) -> dict[str, Any]:
         "chosen": [f" {better}" for better, _ in ordered],
         "rejected": [f" {worse}" for _, worse in ordered],
     }
-    watch = Watch()
+    timer = Timer()
     trainer = DPOTrainer(
         model,
         args=DPOConfig(**common(folder, seed), per_device_train_batch_size=16, num_train_epochs=1, beta=0.1),
         train_dataset=Dataset.from_dict(data),
         processing_class=make_tokenizer(),
-        callbacks=[watch],
+        callbacks=[timer],
     )
     trainer.train()
-    seconds = time.perf_counter() - watch.start_s
-    curve = [float(log["rewards/accuracies"]) for log in watch.logs if "rewards/accuracies" in log]
+    seconds = time.perf_counter() - timer.start_s
+    curve = [float(log["rewards/accuracies"]) for log in timer.logs if "rewards/accuracies" in log]
     # The first minibatch is not timed.
     return figures(2 * (pairs - 16) * NEW_TOKENS, seconds, curve)
 
 
 def figures(tokens: int, seconds: float, curve: list[float]) -> dict[str, Any]:
-    """What is printed."""
+    """The result."""
     return {
         "tokens": tokens,
         "training_s": round(seconds, 3),

@@ -1,4 +1,4 @@
-"""Who answered, and how far each can be trusted: error model, Dawid and Skene, contradicting answers."""
+"""How reliable annotators are: error model, Dawid and Skene, and answers that contradict each other."""
 
 from prefrl.annotators.conflicts import Rule, resolve
 from prefrl.annotators.error_model import (

@@ -1,4 +1,4 @@
-"""One answer for a pair that was answered more than once, where answers contradict each other."""
+"""Conflict resolution: one answer for each pair that was answered more than once."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ Rule = Literal["majority", "dawid_skene"]
 
 
 def resolve(answers: Sequence[Answer], rule: Rule) -> list[tuple[int, tuple[int, ...]]]:
-    """One answer a pair: what most say, or what is most probable given how often each annotator errs.
+    """One answer for each pair: the majority's, or the most probable one given how often each annotator errs.
 
-    Answers to one pair are recognised by its segments, whichever side each was shown on. A tie says nothing for either;
-    ties alone stay a tie, and so do votes that are even. Answers about more than two segments are left as they are.
+    Answers to one pair are recognised by its segments, on whichever side each was shown. A tie counts for neither
+    segment; a pair with ties alone, or with an even vote, is a tie. Answers about more than two segments are kept.
 
     Args:
-        answers: that say something, oldest first.
+        answers: without "can't tell", oldest first.
         rule: "majority", or "dawid_skene" (1979), which weighs annotators by their estimated error.
 
     Returns:
-        of each pair the index of its first answer, and the ranks that take its place; in the order of the answers.
+        for each pair the index of its first answer and the ranks that replace it, in the order of the answers.
     """
     kept: dict[object, int] = {}
     votes: list[tuple[int, str, int]] = []
@@ -50,7 +50,7 @@ def _decide(votes: Sequence[tuple[int, str, int]], rule: Rule) -> dict[int, tupl
     if not votes:
         return {}
     questions = {question: row for row, question in enumerate(dict.fromkeys(vote[0] for vote in votes))}
-    # Whoever answers a pair again is another voter, as independent of the first time as anybody.
+    # An annotator's second answer to a pair counts as another voter's, independent of the first.
     counted: dict[tuple[int, str], int] = {}
     voters: dict[tuple[str, int], int] = {}
     cells = []
@@ -70,5 +70,5 @@ def _decide(votes: Sequence[tuple[int, str, int]], rule: Rule) -> dict[int, tupl
 
 
 def _ranks(answer: Answer) -> tuple[int, ...]:
-    assert answer.ranks is not None, "answers that say nothing are left out before"
+    assert answer.ranks is not None, "can't tell is left out before"
     return answer.ranks

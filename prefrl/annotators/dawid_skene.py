@@ -1,9 +1,9 @@
-"""Who errs how often, from answers to the same questions alone (Dawid & Skene 1979, symmetrical errors).
+"""Error rates of annotators from their answers to the same questions (Dawid & Skene 1979, symmetrical errors).
 
-Q binary questions, A annotators, V votes. Every annotator a answers a question wrongly with probability e_a,
-whichever answer is right and independently of the others; both answers are right equally often, as the side a
-segment is shown on is drawn at random. One annotator asked the same question twice then disagrees with
-themselves with probability 2 e (1 - e), so repeated questions and shared ones are the same kind of evidence.
+Q binary questions, A annotators, V votes. Annotator a answers a question wrongly with probability e_a, whichever answer
+is right and independently of the others. Both answers are right equally often, as the side a segment is shown on is
+drawn at random. An annotator who is asked the same question twice then contradicts the first answer with probability
+2 e (1 - e), so repeated questions and shared questions are the same kind of evidence.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ __all__ = [
 ]
 
 PRIOR_ERROR = 0.05
-"""Error assumed of an annotator who has given no evidence."""
+"""error assumed of an annotator without evidence"""
 PRIOR_VOTES = 5.0
-"""How many votes that assumption weighs; the prior density is proportional to e^.25 (1 - e)^4.75."""
+"""weight of that assumption, in votes; the prior density is proportional to e^.25 (1 - e)^4.75"""
 MIN_ERROR = 1e-6
-"""Certainty would make one contradiction impossible, and its odds infinite."""
+"""lower limit of the error: at 0 a contradiction would be impossible, and its odds infinite"""
 MAX_ERROR = 0.5
-"""Error of pure chance; answers worse than that carry no more blame, or the truth would be ambiguous."""
+"""error of pure chance, the upper limit: beyond it the two answers could swap their meaning"""
 INTERVAL_MASS = 0.95
 MISSING = -1
 
@@ -51,7 +51,7 @@ class Votes:
     """A; an annotator may be without votes"""
 
     def shared(self) -> Votes:
-        """Only the votes on questions that have several, the ones that tell about errors."""
+        """The votes on questions with several votes; only these are evidence of errors."""
         _, question, counts = np.unique(self.question, return_inverse=True, return_counts=True)
         kept = counts[question] > 1
         _, question = np.unique(self.question[kept], return_inverse=True)
@@ -59,13 +59,13 @@ class Votes:
 
 
 def majority_vote(answers: np.ndarray) -> np.ndarray:
-    """The answer most annotators gave.
+    """The answer that most annotators gave.
 
     Args:
         answers: shape (Q, A) int: 0, 1, or -1 where an annotator gave none.
 
     Returns:
-        shape (Q,) float64: 0, 1, or 0.5 where they are split or nobody answered.
+        shape (Q,) float64: 0, 1, or 0.5 where they are split evenly or nobody answered.
 
     Raises:
         ValueError: when an answer is none of the three.
@@ -76,7 +76,7 @@ def majority_vote(answers: np.ndarray) -> np.ndarray:
 
 
 def dawid_skene(answers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Estimate which answers are right and who errs, together, by expectation-maximisation.
+    """Estimate which answers are right and how often each annotator errs, by expectation-maximisation.
 
     Args:
         answers: shape (Q, A) int: 0, 1, or -1 where an annotator gave none.
@@ -96,11 +96,11 @@ def dawid_skene(answers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def fit_errors(votes: Votes, prior_error: float = PRIOR_ERROR) -> np.ndarray:
-    """Every annotator's error (A,) float64 in [0, 0.5]: the mode under the prior, from shared questions.
+    """Each annotator's error (A,) float64 in [0, 0.5]: the mode of the posterior, from shared questions.
 
     Args:
-        votes: any; those on questions with a single vote tell nothing.
-        prior_error: assumed without evidence, in [0, 0.5]; it weighs `PRIOR_VOTES` votes.
+        votes: any; those on questions with a single vote are no evidence.
+        prior_error: assumed without evidence, in [0, 0.5], with the weight of `PRIOR_VOTES` votes.
     """
     votes = votes.shared()
     questions = int(votes.question.max(initial=-1)) + 1
@@ -119,7 +119,7 @@ def fit_errors(votes: Votes, prior_error: float = PRIOR_ERROR) -> np.ndarray:
 
 
 def error_interval(votes: Votes, error: np.ndarray, annotator: int) -> tuple[float, float]:
-    """The narrowest range that holds 95 % of an annotator's posterior, the others' errors taken as known.
+    """The narrowest range with 95% of an annotator's posterior, where the others' errors are taken as known.
 
     Args:
         error: shape (A,), from `fit_errors` on the same votes.
@@ -131,7 +131,7 @@ def error_interval(votes: Votes, error: np.ndarray, annotator: int) -> tuple[flo
     ones = np.bincount(votes.question[own], weights=votes.answer[own], minlength=questions)
     zeros = np.bincount(votes.question[own], minlength=questions) - ones
     log_odds = _log_odds(others, error, questions)
-    # Equal questions count once, times their number: the grid stays small however many were asked.
+    # Questions with equal votes are computed once and weighted by their number, which keeps the grid small.
     kinds, times = np.unique(np.stack([zeros, ones, log_odds]), axis=1, return_counts=True)
     zeros, ones, log_odds = kinds[:, :, None]
     grid = np.linspace(0, MAX_ERROR, 502)[1:]

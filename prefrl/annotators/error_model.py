@@ -1,12 +1,12 @@
-"""How far each annotator can be trusted, from the answers alone.
+"""How often each annotator errs, estimated from the answers alone.
 
-An answer about K segments is taken apart into its K (K - 1) / 2 pairs. A pair answered more than once, by
-one person on a repeated query or by several people, is the evidence: see `prefrl.annotators.dawid_skene`.
-A repeat is recognised by its segments, whichever query they came in and whichever side each was shown on.
+An answer about K segments counts as its K (K - 1) / 2 pairs. The evidence is pairs that were answered more than once,
+by one person on a repeated query or by several people: see `prefrl.annotators.dawid_skene`. A repeat is recognised by
+its segments, in whichever query they were and on whichever side each was shown.
 
-Ties and "can't tell" are left out of the error. They say that a difference is hard to see, not that an answer
-was flipped, and the loss has nothing to correct in them: noise leaves a target of one half where it is.
-Their shares are reported apart.
+Ties and "can't tell" do not count as errors. They say that a difference is hard to see, not that an answer was flipped,
+and the loss has nothing to correct in them: noise does not move a target of one half. Their shares are reported
+separately.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ __all__ = [
 DOUBTFUL_ERROR = 0.25
 """estimated error above which answers look random"""
 FEWEST_ANSWERS = 20
-"""before which a liking for one side is not spoken of"""
+"""answers needed before a preference for one side is reported"""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What an answer tells about the annotator, without the segments themselves, which are large."""
+    """An answer with the ids of its segments, without the segments themselves, which are large."""
 
     segment_ids: tuple[str, ...]
     """in the order shown"""
@@ -48,7 +48,7 @@ class Answer:
 
     @classmethod
     def of(cls, label: LabelledQuery) -> Answer:
-        """The answer of a labelled query."""
+        """The answer to a labelled query."""
         ids = tuple(segment.id for segment in label.query.segments)
         return cls(ids, label.comparison.ranks, label.comparison.annotator)
 
@@ -61,14 +61,14 @@ class AnnotatorReport:
     answers: int
     """queries answered, "can't tell" included"""
     repeats: int
-    """strict answers on a pair this annotator had answered strictly before"""
+    """strict answers to a pair that this annotator had answered strictly before"""
     agreements: int
-    """repeats that named the same segment as the time before"""
+    """repeats that preferred the same segment as the time before"""
     error: float
     """estimated probability that an answer is flipped, in [0, 0.5]; 0.05 before there is evidence"""
     error_interval: tuple[float, float]
     side_bias: float
-    """share of strict answers that went to the segment shown first; 0.5 without any"""
+    """share of strict answers that preferred the segment shown first; 0.5 without any"""
     side_bias_interval: tuple[float, float]
     cant_tell_share: float
     tie_share: float
@@ -76,13 +76,13 @@ class AnnotatorReport:
 
     @property
     def is_side_biased(self) -> bool:
-        """True when chance alone would hardly give this preference for one side."""
+        """True when the interval of the preference for one side excludes chance, 0.5."""
         low, high = self.side_bias_interval
         return not low <= 0.5 <= high
 
 
 def annotator_diagnostics(report: AnnotatorReport) -> list[str]:
-    """What there is to doubt about an annotator, in a few words each; empty where there is nothing."""
+    """What makes an annotator's answers doubtful, one sentence each; empty when nothing does."""
     found = []
     low, high = report.error_interval
     if report.repeats and low > DOUBTFUL_ERROR:
@@ -97,14 +97,14 @@ def annotator_diagnostics(report: AnnotatorReport) -> list[str]:
 
 
 def estimate_errors(answers: Sequence[Answer], assumed_error: float = PRIOR_ERROR) -> dict[str, float]:
-    """Annotators' estimated probability of a flipped answer, in [0, 0.5], for the loss's noise term.
+    """Probability of a flipped answer by annotator, in [0, 0.5], for the noise term of the loss.
 
     Combines repeats and questions that several people answered; annotators with neither are left out.
 
     Args:
         answers: one for each annotator and query.
-        assumed_error: before there is evidence, in [0, 0.5]. It weighs as much as five answers do, so that
-            the first few repeats do not upset it.
+        assumed_error: the error before there is evidence, in [0, 0.5]. It has the weight of five answers, so that
+            the first few repeats change it little.
     """
     choices = _choices(answers)
     shared = choices.votes.shared()
@@ -143,7 +143,7 @@ def _choices(answers: Sequence[Answer]) -> _Choices:
 
 
 def _pairs(answer: Answer) -> list[tuple[tuple[str, str], int, bool]]:
-    """Of each strict pair: its segment ids in order, which was chosen, whether that was shown first."""
+    """For each strict pair: its ids sorted, which of them was chosen, whether that one was shown first."""
     found = []
     ids, ranks = answer.segment_ids, answer.ranks
     for first, second in itertools.combinations(range(len(ids)), 2):
@@ -177,7 +177,7 @@ def _report(name: str, answers: Sequence[Answer], choices: _Choices, errors: np.
 
 
 def _repeats(questions: np.ndarray, answers: np.ndarray) -> tuple[int, int]:
-    """How many of one annotator's answers follow another on the same question, and how many agree with it."""
+    """How many of one annotator's answers repeat an earlier question, and how many agree with the time before."""
     last: dict[int, int] = {}
     repeats = agreements = 0
     for question, answer in zip(questions.tolist(), answers.tolist(), strict=True):

@@ -1,4 +1,4 @@
-"""``prefrl annotators``: how far each annotator can be trusted."""
+"""``prefrl annotators``: how reliable each annotator's answers are."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from prefrl.storage.run_dir import RunDir
 
 __all__ = ["main"]
 
-_DESCRIPTION = """How far each annotator can be trusted, from their answers alone.
+_DESCRIPTION = """Estimate how reliable each annotator is, from their answers alone.
 
-What tells is a pair of clips that was answered more than once: by one person on a repeated query, its sides
+The estimate uses pairs of clips that were answered more than once: by one person on a repeated query with its sides
 swapped (--queries.repeat-share), or by several people. Intervals are at 95 %."""
 
 
@@ -34,7 +34,7 @@ class Options:
 
 
 def main(words: Sequence[str]) -> int:
-    """Print a table of the annotators, and what is to be doubted about them."""
+    """Print a table of the annotators, and warnings about their answers."""
     options = parse(Options, words, "prefrl annotators", _DESCRIPTION)
     run = RunDir.open(options.run)
     with Store.open(run.store) as store:
@@ -45,13 +45,13 @@ def main(words: Sequence[str]) -> int:
     console = Console()
     console.print(_table(list(reports.values()), seconds))
     for report in reports.values():
-        for doubt in annotator_diagnostics(report):
-            console.print(f"! {report.annotator}: {doubt}", style="yellow", highlight=False, markup=False)
+        for warning in annotator_diagnostics(report):
+            console.print(f"! {report.annotator}: {warning}", style="yellow", highlight=False, markup=False)
     return 0
 
 
 def _answers(store: Store) -> tuple[list[Answer], dict[str, list[float]]]:
-    """The answers that count, oldest first, and how long each annotator's took."""
+    """The answers that count, oldest first, and the seconds each annotator took per answer."""
     answers, seconds = [], dict[str, list[float]]()
     for comparison in store.comparisons(with_superseded=False):
         record = store.query_record(comparison.query_id)

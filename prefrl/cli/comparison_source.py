@@ -13,10 +13,10 @@ from prefrl.config import RewardConfig
 from prefrl.data.spaces import SpaceSpec
 from prefrl.data.types import LabelledQuery
 from prefrl.data.validation_split import split_key, validation_segments
-from prefrl.storage import Store, StoreError, import_comparisons, read_about
+from prefrl.storage import Store, exported_specs, import_comparisons, read_about
 from prefrl.storage.run_dir import RunDir
 
-__all__ = ["ComparisonSource", "SavedAnswers", "exported_specs"]
+__all__ = ["ComparisonSource", "SavedAnswers"]
 
 _BATCH = 128
 """comparisons in memory at once: 180 MB of Atari clips"""
@@ -148,20 +148,3 @@ class SavedAnswers:
     def _renumbered(self, item: LabelledQuery, ranks: tuple[int, ...] | None) -> LabelledQuery:
         number = self._number[item.comparison.query_id]
         return replace(item, comparison=replace(item.comparison, query_id=number, ranks=ranks))
-
-
-def exported_specs(folder: Path) -> tuple[SpaceSpec, SpaceSpec]:
-    """The observation and action specs an export was written with.
-
-    Raises:
-        StoreError: when it was written without.
-    """
-    about = read_about(folder)
-    try:
-        observation, action = about["spaces"]["observation"], about["spaces"]["action"]
-        return SpaceSpec.from_json(observation), SpaceSpec.from_json(action)
-    except (KeyError, TypeError, ValueError) as error:
-        raise StoreError(
-            f"{folder / 'about.json'}: does not describe the observation and action spaces; "
-            "export again with `prefrl export RUN FOLDER`"
-        ) from error

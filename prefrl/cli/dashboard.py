@@ -1,4 +1,4 @@
-"""How a snapshot looks: as a dashboard, and as one plain line."""
+"""Shows a snapshot of a run: as a dashboard, or as one plain line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from prefrl.runtime.diagnostics import diagnostics, in_words
+from prefrl.runtime.diagnostics import format_duration, run_diagnostics
 from prefrl.runtime.history import Point
 from prefrl.runtime.liveness import Life, WorkerView
 from prefrl.runtime.snapshot import RunSnapshot
@@ -30,12 +30,12 @@ _COLOURS: dict[Life, str] = {
 
 
 def dashboard(snapshot: RunSnapshot, is_unicode: bool = True) -> RenderableType:
-    """Progress, figures, one row for each process, and what is amiss; fits 80 columns."""
-    # Rich ends what it shortens with a character that plain terminals lack.
+    """Progress, metrics, one row per process, and problems; fits 80 columns."""
+    # Rich marks shortened text with an ellipsis, which plain terminals lack.
     overflow: OverflowMethod = "ellipsis" if is_unicode else "crop"
     parts: list[RenderableType] = [_headline(snapshot, overflow), _progress(snapshot), Text()]
-    parts += [_figures(snapshot, is_unicode), Text(), _workers(snapshot.workers, overflow)]
-    warnings = diagnostics(snapshot)
+    parts += [_metrics(snapshot, is_unicode), Text(), _workers(snapshot.workers, overflow)]
+    warnings = run_diagnostics(snapshot)
     if warnings:
         parts.append(Text())
     for warning in warnings:
@@ -46,7 +46,7 @@ def dashboard(snapshot: RunSnapshot, is_unicode: bool = True) -> RenderableType:
 
 
 def plain_line(snapshot: RunSnapshot) -> str:
-    """The run in one line, for logs."""
+    """The state of a run in one line, for logs."""
     share = snapshot.policy_step / snapshot.config.steps
     accuracy = _number(snapshot.accuracy_validation, ".0%")
     if snapshot.accuracy_validation is None and snapshot.accuracy_fresh is not None:
@@ -57,16 +57,16 @@ def plain_line(snapshot: RunSnapshot) -> str:
         f"true return {_number(snapshot.true_return)}",
         f"labels {snapshot.counts.labels} of {snapshot.due_labels} due",
         f"reward version {snapshot.reward_version}, accuracy {accuracy}",
-        *([f"{in_words(snapshot.time_left_s)} left"] if snapshot.time_left_s is not None else []),
+        *([f"{format_duration(snapshot.time_left_s)} left"] if snapshot.time_left_s is not None else []),
     ]
-    return "; ".join([*parts, *(f"! {finding}" for finding in diagnostics(snapshot))])
+    return "; ".join([*parts, *(f"! {warning}" for warning in run_diagnostics(snapshot))])
 
 
 def sparkline(points: Sequence[Point], columns: int) -> str:
-    """The course of a value over the steps, a bar a column; columns without a point repeat the last."""
+    """A value over the steps as one bar per column; columns without a point repeat the last value."""
     if len(points) < 2:
         return ""
-    # Not the outer points: a restarted policy goes back to its last checkpoint.
+    # Points may be out of order: a restarted policy continues from its last checkpoint.
     first, last = min(points)[0], max(points)[0]
     binned: list[list[float]] = [[] for _ in range(columns)]
     for step, value in points:
@@ -83,14 +83,14 @@ def _headline(snapshot: RunSnapshot, overflow: OverflowMethod) -> Text:
     line = Text(overflow=overflow, no_wrap=True)
     line.append(snapshot.config.env.id, "bold")
     line.append(f"  {snapshot.state}", "yellow" if snapshot.state in ("not started", "stopped") else "green")
-    line.append(f"  {in_words(snapshot.wall_s)}", "dim")
+    line.append(f"  {format_duration(snapshot.wall_s)}", "dim")
     line.append(f"  {snapshot.path}", "dim")
     return line
 
 
 def _progress(snapshot: RunSnapshot) -> Table:
     total, step = snapshot.config.steps, snapshot.policy_step
-    left = "" if snapshot.time_left_s is None else f"  {in_words(snapshot.time_left_s)} left"
+    left = "" if snapshot.time_left_s is None else f"  {format_duration(snapshot.time_left_s)} left"
     row = Table.grid(padding=(0, 1), expand=True)
     row.add_column(ratio=1)
     row.add_column(justify="right", no_wrap=True)
@@ -99,8 +99,8 @@ def _progress(snapshot: RunSnapshot) -> Table:
     return row
 
 
-def _figures(snapshot: RunSnapshot, is_unicode: bool) -> Table:
-    """The policy's figures on the left, labels and reward on the right."""
+def _metrics(snapshot: RunSnapshot, is_unicode: bool) -> Table:
+    """The policy's metrics on the left, labels and reward on the right."""
     grid = Table.grid(padding=(0, 1))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(justify="right", no_wrap=True, min_width=8)
@@ -153,22 +153,22 @@ def _workers(workers: Sequence[WorkerView], overflow: OverflowMethod) -> Table:
     table.add_column("process", no_wrap=True)
     table.add_column("state", no_wrap=True)
     table.add_column("doing", ratio=1, no_wrap=True, overflow=overflow)
-    table.add_column("heard", justify="right", no_wrap=True)
+    table.add_column("last seen", justify="right", no_wrap=True)
     table.add_column("pid", justify="right", no_wrap=True, style="dim")
     for worker in workers:
-        has_beaten = worker.life != "not started"
+        has_heartbeat = worker.life != "not started"
         table.add_row(
             worker.name,
             Text(worker.life, _COLOURS.get(worker.life, "dim")),
             "" if worker.life in ("finished", "stopped") else Text(f"{worker.state} {worker.detail}".strip()),
-            _ago(worker.silence_s) if has_beaten else "",
-            str(worker.pid) if has_beaten else "",
+            _ago(worker.silence_s) if has_heartbeat else "",
+            str(worker.pid) if has_heartbeat else "",
         )
     return table
 
 
 def _ago(seconds: float) -> str:
-    return "now" if seconds < 1.5 else f"{in_words(seconds)} ago"
+    return "now" if seconds < 1.5 else f"{format_duration(seconds)} ago"
 
 
 def _number(value: float | None, form: str | None = None) -> str:

@@ -18,7 +18,8 @@ from prefrl.data.tokens import complete, prompt_key
 from prefrl.data.types import Segment
 from prefrl.loop.environments import make_ordinary_environment
 from prefrl.storage import Store
-from prefrl.storage.run_dir import RunDir, read_metrics
+from prefrl.storage.metrics_file import read_metrics
+from prefrl.storage.run_dir import RunDir
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -93,7 +94,7 @@ def main(words: Sequence[str]) -> int:
 def _of_policy(run: RunDir) -> Checks:
     """What the saved policy itself shows; nothing before it was saved."""
     from prefrl_agents import load_model
-    from prefrl_agents.text import symptoms
+    from prefrl_agents.text import diagnostics
 
     config = run.config()
     try:
@@ -104,15 +105,15 @@ def _of_policy(run: RunDir) -> Checks:
     written = _write(agent.policy)
     learned, again = (_learned(agent, written) for _ in range(2))
     return {
-        "acting and learning agree": symptoms.ratio_off(_array((learned - written.log_probs).exp())),
-        "acting and learning have one temperature": symptoms.temperature_off(
+        "acting and learning agree": diagnostics.ratio_off(_array((learned - written.log_probs).exp())),
+        "acting and learning have one temperature": diagnostics.temperature_off(
             _array(written.odds), _array(_learned_odds(agent.policy, written))
         ),
-        "padding is not the end": symptoms.pad_is_eos(model.pad_id, model.eos_id),
-        "tokens are the environment's": symptoms.other_tokens(
+        "padding is not the end": diagnostics.pad_is_eos(model.pad_id, model.eos_id),
+        "tokens are the environment's": diagnostics.other_tokens(
             model.pad_id, model.eos_id, space.pad_id, space.eos_id
         ),
-        "dropout is off": symptoms.dropout_on(_array(learned), _array(again)),
+        "dropout is off": diagnostics.dropout_on(_array(learned), _array(again)),
     }
 
 
@@ -196,11 +197,11 @@ def _array(tensor: Tensor) -> np.ndarray:
 
 def _of_history(run: RunDir) -> Checks:
     """What metrics and recorded texts show, as far as there are any."""
-    from prefrl_agents.text import symptoms
+    from prefrl_agents.text import diagnostics
 
     records, _ = read_metrics(run.metrics)
     kl = [_number(record["rollout/kl"]) for record in records if "rollout/kl" in record]
-    checks: Checks = {"the KL is not negative": symptoms.negative_kl(kl)} if kl else {}
+    checks: Checks = {"the KL is not negative": diagnostics.negative_kl(kl)} if kl else {}
     with Store.open(run.store) as store:
         pool = store.pool(10**9)
         count = min(_TEXTS, len(pool) // 2)
@@ -216,7 +217,7 @@ def _number(recorded: float | None) -> float:
 
 def _of_texts(reward: LearnedReward, early: _Texts, late: _Texts) -> Checks:
     """What the oldest and newest texts show that are there."""
-    from prefrl_agents.text import symptoms
+    from prefrl_agents.text import diagnostics
 
     predicted = _predict(reward, late)
     groups: dict[str, list[float]] = defaultdict(list)
@@ -226,10 +227,10 @@ def _of_texts(reward: LearnedReward, early: _Texts, late: _Texts) -> Checks:
     rise = [float(_predict(reward, early).mean()), float(predicted.mean())]
     differ = "responses to a prompt differ in reward"
     return {
-        "rewards are of ordinary size": symptoms.reward_scale(predicted),
-        **({differ: symptoms.groups_without_variance(several)} if several else {}),
-        "texts stay varied": symptoms.alike(early.responses, late.responses, rise),
-        "reward is not length": symptoms.length_hacking(early.tokens, late.tokens, predicted),
+        "rewards are of ordinary size": diagnostics.reward_scale(predicted),
+        **({differ: diagnostics.groups_without_variance(several)} if several else {}),
+        "texts stay varied": diagnostics.alike(early.responses, late.responses, rise),
+        "reward is not length": diagnostics.length_hacking(early.tokens, late.tokens, predicted),
     }
 
 

@@ -19,10 +19,11 @@ from prefrl.text.rankings import Ranking, write_k_wise
 
 __all__ = ["main"]
 
+_AGENT = "agent.zip"
 _DESCRIPTION = """Write a run's comparisons to plain files: JSON lines and .npz, no pickle.
 
 The folder then holds comparisons.jsonl (a line an answer, superseded ones included), segments-*.npz (what
-was compared) and about.json (the layout of observations and actions); with --clips gif, a film of each answer in
+was compared) and about.json (the layout of observations and actions); with --clips gif, a video of each answer in
 clips/. Of a run on texts there is rankings.jsonl, too: prompt, responses and ranks of each answer in words, for
 `prefrl fit`, `prefrl dpo` and others. A run at work may be exported. Learn from the folder with `prefrl fit`, or bring
 it into another run with `prefrl import`."""
@@ -37,7 +38,12 @@ class Options:
     folder: tyro.conf.Positional[Path]
     """new folder to write"""
     clips: Literal["gif", "mp4"] | None = None
-    """write what people saw of each query, too, as a film with its answer"""
+    """also write what people saw of each query as a video with the answer"""
+    agent: bool = False
+    """also write the agent as agent.zip for Stable-Baselines3's ``load``; that format is a pickle, which runs code
+    when it is loaded"""
+    trust: bool = False
+    """load an agent that an earlier release pickled, or that names modules of its own; both run code from the run"""
 
 
 def main(words: Sequence[str]) -> int:
@@ -45,6 +51,8 @@ def main(words: Sequence[str]) -> int:
     options = parse(Options, words, "prefrl export", _DESCRIPTION)
     run = RunDir.open(options.run)
     observation, action = run.specs()
+    # Before anything is written: it may be damaged, or need trust.
+    agent = _load_agent(run, options.trust) if options.agent else None
     with Store.open(run.store) as store:
         if store.last_comparison_id() == 0:
             raise ValueError(
@@ -53,9 +61,18 @@ def main(words: Sequence[str]) -> int:
         spaces = {"observation": observation.to_json(), "action": action.to_json()}
         report = export_comparisons(store, options.folder, spaces)
         rankings = _write_rankings(run, store, options.folder) if observation.is_tokens else {}
-        films = {} if options.clips is None else _write_films(run, store, options.folder, options.clips)
-    print(json.dumps({"folder": str(options.folder), **asdict(report), **rankings, **films}))
+        videos = {} if options.clips is None else _write_videos(run, store, options.folder, options.clips)
+    if agent is not None:
+        # `predict` is replaced where observations are normalised; SB3's file has no place for that.
+        agent.save(options.folder / _AGENT, exclude=["predict"])
+    print(json.dumps({"folder": str(options.folder), **asdict(report), **rankings, **videos}))
     return 0
+
+
+def _load_agent(run: RunDir, trust: bool) -> Any:
+    from prefrl_agents import load_agent
+
+    return load_agent(run.agent, run.config().agent.algorithm, trust)
 
 
 def _write_rankings(run: RunDir, store: Store, folder: Path) -> dict[str, int]:
@@ -89,23 +106,23 @@ def _write_rankings(run: RunDir, store: Store, folder: Path) -> dict[str, int]:
     return {"rankings": len(rankings), "rankings_left_out": left_out}
 
 
-def _write_films(run: RunDir, store: Store, folder: Path, kind: str) -> dict[str, int]:
-    """A film of every answer that counts, as far as there is anything to be seen."""
-    from prefrl.labelling.rendering import NothingToSeeError, SegmentRenderer, clip_fps
+def _write_videos(run: RunDir, store: Store, folder: Path, kind: str) -> dict[str, int]:
+    """A video of every answer that counts and can be rendered."""
+    from prefrl.labelling.controller import answer_in_words
+    from prefrl.labelling.rendering import NotRenderableError, SegmentRenderer, clip_fps
     from prefrl.loop.environments import make_ordinary_environment
-    from prefrl.viewer.answer_film import answer_pictures, write_film
-    from prefrl.viewer.query_page import answer_in_words
+    from prefrl.viewer.answer_video import answer_frames, write_video
 
     make_env = partial(make_ordinary_environment, run.config().env)
     fps = clip_fps(make_env)
-    artist = SegmentRenderer(store, make_env, fps)
+    renderer = SegmentRenderer(store, make_env, fps)
     (folder / "clips").mkdir()
-    written = unseen = 0
+    written = num_not_renderable = 0
     for comparison in store.comparisons(with_superseded=False):
         try:
-            items = [artist.item(key) for key in store.query_record(comparison.query_id).segment_ids]
-        except NothingToSeeError:
-            unseen += 1
+            items = [renderer.item(key) for key in store.query_record(comparison.query_id).segment_ids]
+        except NotRenderableError:
+            num_not_renderable += 1
             continue
         ranks = comparison.ranks or ()
         best = [item for item, rank in enumerate(ranks) if rank == 1]
@@ -113,7 +130,7 @@ def _write_films(run: RunDir, store: Store, folder: Path, kind: str) -> dict[str
         # An imported answer may be signed with anything.
         name = re.sub(r"[^\w.-]", "_", comparison.annotator)
         path = folder / "clips" / f"{comparison.query_id:06}-{name}.{kind}"
-        write_film(path, answer_pictures(items, best, caption), fps)
+        write_video(path, answer_frames(items, best, caption), fps)
         written += 1
-    artist.close()
-    return {"films": written, "queries_without_clips": unseen}
+    renderer.close()
+    return {"films": written, "queries_without_clips": num_not_renderable}

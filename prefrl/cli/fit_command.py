@@ -19,7 +19,8 @@ from prefrl.cli.progress import progress
 from prefrl.cli.ranking_source import RankingSource
 from prefrl.config import RewardConfig, RunConfig
 from prefrl.loop.validation import check_config
-from prefrl.storage.run_dir import publish_version
+from prefrl.reward.loss_registry import find_loss
+from prefrl.storage.versions import publish_version
 from prefrl.text.rankings import OddRows
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def main(words: Sequence[str]) -> int:
     trainer = RewardTrainer(*specs, options.reward, options.seed)
     rule = None if options.conflicts == "trust" else options.conflicts
     with source.answers(options.reward.last_labels, rule) as answers:
-        if options.reward.loss == "regression":
+        if find_loss(options.reward.loss).fits_true_returns:
             _check_returns(answers)
         for batch in answers.batches():
             trainer.update(batch)

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import tyro
 
-from prefrl.cli.comparison_source import exported_specs
 from prefrl.cli.options import parse
 from prefrl.runtime.result import read_result
-from prefrl.storage import Store, import_comparisons, read_about
+from prefrl.storage import Store, exported_specs, import_comparisons, read_about
 from prefrl.storage.run_dir import RunDir
 
 __all__ = ["main"]
@@ -54,7 +53,7 @@ def main(words: Sequence[str]) -> int:
         print(f"note: {run.path} is finished and learns no more; see `prefrl fit --help`", file=sys.stderr)
     # A run that was killed at its very start may have no store yet.
     with Store.open(run.store, create=True) as store:
-        report = import_comparisons(options.folder, store)
+        report = import_comparisons(options.folder, store, run.specs())
         labels = store.counts().labels
     print(
         json.dumps({"run": str(run.path), **asdict(report), "labels": labels, "label_budget": config.labels})

@@ -1,4 +1,4 @@
-"""``prefrl play``: act in an environment yourself, before you judge how others do."""
+"""``prefrl play``: play an environment yourself, before you compare clips of it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from prefrl.presets import PRESETS
 
 __all__ = ["main"]
 
-_DESCRIPTION = """Play an environment by the keyboard, to know what is hard about it.
+_DESCRIPTION = """Play an environment with the keyboard, to learn what is hard about it.
 
 The labellers of Christiano et al. 2017 played each game for a few minutes before they compared clips of it.
 Q leaves."""
@@ -31,9 +31,9 @@ class Options:
     env: tyro.conf.Positional[str]
     """preset, or Gymnasium id"""
     seed: int = 0
-    """of the first episode; the next ones count up"""
+    """seed of the first episode; each next episode adds 1"""
     fps: float | None = None
-    """steps a second; by default what the environment asks for"""
+    """steps per second; by default the environment's own"""
 
 
 def main(words: Sequence[str]) -> int:
@@ -43,7 +43,7 @@ def main(words: Sequence[str]) -> int:
         raise ValueError(f"--fps is {options.fps}; a number above 0, at most 1000, is needed")
     if options.seed < 0:
         raise ValueError(f"--seed is {options.seed}; 0 or more is needed")
-    # Loaded late, so that wrong words are answered at once.
+    # Imported late, so that wrong options are reported at once.
     from prefrl.labelling.rendering import clip_fps
     from prefrl.loop.environments import make_ordinary_environment
     from prefrl.recording.state_rendering import check_drawable
@@ -66,18 +66,18 @@ def main(words: Sequence[str]) -> int:
 
 
 def _play(env: Any, controls: Any, window: Any, fps: float, seed: int) -> None:
-    from prefrl.labelling.rendering import fit
+    from prefrl.viewer.scaling import fit_frames
     from prefrl.viewer.text_page import draw_line
 
     env.reset(seed=seed)
-    steps, is_over = 0, False
+    steps, has_ended = 0, False
     while not window.is_closed:
-        if is_over:
+        if has_ended:
             seed, steps = seed + 1, 0
             env.reset(seed=seed)
         width, height = window.size
         legend_height = min(_LEGEND_PIXELS, height // 2)
-        frame = fit(np.asarray(env.render())[None], (width, height - legend_height))[0]
+        frame = fit_frames(np.asarray(env.render())[None], (width, height - legend_height))[0]
         picture = np.full((height, width, 3), 255, np.uint8)
         left = (width - frame.shape[1]) // 2
         picture[: len(frame), left : left + frame.shape[1]] = frame
@@ -86,4 +86,4 @@ def _play(env: Any, controls: Any, window: Any, fps: float, seed: int) -> None:
         window.show(picture)
         window.wait(1 / fps)
         _, _, terminated, truncated, _ = env.step(controls.action(window.held_keys()))
-        steps, is_over = steps + 1, terminated or truncated
+        steps, has_ended = steps + 1, terminated or truncated

@@ -11,10 +11,10 @@ import tyro
 
 from prefrl.cli.launch import launch
 from prefrl.cli.options import parse
-from prefrl.loop.environments import check_environment
-from prefrl.loop.validation import check_config
+from prefrl.loop.assemble import check_run, continue_run
 from prefrl.runtime.result import read_result
 from prefrl.storage.run_dir import RunDir, RunDirError
+from prefrl.viewer.window import check_display
 
 __all__ = ["main"]
 
@@ -25,6 +25,8 @@ class Options:
 
     run: tyro.conf.Positional[Path]
     """run directory"""
+    viewer: bool = True
+    """open a window where people answer; without it they join by `prefrl label`"""
 
 
 def main(words: Sequence[str]) -> int:
@@ -36,22 +38,13 @@ def main(words: Sequence[str]) -> int:
         print(json.dumps(asdict(result)))
         return 0
     config = run.config()
-    check_config(config)
-    _check_store(run)
-    # A run killed at its very start may lack this; an environment changed since is refused here.
-    run.write_specs(*check_environment(config))
-    return launch(run)
-
-
-def _check_store(run: RunDir) -> None:
-    """Raise RunDirError when the store of a run that had begun is gone; with an empty one it would begin anew."""
-    if run.store.is_dir() or (run.store.exists() and run.store.stat().st_size):
-        return
-    left = [path for path in (run.metrics, run.evaluation) if path.exists()]
-    left += [path for folder in (run.reward, run.agent, run.logs) for path in sorted(folder.glob("*"))]
-    if left:
-        found = "is empty" if run.store.exists() else "does not exist"
+    if config.runtime.launcher == "script":
         raise RunDirError(
-            f"{run.store} {found}, though the run had begun ({left[0]} is there): its segments and comparisons "
-            "were in it; restore it from a copy, or start a new run and `prefrl import` an export into that"
+            f"{run.path} belongs to a training script that uses prefrl.PreferenceCallback; run that script again to "
+            f"continue it. `prefrl eval {run.path}` and `prefrl watch {run.path}` show its agent"
         )
+    opens_viewer = options.viewer and config.oracle.asks_people
+    if opens_viewer:
+        check_display("resume with --no-viewer, and label where there is a screen")
+    # An environment changed since is refused here.
+    return launch(continue_run(run, *check_run(config)), opens_viewer)

@@ -1,4 +1,4 @@
-"""``prefrl status``: who is alive, who starves and why."""
+"""``prefrl status``: what each process of a run is doing, and what is wrong."""
 
 from __future__ import annotations
 
@@ -26,8 +26,10 @@ class Options:
 
 
 def main(words: Sequence[str]) -> int:
-    """Print how a run stands now, whether it is running, finished, killed or half made."""
-    options = parse(Options, words, "prefrl status", "Who is alive, who starves and why.")
+    """Print the state of a run, whether it is running, finished, killed or half created."""
+    options = parse(
+        Options, words, "prefrl status", "Show what each process of a run is doing, and what is wrong."
+    )
     snapshot = read_snapshot(RunDir.open(options.run))
     console = Console()
     console.print(dashboard(snapshot, console.encoding.lower().startswith("utf")))

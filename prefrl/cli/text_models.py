@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,22 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 
-from prefrl.cli.new_folder import new_folder
-from prefrl.config import TEXT_ALGORITHMS, EnvConfig, JsonDict
+from prefrl.config import EnvConfig, JsonDict
+from prefrl.config.device import torch_device
 from prefrl.loop.environments import make_ordinary_environment
-from prefrl.storage.run_dir import RunDir, read_json, write_json_atomic
+from prefrl.storage.durable import durable_folder, read_json, write_json_atomic
+from prefrl.storage.run_dir import RunDir
 from prefrl_envs.text import ByteTokenizer, HubTokenizer, TextGenEnv, TextTask, Tokenizer, WordTokenizer
 
 if TYPE_CHECKING:
-    import torch
-
     from prefrl.text.models import LanguageModel
 
 __all__ = ["TextModel", "named_environment", "open_text_model", "text_environment"]
 
 _TOKENIZER_FILE = "prefrl_tokenizer.json"
 _WAY_OUT = "give the folder of a run, or one that `prefrl sft` or transformers' save_pretrained wrote"
-_DEVICE = re.compile(r"cpu|cuda(?::(\d+))?")
 
 
 @dataclass(frozen=True)
@@ -41,7 +38,7 @@ class TextModel:
         Raises:
             OSError: when the folder cannot be written, or holds something.
         """
-        with new_folder(folder) as making:
+        with durable_folder(folder) as making:
             self.model.save(making)
             if isinstance(self.tokenizer, WordTokenizer):
                 words = {"kind": "words", "words": list(self.tokenizer.words)}
@@ -93,26 +90,10 @@ def open_text_model(
     Raises:
         ValueError: when there is no such model or device, or nothing says what the model's tokens are.
     """
-    target = _device(device)
+    target = torch_device(device, "--device")
     texts = _opened(source, task, seed)
     texts.model.to(target)
     return texts
-
-
-def _device(name: str) -> torch.device:
-    import torch
-
-    gpus = torch.cuda.device_count()
-    if name == "auto":
-        name = "cuda" if gpus else "cpu"
-    match = _DEVICE.fullmatch(name)
-    if match is None:
-        raise ValueError(
-            f"--device is {name!r}; it must be auto, cpu, cuda, or cuda:N for the Nth GPU from 0"
-        )
-    if name != "cpu" and int(match[1] or 0) >= gpus:
-        raise ValueError(f"--device is {name!r}, and CUDA can use {gpus} GPUs here; take auto or cpu")
-    return torch.device(name)
 
 
 def _opened(source: str, task: TextTask | None, seed: int) -> TextModel:
@@ -154,9 +135,10 @@ def _tokenizer_of(source: str, model: LanguageModel, task: TextTask | None) -> T
 
 def _of_run(run: RunDir) -> TextModel:
     from prefrl_agents import load_model
+    from prefrl_agents.algorithms import find_algorithm
 
     config = run.config()
-    if config.agent.algorithm not in TEXT_ALGORITHMS:
+    if not find_algorithm(config.agent.algorithm).for_texts:
         raise ValueError(f"{run.path} trained {config.agent.algorithm}, not a language model; {_WAY_OUT}")
     agent = load_model(config.agent.algorithm, run.agent)
     # Without its adapters the run's model is not what the run came to, and what they adapt was frozen.

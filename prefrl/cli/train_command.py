@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
 
@@ -16,20 +16,18 @@ from prefrl.cli.launch import launch
 from prefrl.cli.missing_extra import check_module
 from prefrl.cli.options import parse
 from prefrl.config import AgentConfig, EnvConfig, RewardConfig, RunConfig
+from prefrl.config.modality import modality_of
 from prefrl.labelling.instructions import check_instructions, put_instructions
-from prefrl.loop.environments import check_environment
+from prefrl.loop.assemble import check_run, create_run, records_clips
 from prefrl.loop.validation import check_config
-from prefrl.oracles import TEACHERS
+from prefrl.oracles import find_teacher
 from prefrl.presets import get_preset
-from prefrl.storage.run_dir import RunDir
 from prefrl.viewer.window import check_display
 
 __all__ = ["main"]
 
 _SHORT = {"--oracle": "--oracle.kind", "--launcher": "--runtime.launcher", "--env": "--env.id"}
 """the long names of flags that people use most"""
-_BATCHES_AHEAD = 2
-"""of queries, that an agent may be ahead of the people who answer them"""
 
 
 @dataclass(frozen=True)
@@ -44,8 +42,9 @@ class Options:
     instructions: Path | None = None
     """text that tells people what to judge by, the question on its first line; by default one for the environment. It
     is copied into the run directory, and may be edited there"""
-    teacher: Literal["oracle", "mistake", "noisy", "skip", "equal", "myopic"] | None = None
-    """one of B-Pref's synthetic teachers; by default the preset's"""
+    teacher: str | None = None
+    """a synthetic teacher of B-Pref: oracle, mistake, noisy, skip, equal or myopic; or module:name of a TeacherConfig
+    of your own; by default the preset's"""
 
 
 def main(words: Sequence[str]) -> int:
@@ -57,28 +56,29 @@ def main(words: Sequence[str]) -> int:
     options = parse(Options, rest, usage, "Train an agent from preferences.", Options(default))
     config = options.config
     if options.teacher is not None:
-        oracle = dataclasses.replace(config.oracle, teacher=TEACHERS[options.teacher])
+        oracle = dataclasses.replace(config.oracle, teacher=find_teacher(options.teacher))
         config = dataclasses.replace(config, oracle=oracle)
-    config = _paced(config)
     check_config(config)
     opens_viewer = options.viewer and config.oracle.asks_people
     if options.instructions is not None:
         check_instructions(options.instructions)
-    if config.queries.by_prompt:
-        check_module("transformers", "language models are made by transformers")
-    elif config.oracle.asks_people:
-        check_module("PIL", "clips for people are made by Pillow")
     if opens_viewer:
         check_display("train with --no-viewer, and label where there is a screen")
-    specs = check_environment(config)
+    config, specs = check_run(config)
+    modality = modality_of(specs[0])
+    if modality.module is not None:
+        check_module(
+            modality.module, f"agents and rewards of {modality.plural} are made by {modality.module}"
+        )
+    if records_clips(config, specs):
+        check_module("PIL", "clips for people are made by Pillow")
     if name is None or _makes(config) != _makes(default):
         # Loaded late, as it takes seconds: a preset's own models are known to suit its environment.
         from prefrl_agents.factory import check_models
 
         check_models(config, specs)
     path = options.run or Path("runs") / f"{name or 'run'}-{config.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
-    run = RunDir.create(path, config)
-    run.write_specs(*specs)
+    run = create_run(path, config, specs)
     if config.oracle.asks_people:
         put_instructions(options.instructions, run, config.env.id)
     print(f"run directory: {run.path}", file=sys.stderr)
@@ -88,14 +88,6 @@ def main(words: Sequence[str]) -> int:
 def _makes(config: RunConfig) -> tuple[EnvConfig, AgentConfig, RewardConfig]:
     """What agent and reward are made of."""
     return config.env, config.agent, config.reward
-
-
-def _paced(config: RunConfig) -> RunConfig:
-    """With people, a policy that never waits would be through before they have answered anything."""
-    if not config.oracle.asks_people or config.runtime.max_label_lag is not None:
-        return config
-    runtime = dataclasses.replace(config.runtime, max_label_lag=_BATCHES_AHEAD * config.queries.batch)
-    return dataclasses.replace(config, runtime=runtime)
 
 
 def _lengthen(word: str) -> str:

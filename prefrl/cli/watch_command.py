@@ -1,4 +1,4 @@
-"""``prefrl watch``: see the agent act, predicted reward beside true."""
+"""``prefrl watch``: show the agent acting, with predicted and true reward."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
     from prefrl.reward import LearnedReward
     from prefrl.viewer.episode_curves import EpisodeCurves
-    from prefrl.viewer.episodes import Moment
+    from prefrl.viewer.episodes import EpisodeStep
 
 __all__ = ["main"]
 
-_DESCRIPTION = """See the saved agent act in the ordinary environment, predicted reward beside true.
+_DESCRIPTION = """Show the saved agent acting in the ordinary environment, with predicted and true reward.
 
-Follows a run at work: every episode shows the newest agent and the newest learned reward.
+On a run that is training, every episode shows the newest agent and the newest learned reward.
 In the window, Q closes."""
 
 _DEFAULT_FPS = 30.0
@@ -36,9 +36,9 @@ _GIF_STEPS = 500
 _GIF_SAMPLES = 4
 _GIF_SIZE = (720, 360)
 _WINDOW_SIZE = (960, 480)
-_REST_S = 1.0
+_PAUSE_S = 1.0
 """between two episodes in the window"""
-_NO_WINDOW = "write a film instead with --gif FILE.gif"
+_NO_WINDOW = "write a GIF instead with --gif FILE.gif"
 
 
 @dataclass(frozen=True)
@@ -50,33 +50,33 @@ class Options:
     episodes: int | None = None
     """episodes to show; by default 1 in a GIF, and in a window until it is closed"""
     seed: int = 0
-    """of the first episode, and of its actions where they are drawn; the next ones count up"""
+    """seed of the first episode, and of its actions if they are sampled; each next episode adds 1"""
     steps: int | None = None
-    """most steps of an episode; by default whole episodes in a window and 500 in a GIF"""
+    """maximum number of steps per episode; by default whole episodes in a window, and 500 in a GIF"""
     fps: float | None = None
-    """steps shown a second; by default what the environment asks for"""
+    """steps per second; by default the environment's own"""
     gif: Path | None = None
     """write an animated GIF instead of opening a window"""
 
 
 def main(words: Sequence[str]) -> int:
-    """Act and show; prints a line with both returns after each episode."""
+    """Show episodes; prints a line with both returns after each."""
     options = parse(Options, words, "prefrl watch", _DESCRIPTION)
     _check(options)
     run = RunDir.open(options.run)
     config = run.config()
-    check_module("PIL", "pictures are drawn by Pillow")
-    # Loaded late, so that wrong words are answered at once.
+    check_module("PIL", "drawing needs Pillow")
+    # Imported late, so that wrong options are reported at once.
     import torch
 
-    torch.set_num_threads(1)  # the run may be at work beside this, and its threads fill the cores
+    torch.set_num_threads(1)  # the run may be training at the same time, and needs the cores
     env = _drawable_environment(config)
     try:
         fps = options.fps or env.metadata.get("render_fps") or _DEFAULT_FPS
         if options.gif is None:
-            _show(_takes(run, config, env, options), _horizon_steps(env, options), run, fps)
+            _show(_episodes(run, config, env, options), _horizon_steps(env, options), run, fps)
         else:
-            _write(_takes(run, config, env, options), options.gif, fps)
+            _write_gif(_episodes(run, config, env, options), options.gif, fps)
     finally:
         env.close()
     return 0
@@ -93,9 +93,9 @@ def _check(options: Options) -> None:
         raise ValueError(f"--seed is {options.seed}; 0 or more is needed")
     if options.gif is not None:
         if options.gif.suffix.lower() != ".gif":
-            raise ValueError(f"--gif is {options.gif}; animated GIFs are written, so name it FILE.gif")
+            raise ValueError(f"--gif is {options.gif}; only animated GIFs are written, so name it FILE.gif")
         if not options.gif.absolute().parent.is_dir():
-            raise ValueError(f"--gif is {options.gif}; its folder does not exist, make it first")
+            raise ValueError(f"--gif is {options.gif}; its folder does not exist, create it first")
 
 
 def _drawable_environment(config: RunConfig) -> gym.Env[Any, Any]:
@@ -111,21 +111,23 @@ def _drawable_environment(config: RunConfig) -> gym.Env[Any, Any]:
 
 
 @dataclass(frozen=True)
-class _Take:
-    """An episode about to be acted by the newest agent."""
+class _WatchedEpisode:
+    """An episode that the newest agent runs while ``steps`` is read."""
 
     number: int
     caption: str
-    moments: Iterator[Moment]
+    steps: Iterator[EpisodeStep]
 
 
-def _takes(run: RunDir, config: RunConfig, env: gym.Env[Any, Any], options: Options) -> Iterator[_Take]:
-    """One take after another, each to be acted before the next is asked for."""
-    from prefrl.viewer.episodes import act, check_reward
+def _episodes(
+    run: RunDir, config: RunConfig, env: gym.Env[Any, Any], options: Options
+) -> Iterator[_WatchedEpisode]:
+    """The episodes to show; read each to its end before the next."""
+    from prefrl.viewer.episodes import check_reward, run_episode
 
-    episodes, most_steps = options.episodes, options.steps
+    episodes, max_steps = options.episodes, options.steps
     if options.gif is not None:
-        episodes, most_steps = episodes or 1, most_steps or _GIF_STEPS
+        episodes, max_steps = episodes or 1, max_steps or _GIF_STEPS
     for number in itertools.count(1) if episodes is None else range(1, episodes + 1):
         model, reward = _newest(run, config)
         check_reward(env, reward)
@@ -135,7 +137,7 @@ def _takes(run: RunDir, config: RunConfig, env: gym.Env[Any, Any], options: Opti
         )
         seed = options.seed + number - 1
         choose = _chooser(model, config.agent.deterministic, seed)
-        yield _Take(number, caption, act(env, choose, reward, seed, most_steps))
+        yield _WatchedEpisode(number, caption, run_episode(env, choose, reward, seed, max_steps))
 
 
 def _newest(run: RunDir, config: RunConfig) -> tuple[Any, LearnedReward]:
@@ -145,7 +147,7 @@ def _newest(run: RunDir, config: RunConfig) -> tuple[Any, LearnedReward]:
     try:
         model = load_model(config.agent.algorithm, run.agent)
     except FileNotFoundError:
-        # There is none, or a run at work replaced it between its name and its file: a second look tells.
+        # There is none, or the running policy replaced it while it was read: try once more.
         model = load_model(config.agent.algorithm, run.agent)
     return model, LearnedReward.load(run.path)
 
@@ -154,7 +156,7 @@ def _chooser(model: Any, deterministic: bool, seed: int) -> Callable[[Any], Any]
     import torch
 
     torch.manual_seed(seed)
-    # An array without dimensions becomes the number in it, which is what Discrete actions are.
+    # `[()]` turns an array without dimensions into a number, as Discrete action spaces expect.
     return lambda observation: np.asarray(model.predict(observation, deterministic=deterministic)[0])[()]
 
 
@@ -163,74 +165,72 @@ def _horizon_steps(env: gym.Env[Any, Any], options: Options) -> int | None:
     return min((steps for steps in known if steps is not None), default=None)
 
 
-def _show(takes: Iterator[_Take], horizon_steps: int | None, run: RunDir, fps: float) -> None:
+def _show(episodes: Iterator[_WatchedEpisode], horizon_steps: int | None, run: RunDir, fps: float) -> None:
     from prefrl.viewer.episode_curves import EpisodeCurves
     from prefrl.viewer.window import Window
 
-    story = EpisodeCurves(horizon_steps)
-    # Where there is no agent yet, no window need flash up to say so.
-    first = next(takes)
+    curves = EpisodeCurves(horizon_steps)
+    # If there is no agent yet, fail before a window opens.
+    first = next(episodes)
     with Window(f"prefrl watch {run.path}", _WINDOW_SIZE, _NO_WINDOW) as window:
-        for take in itertools.chain([first], takes):
-            story.begin(take.caption)
-            for moment in take.moments:
-                story.add(moment.predicted_reward, moment.true_reward)
-                window.show(story.picture(moment.frame, window.size))
+        for episode in itertools.chain([first], episodes):
+            curves.begin(episode.caption)
+            for step in episode.steps:
+                curves.add(step.predicted_reward, step.true_reward)
+                window.show(curves.picture(step.frame, window.size))
                 window.wait(1 / fps)
                 if window.is_closed:
                     return
-            _report(take, story)
-            window.wait(_REST_S)
+            _report(episode, curves)
+            window.wait(_PAUSE_S)
             if window.is_closed:
                 return
 
 
-def _write(takes: Iterator[_Take], path: Path, fps: float) -> None:
+def _write_gif(episodes: Iterator[_WatchedEpisode], path: Path, fps: float) -> None:
     from prefrl.viewer.gif import write_gif
     from prefrl.viewer.reward_chart import shrink
 
-    # Acted to the end before the first picture is drawn, so that the axes are those of the whole film.
-    film = [
-        (take, [replace(moment, frame=shrink(moment.frame, _GIF_SIZE[1])) for moment in take.moments])
-        for take in takes
+    # All episodes are run before the first frame is drawn, so that the axes span all of them.
+    recorded = [
+        (episode, [replace(step, frame=shrink(step.frame, _GIF_SIZE[1])) for step in episode.steps])
+        for episode in episodes
     ]
-    write_gif(path, _pictures(film), fps, _samples(film))
+    write_gif(path, _pictures(recorded), fps, _colour_samples(recorded))
     print(f"{path}: {path.stat().st_size / 1000:,.0f} kB", file=sys.stderr)
 
 
-def _pictures(film: Sequence[tuple[_Take, Sequence[Moment]]]) -> Iterator[np.ndarray]:
+def _pictures(recorded: Sequence[tuple[_WatchedEpisode, Sequence[EpisodeStep]]]) -> Iterator[np.ndarray]:
     from prefrl.viewer.episode_curves import EpisodeCurves
 
-    story = EpisodeCurves(max(len(moments) for _, moments in film))
-    for _, moments in film:
-        story.widen(
-            (moment.predicted_reward for moment in moments), (moment.true_reward for moment in moments)
-        )
-    for take, moments in film:
-        story.begin(take.caption)
-        for moment in moments:
-            story.add(moment.predicted_reward, moment.true_reward)
-            yield story.picture(moment.frame, _GIF_SIZE)
-        _report(take, story)
+    curves = EpisodeCurves(max(len(steps) for _, steps in recorded))
+    for _, steps in recorded:
+        curves.widen((step.predicted_reward for step in steps), (step.true_reward for step in steps))
+    for episode, steps in recorded:
+        curves.begin(episode.caption)
+        for step in steps:
+            curves.add(step.predicted_reward, step.true_reward)
+            yield curves.picture(step.frame, _GIF_SIZE)
+        _report(episode, curves)
 
 
-def _samples(film: Sequence[tuple[_Take, Sequence[Moment]]]) -> list[np.ndarray]:
-    """Some pictures, spread over the film, to choose its colours by."""
+def _colour_samples(recorded: Sequence[tuple[_WatchedEpisode, Sequence[EpisodeStep]]]) -> list[np.ndarray]:
+    """Pictures of a few steps, evenly spaced, to choose the GIF's palette from."""
     from prefrl.viewer.episode_curves import EpisodeCurves
 
-    moments = [moment for _, moments in film for moment in moments]
+    frames = [step.frame for _, steps in recorded for step in steps]
     samples = []
-    for index in np.linspace(0, len(moments) - 1, _GIF_SAMPLES).round().astype(int):
-        story = EpisodeCurves()
-        for step in range(2):  # two points make a line
-            story.add(float(step), float(-step))
-        samples.append(story.picture(moments[index].frame, _GIF_SIZE))
+    for index in np.linspace(0, len(frames) - 1, _GIF_SAMPLES).round().astype(int):
+        curves = EpisodeCurves()
+        for step in range(2):  # a line needs two points
+            curves.add(float(step), float(-step))
+        samples.append(curves.picture(frames[index], _GIF_SIZE))
     return samples
 
 
-def _report(take: _Take, story: EpisodeCurves) -> None:
+def _report(episode: _WatchedEpisode, curves: EpisodeCurves) -> None:
     print(
-        f"episode {take.number}: {story.steps} steps, predicted return {story.predicted_return:.2f}, "
-        f"true return {story.true_return:.2f}",
+        f"episode {episode.number}: {curves.steps} steps, predicted return {curves.predicted_return:.2f}, "
+        f"true return {curves.true_return:.2f}",
         flush=True,
     )

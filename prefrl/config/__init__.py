@@ -2,7 +2,7 @@
 
 from prefrl.config.serialise import from_json, to_json
 from prefrl.config.settings import (
-    TEXT_ALGORITHMS,
+    ROLES,
     AgentConfig,
     EnvConfig,
     JsonDict,
@@ -18,7 +18,7 @@ from prefrl.config.settings import (
 from prefrl.config.text import Aggregation, DPOConfig, FineTuningConfig, GRPOConfig, PreferenceKind
 
 __all__ = [
-    "TEXT_ALGORITHMS",
+    "ROLES",
     "AgentConfig",
     "Aggregation",
     "DPOConfig",

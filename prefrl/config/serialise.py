@@ -12,6 +12,9 @@ from typing import Any, Literal
 
 __all__ = ["from_json", "to_json"]
 
+_RETIRED = ("QueryConfig.by_prompt",)
+"""settings of earlier releases that follow from others now; in a run that was begun then they are passed over"""
+
 
 def to_json(config: Any) -> dict[str, Any]:
     """A JSON-ready dict; infinity becomes the string "inf"."""
@@ -29,6 +32,7 @@ def _spell_infinity(value: Any) -> Any:
 def from_json(cls: type[Any], data: Mapping[str, Any], where: str = "config") -> Any:
     """Inverse of `to_json`; raises ValueError on unknown keys and on values of another type."""
     hints = typing.get_type_hints(cls)
+    data = {key: value for key, value in data.items() if f"{cls.__name__}.{key}" not in _RETIRED}
     unknown = sorted(set(data) - set(hints))
     if unknown:
         raise ValueError(f"{where} has unknown settings {unknown}; {cls.__name__} knows {sorted(hints)}")

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from prefrl.config.text import FineTuningConfig
 
 __all__ = [
-    "TEXT_ALGORITHMS",
+    "ROLES",
     "AgentConfig",
     "EnvConfig",
     "JsonDict",
@@ -27,8 +27,8 @@ __all__ = [
 ]
 
 JsonDict = dict[str, Any]
-TEXT_ALGORITHMS = ("token_ppo", "online_dpo")
-"""those of `AgentConfig.algorithm` that are for texts, and for texts alone"""
+ROLES = ("policy", "oracle", "reward")
+"""the three workers of a run"""
 Precision = Literal["auto", "bfloat16", "float32"]
 """what convolutions compute in; "auto" is bfloat16 where the machine has instructions for it"""
 
@@ -59,8 +59,9 @@ class EnvConfig:
 class AgentConfig:
     """The Stable-Baselines3 agent."""
 
-    algorithm: Literal["ppo", "a2c", "dqn", "sac", "token_ppo", "online_dpo"] = "ppo"
-    """the last two are for texts, which are a `prefrl_envs.text.TextSpace`; online_dpo learns from the answers alone"""
+    algorithm: str = "auto"
+    """ppo, a2c, dqn or sac; for texts token_ppo, or online_dpo, which learns from the answers without a learned reward;
+    "auto" takes ppo, or token_ppo for texts; ``module:Class`` is a Stable-Baselines3 algorithm of your own"""
     policy: str = "auto"
     """SB3 policy name, or FastCnnPolicy (ours, images); "auto" takes Mlp, Cnn or MultiInput by the observations"""
     hyperparameters: JsonDict = field(default_factory=dict)
@@ -92,14 +93,13 @@ class RewardConfig:
     members: int = 3
     use_actions: bool = True
     """False makes the reward a function of the observation alone"""
-    loss: Literal["bradley_terry", "plackett_luce", "bradley_terry_margin", "margin", "regression"] = (
-        "bradley_terry"
-    )
-    """of the two with a margin, the first takes it from the difference that it finds probable, the second is a hinge;
-    "regression" fits the true returns of the segments themselves, in place of comparisons: an ablation of the
-    paper, for synthetic oracles"""
+    loss: str = "bradley_terry"
+    """bradley_terry, plackett_luce (rankings of at most 12 segments), bradley_terry_margin (log-sigmoid of the
+    difference minus a margin), margin (hinge), regression (fits the true returns of the segments in place of
+    comparisons: an ablation of the paper, for synthetic oracles), or module:name of your own, as
+    `prefrl.reward.loss_registry.PREFERENCE_LOSSES` describes"""
     margin: float = 1.0
-    """of these two losses, in units of the unnormalised segment return"""
+    """of the losses bradley_terry_margin and margin, in units of the unnormalised segment return"""
     label_noise: float = 0.1
     """share of answers assumed uniformly random: P' = (1 - noise) P + noise / 2"""
     learning_rate: float = 1e-3
@@ -130,6 +130,8 @@ class RewardConfig:
     """adapt the L2 weight so that validation loss stays within 1.1 to 1.5 times training loss"""
     dropout: float = 0.0
     batch_norm: bool = False
+    device: str = "auto"
+    """where it is trained and evaluated: cpu, cuda, cuda:N, or auto, a GPU if CUDA can use one"""
     precision: Precision = "float32"
     """of the convolutions; "auto" is bfloat16 where the machine has instructions for it"""
     centring: float = 0.0
@@ -149,7 +151,10 @@ class RewardConfig:
 class QueryConfig:
     """How queries are chosen."""
 
-    sampler: Literal["uniform", "disagreement", "entropy", "k_center", "information_gain"] = "disagreement"
+    sampler: str = "disagreement"
+    """uniform, disagreement, entropy, information_gain, k_center (far apart from each other and from what was asked
+    before), disagreement_k_center or entropy_k_center (k_center among the better half), or module:name of your own, as
+    `prefrl.queries.SAMPLERS` describes; the first queries are always uniform"""
     segment_steps: int = 25
     """length of a segment, in agent steps"""
     within_episodes: bool = False
@@ -157,8 +162,6 @@ class QueryConfig:
     the next, which always follows it. Episodes shorter than a segment are never asked about"""
     items: int = 2
     """segments a query, K"""
-    by_prompt: bool = False
-    """all segments of a query answer the same prompt; for texts"""
     candidates: int = 10
     """candidate queries drawn for each one asked"""
     batch: int = 10
@@ -198,28 +201,30 @@ class TeacherConfig:
     skip: float = 0.0
     """threshold below which the answer is "can't tell", as a share of the mean return"""
     equal: float = 0.0
-    """threshold below which the answer is a tie, likewise"""
+    """threshold below which the answer is a tie, as a share of the mean return"""
 
 
 @dataclass(frozen=True)
 class OracleConfig:
     """Who answers."""
 
-    kind: Literal["synthetic", "human", "mixed"] = "synthetic"
-    """"mixed": a person whenever one is at the viewer, else the synthetic oracle"""
+    kind: str = "synthetic"
+    """synthetic (answers by the true reward), human, mixed (a person whenever one is at the viewer, else the synthetic
+    oracle), or module:name of your own, as `prefrl.oracles.ORACLES` describes"""
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
 
     @property
     def asks_people(self) -> bool:
         """Whether there may be people to show clips to."""
-        return self.kind != "synthetic"
+        return self.kind in ("human", "mixed")
 
 
 @dataclass(frozen=True)
 class RuntimeConfig:
     """Processes, limits and checkpoints."""
 
-    launcher: Literal["processes", "serial"] = "processes"
+    launcher: Literal["processes", "serial", "script"] = "processes"
+    """script: a training script of your own holds the agent, by `prefrl.PreferenceCallback`"""
     pool_segments: int = 2000
     """unqueried segments kept; the oldest are dropped first"""
     max_label_lag: int | None = None

@@ -1,4 +1,4 @@
-"""What people see of a segment. It is kept apart from the segment, and no agent ever sees it."""
+"""Clips: what people see of a segment. Stored apart from the segment; agents never see them."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from safetensors import SafetensorError
 __all__ = ["Clip", "decode_clip", "encode_clip"]
 
 _COMPRESSION_LEVEL = 1
-"""zlib's fastest: what does not move is zero and all but vanishes, and the policy process waits for it"""
+"""zlib's fastest: unchanged pixels are zeros and compress well, and the policy process waits for it"""
 
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """One picture for each step of a segment, drawn already or still to be drawn.
+    """One frame per step of a segment, or one state per step, to be rendered when somebody looks at it.
 
-    Drawing a simulator's scene takes many times as long as a step of the simulator, and few segments are ever shown
-    to anybody: of those, the states are kept, and drawn when somebody looks.
+    Rendering a simulator takes many times as long as stepping it, and few segments are ever shown. Exactly one of
+    ``frames`` and ``states`` is given.
 
     Raises:
-        ValueError: when there is neither one nor the other, or shape or dtype are wrong.
+        ValueError: if both or neither are given, or a shape or dtype is wrong.
     """
 
     frames: np.ndarray | None = None
@@ -44,20 +44,20 @@ class Clip:
             if array is not None and (array.ndim != dimensions or array.dtype != dtype or len(array) == 0):
                 raise ValueError(
                     f"a clip's {name} are {array.dtype} of shape {array.shape}; {np.dtype(dtype)} of "
-                    f"{dimensions} dimensions are needed, a step at least"
+                    f"{dimensions} dimensions are needed, with at least 1 step"
                 )
         if self.frames is not None and self.frames.shape[3] != 3:
             raise ValueError(f"a clip's frames have shape {self.frames.shape}; (T, H, W, 3) is needed")
 
     def __len__(self) -> int:
-        """Steps, T."""
+        """Number of steps, T."""
         data = self.states if self.frames is None else self.frames
         assert data is not None
         return len(data)
 
 
 def encode_clip(clip: Clip) -> bytes:
-    """As compressed bytes, lossless: of each frame only what differs from the one before."""
+    """The clip as compressed bytes, lossless. Each frame is stored as its difference from the one before."""
     if clip.frames is None:
         assert clip.states is not None
         arrays = {"states": np.ascontiguousarray(clip.states)}
@@ -69,7 +69,7 @@ def encode_clip(clip: Clip) -> bytes:
 
 
 def decode_clip(payload: bytes) -> Clip:
-    """Inverse of `encode_clip`; raises ValueError when the bytes are damaged or something else."""
+    """Inverse of `encode_clip`; raises ValueError if the bytes are damaged or no clip."""
     try:
         arrays = safetensors.numpy.load(zlib.decompress(payload))
         if "states" in arrays:

@@ -1,4 +1,4 @@
-"""Stacked image observations as single frames: consecutive stacks share all but one of theirs."""
+"""Stores stacked image observations as single frames: consecutive stacks share all frames but one."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ __all__ = ["pack_frames", "unpack_frames"]
 
 
 def pack_frames(observations: np.ndarray, channel_axis: int = -1) -> tuple[np.ndarray, np.ndarray]:
-    """Keep every distinct single frame of stacked observations once; lossless, whatever the stacks hold.
+    """Keep each distinct frame of stacked observations once; lossless for any stacks.
 
     Args:
-        observations: shape (T, H, W, S), or (T, S, H, W) with ``channel_axis=1``; S frames a stack.
-        channel_axis: where S is, -1 (or 3) or 1.
+        observations: shape (T, H, W, S), or (T, S, H, W) with ``channel_axis=1``; S frames per stack.
+        channel_axis: the axis of S, -1 (or 3) or 1.
 
     Returns:
-        frames (F, H, W) in order of first appearance, and index (T, S) int32 into them. Where each step adds
+        frames (F, H, W) in order of first appearance, and index (T, S) int32 into them. If each step adds
         one frame, F = T + S - 1: 25 stacks of 4 give 28 frames, not 100.
 
     Raises:
-        ValueError: when the observations do not have 4 dimensions or the axis is another one.
+        ValueError: if the observations do not have 4 dimensions, or the axis is invalid.
     """
     if observations.ndim != 4:
         raise ValueError(
@@ -42,7 +42,7 @@ def unpack_frames(frames: np.ndarray, index: np.ndarray, channel_axis: int = -1)
     """Inverse of `pack_frames`: a contiguous array (T, H, W, S), or (T, S, H, W) with ``channel_axis=1``.
 
     Raises:
-        ValueError: when the index points outside the frames.
+        ValueError: if an index points outside the frames.
     """
     if index.size and (index.min() < 0 or index.max() >= len(frames)):
         raise ValueError(

@@ -54,7 +54,7 @@ class SpaceSpec:
     ) -> tuple[SpaceSpec, SpaceSpec]:
         """Describe observations and actions of an environment; of texts, the latter are tokens. Raises as `of`."""
         observations, actions = cls.of(observation_space), cls.of(action_space)
-        if observations.is_tokens:
+        if observations.kind == "tokens":
             actions = cls("token", (), "int64", actions.categories, actions.starts)
         return observations, actions
 
@@ -152,10 +152,28 @@ class SpaceSpec:
         columns = [np.eye(n, dtype=np.float32)[entries[..., i]] for i, n in enumerate(self.categories)]
         return np.concatenate(columns, axis=-1)
 
+    def check_sample(self, sample: Any) -> np.ndarray:
+        """Encode one sample of the space; raises ValueError when it is none, an entry is no category included."""
+        if self.kind == "flat":
+            is_mapping = isinstance(sample, Mapping)
+            for key, part in self.parts:
+                part.check_sample(sample[key if is_mapping else int(key)])
+        encoded = self.encode(sample, ())
+        if self.categories:
+            entries, starts = encoded.reshape(-1), np.asarray(self.starts)
+            is_out = (entries < starts) | (entries >= starts + np.asarray(self.categories))
+            if is_out.any():
+                column = int(np.argmax(is_out))
+                highest = self.starts[column] + self.categories[column] - 1
+                raise ValueError(
+                    f"the category {entries[column]} is out of the space's range, {self.starts[column]} to {highest}"
+                )
+        return encoded
+
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready description that `from_json` reads back."""
         described = asdict(self)
-        if not self.is_tokens:
+        if self.kind != "tokens":
             # As it was before there were any: what is on disk compares equal.
             del described["eos_id"], described["max_new_tokens"]
         return described

@@ -1,1 +1,4 @@
-"""All that a front end needs for people to label: sessions, rendering, status, instructions."""
+"""What a front end for labelling needs, without a window: sessions, rendering, page flow, status, instructions.
+
+`prefrl.labelling.connect` puts the parts together for one person and one run.
+"""

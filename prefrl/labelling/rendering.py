@@ -1,4 +1,4 @@
-"""What people are shown of a query: pictures in motion, or texts."""
+"""Turns stored segments into what people are shown: frames or texts."""
 
 from __future__ import annotations
 
@@ -8,20 +8,17 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from PIL import Image
 
 from prefrl.data.types import Segment
-from prefrl.recording.state_rendering import close_scene, draw_state, has_texts
+from prefrl.recording.state_rendering import close_rendering_env, draw_state, has_texts
 from prefrl.storage import Store
 
-__all__ = ["Item", "MakeEnv", "NothingToSeeError", "SegmentRenderer", "Text", "clip_fps", "fit"]
+__all__ = ["Item", "MakeEnv", "NotRenderableError", "SegmentRenderer", "Text", "clip_fps"]
 
 DEFAULT_FPS = 30.0
 
-_DRAWN_FPS = 30.0
-"""scenes are drawn no more often, however short a simulator's steps are"""
-_PIXEL_ART = 2.0
-"""pictures enlarged this much or more keep their hard edges"""
+_MAX_RENDER_FPS = 30.0
+"""states are rendered at most this often, however short the simulator's steps are"""
 
 
 @dataclass(frozen=True)
@@ -33,19 +30,19 @@ class Text:
 
 
 Item = np.ndarray | Text
-"""frames (T, H, W, 3) uint8, or a text"""
+"""what people see of one segment: frames, shape (T, H, W, 3) uint8, or a text"""
 
 
-class NothingToSeeError(ValueError):
-    """Of a segment there is neither a clip nor a text."""
+class NotRenderableError(ValueError):
+    """The store has neither a clip nor a text of the segment."""
 
 
 MakeEnv = Callable[[str | None], gym.Env[Any, Any]]
-"""from a render mode"""
+"""makes the environment with a given render mode"""
 
 
 def clip_fps(make_env: MakeEnv) -> float:
-    """Steps a second, as the environment goes; 30 for one of somebody's own script, that has no name to make it by."""
+    """The environment's own steps per second; 30 if it does not say, or only the user's script can make it."""
     try:
         env = make_env(None)
     except ValueError:
@@ -56,25 +53,25 @@ def clip_fps(make_env: MakeEnv) -> float:
 
 
 class SegmentRenderer:
-    """Makes what people see of a segment from what the store has of it. For one thread.
+    """Renders segments from the store. Not thread-safe.
 
     Args:
         store: holds segments and clips.
-        make_env: makes the environment; called when it is first needed, which clips of frames never do.
-        fps: steps a second, as the environment goes.
+        make_env: makes the environment. Called once, when the first segment without recorded frames is rendered.
+        fps: the environment's steps per second.
     """
 
     def __init__(self, store: Store, make_env: MakeEnv, fps: float) -> None:
         self._store, self._make_env = store, make_env
-        self._every = max(1, round(fps / _DRAWN_FPS))
+        self._every = max(1, round(fps / _MAX_RENDER_FPS))
         self._env: gym.Env[Any, Any] | None = None
 
     def item(self, segment_id: str) -> Item:
-        """What is to be seen of a segment.
+        """Frames or text of a segment.
 
         Raises:
-            NothingToSeeError: when there is nothing of it.
-            ValueError: when what there is comes from another environment.
+            NotRenderableError: if the segment has neither a clip nor a text.
+            ValueError: if its clip comes from another environment.
         """
         clip = self._store.clip(segment_id)
         if clip is None:
@@ -82,14 +79,15 @@ class SegmentRenderer:
         if clip.frames is not None:
             return clip.frames
         assert clip.states is not None
-        drawn = [draw_state(self._environment("rgb_array"), state) for state in clip.states[:: self._every]]
-        # As many as there are steps, so that all clips keep the same time.
-        return np.repeat(np.stack(drawn), self._every, axis=0)[: len(clip)]
+        env = self._environment("rgb_array")
+        frames = [draw_state(env, state) for state in clip.states[:: self._every]]
+        # One frame per step, so that all clips play at the same rate.
+        return np.repeat(np.stack(frames), self._every, axis=0)[: len(clip)]
 
     def close(self) -> None:
-        """Let go of the environment, where one was made."""
+        """Close the environment, if one was made."""
         if self._env is not None:
-            close_scene(self._env)
+            close_rendering_env(self._env)
 
     def _environment(self, render_mode: str | None) -> gym.Env[Any, Any]:
         if self._env is None:
@@ -98,29 +96,11 @@ class SegmentRenderer:
         return self._env
 
     def _text(self, segment: Segment) -> Text:
-        # Environments of texts need not draw.
+        # Text environments may have no render mode.
         env: Any = self._environment(None)
         if not has_texts(env):
-            raise NothingToSeeError(
+            raise NotRenderableError(
                 f"segment {segment.id[:12]} has no clip and {segment.provenance.env_id} no text; it was "
                 "imported, or recorded by a run without people; start a new one with --oracle human"
             )
         return Text(*env.unwrapped.segment_text(segment.observations, segment.actions))
-
-
-def fit(frames: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Frames (T, H, W, 3) scaled to the largest that fits into (width, height), their shape kept."""
-    height, width = frames.shape[1:3]
-    scale = min(size[0] / width, size[1] / height)
-    scaled = max(1, round(width * scale)), max(1, round(height * scale))
-    if scale >= _PIXEL_ART:
-        rows, columns = (
-            np.arange(new) * old // new for new, old in zip(scaled[::-1], (height, width), strict=True)
-        )
-        # Taken, and not indexed, they lie in memory as they are shown.
-        return frames.take(rows, axis=1).take(columns, axis=2)
-    return np.stack([_resized(frame, scaled) for frame in frames])
-
-
-def _resized(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    return np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BILINEAR))

@@ -1,26 +1,28 @@
-"""The three workers of the loop, each a plain object with ``step()`` that knows nothing of processes.
+"""The loop: the policy, oracle and reward workers, each a plain object with ``step()`` that knows nothing of processes.
 
 `PolicyWorker` acts and learns, `OracleWorker` chooses queries and answers them, `RewardWorker` fits the learned
-reward to the answers. They meet in a run directory and nowhere else.
+reward to the answers. They meet in a run directory and nowhere else. `assemble` puts them together.
 """
 
-from prefrl.loop.channels import PolicyLink
+from prefrl.loop.agent import Agent, AgentFactory, AgentServices, Rollout
+from prefrl.loop.channels import Channels
 from prefrl.loop.heap import keep_heap
 from prefrl.loop.heartbeat import Heartbeat, StopFlag, annotator_heartbeat
-from prefrl.loop.in_process import helpers_in_process
 from prefrl.loop.oracle_worker import OracleWorker
-from prefrl.loop.policy_worker import Agent, PolicyWorker
+from prefrl.loop.policy_worker import PolicyWorker
 from prefrl.loop.reward_worker import RewardWorker
 
 __all__ = [
     "Agent",
+    "AgentFactory",
+    "AgentServices",
+    "Channels",
     "Heartbeat",
     "OracleWorker",
-    "PolicyLink",
     "PolicyWorker",
     "RewardWorker",
+    "Rollout",
     "StopFlag",
     "annotator_heartbeat",
-    "helpers_in_process",
     "keep_heap",
 ]

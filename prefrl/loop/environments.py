@@ -1,4 +1,4 @@
-"""Environments by their Gymnasium id, and what can be known of them before any work starts."""
+"""Environments by their Gymnasium id."""
 
 from __future__ import annotations
 
@@ -9,29 +9,24 @@ from contextlib import contextmanager
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
-from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from gymnasium.wrappers import ClipReward
 from gymnasium.wrappers.vector import ClipReward as ClipVectorReward
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 
 import prefrl_envs
-from prefrl.config import TEXT_ALGORITHMS, EnvConfig, RunConfig
+from prefrl.config import EnvConfig
 from prefrl.data.spaces import SpaceSpec
-from prefrl.recording.segment_recorder import check_finite
-from prefrl.recording.state_rendering import check_drawable, has_texts
 
 __all__ = [
-    "check_environment",
     "is_native",
     "make_environment",
     "make_native_environment",
     "make_ordinary_environment",
     "make_screens",
+    "spaces_of",
 ]
 
-_ACTIONS = {"dqn": (spaces.Discrete,), "sac": (spaces.Box,)}
 _HOME = prefrl_envs.__name__
 """importing it has registered its environments"""
 
@@ -137,112 +132,14 @@ def make_environment(
     return prefrl_envs.EndlessEpisodes(env, config.termination_penalty) if config.endless else env
 
 
-def check_environment(config: RunConfig) -> tuple[SpaceSpec, SpaceSpec]:
-    """Make the environment, try it for one step, and describe its observations and actions.
+def spaces_of(config: EnvConfig) -> tuple[SpaceSpec, SpaceSpec]:
+    """How observations and actions of an environment are laid out.
 
     Raises:
-        ValueError: when it cannot be made, reset or stepped, a space has no array form, the algorithm or the
-            reward network does not suit it, or people are to answer and cannot be shown anything.
+        ValueError: when it cannot be made, or a space has no array form.
     """
-    env = make_ordinary_environment(config.env)
+    env = make_ordinary_environment(config)
     try:
-        wanted = _ACTIONS.get(config.agent.algorithm)
-        if wanted is not None and not isinstance(env.action_space, wanted):
-            raise ValueError(
-                f"{config.agent.algorithm} needs {wanted[0].__name__} actions, {config.env.id} has "
-                f"{env.action_space}; use ppo or a2c"
-            )
-        if config.oracle.asks_people and not has_texts(env):
-            check_drawable(env)
-        observation_spec, action_spec = SpaceSpec.pair(env.observation_space, env.action_space)
-        if config.reward.network == "cnn" and not observation_spec.is_image:
-            raise ValueError(
-                f"reward.network is 'cnn', which needs uint8 images; the observations of {config.env.id} are "
-                f"{env.observation_space}; use auto or mlp"
-            )
-        _check_texts(config, observation_spec)
-        _check_task(config, env)
-        _try_out(env, config, observation_spec)
-        return observation_spec, action_spec
+        return SpaceSpec.pair(env.observation_space, env.action_space)
     finally:
         env.close()
-
-
-def _check_texts(config: RunConfig, spec: SpaceSpec) -> None:
-    """Refuse settings for texts where there are none, and those for others where there are."""
-    env, queries = config.env, config.queries
-    found = "texts" if spec.is_tokens else f"of kind {spec.kind!r}"
-    for name, value, is_for_texts in (
-        ("agent.algorithm", config.agent.algorithm, config.agent.algorithm in TEXT_ALGORITHMS),
-        ("queries.by_prompt", queries.by_prompt, queries.by_prompt),
-    ):
-        if is_for_texts != spec.is_tokens:
-            raise ValueError(
-                f"{name} is {value}, and the observations of {env.id} are {found}; texts need token_ppo or online_dpo, "
-                "and queries.by_prompt true, and others neither"
-            )
-    if not spec.is_tokens:
-        return
-    _check_native(env)
-    if config.reward.network not in ("auto", "lm"):
-        raise ValueError(
-            f"reward.network is {config.reward.network!r}; for texts it is lm, or auto, which takes it"
-        )
-    if env.endless:
-        raise ValueError("env.endless is true, and a text has to end; set it to false")
-    if env.responses_per_prompt < queries.items or env.num_envs % env.responses_per_prompt:
-        raise ValueError(
-            f"env.responses_per_prompt is {env.responses_per_prompt}; at least queries.items, {queries.items}, is "
-            f"needed, and a divisor of env.num_envs, {env.num_envs}"
-        )
-
-
-def _check_native(config: EnvConfig) -> None:
-    """Refuse texts that SB3 would step one by one: none would share its prompt, and no limit would be an end."""
-    if is_native(config):
-        return
-    if not config.native:
-        raise ValueError(
-            "env.native is false, and texts have to be stepped all at once: only so do responses share a prompt, and "
-            "does a text that reaches its limit count as ended; set it to true (--env.native)"
-        )
-    raise ValueError(
-        f"{config.id} cannot step all its texts at once, as it has to: only so do responses share a prompt, and does a "
-        "text that reaches its limit count as ended; register it with a vector_entry_point that returns a "
-        "prefrl_envs.text.TextGenVectorEnv of its task, and leave --env.native as it is"
-    )
-
-
-def _check_task(config: RunConfig, env: gym.Env[Any, Any]) -> None:
-    """Refuse to ask of a task of texts what it does not have."""
-    task: Any = getattr(env.unwrapped, "task", None)
-    has_reward = getattr(env.unwrapped, "reward_function", True) is not None
-    if config.oracle.kind != "human" and not has_reward:
-        raise ValueError(
-            f"oracle.kind is {config.oracle.kind!r}, and {config.env.id} has no true reward to answer by, so that all "
-            "responses would tie; set it to human, or name a reward function in env.kwargs"
-        )
-    if config.agent.fine_tuning.demonstrations and hasattr(task, "demonstration"):
-        task.demonstration(np.random.default_rng(config.seed))
-
-
-def _try_out(env: gym.Env[Any, Any], config: RunConfig, spec: SpaceSpec) -> None:
-    """What fails at the first step would fail in a worker, which would be restarted in vain."""
-    doing = "reset"
-    try:
-        observation, _ = env.reset(seed=config.seed)
-        _check_observation(observation, spec)
-        doing = "step"
-        env.action_space.seed(config.seed)
-        observation, reward, *_ = env.step(env.action_space.sample())
-        _check_observation(observation, spec)
-        check_finite("true reward", np.asarray(reward, np.float64).reshape(1), step=1)
-    except Exception as error:
-        raise ValueError(
-            f"environment {config.env.id!r} fails at its first {doing}: {type(error).__name__}: {error}; "
-            "gymnasium.utils.env_checker.check_env says more"
-        ) from error
-
-
-def _check_observation(observation: Any, spec: SpaceSpec) -> None:
-    check_finite("observation", spec.encode(observation, ())[None], step=0)

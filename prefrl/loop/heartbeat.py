@@ -6,6 +6,7 @@ import os
 import time
 
 from prefrl.storage import Store
+from prefrl.storage.clock import clock_s
 
 __all__ = ["Heartbeat", "StopFlag", "annotator_heartbeat", "is_anybody_labelling"]
 
@@ -37,7 +38,7 @@ def annotator_heartbeat(store: Store, name: str, pid: int, is_at_work: bool) -> 
 
 def is_anybody_labelling(store: Store) -> bool:
     """Whether a person was answering queries a few seconds ago."""
-    now_s = time.time()
+    now_s = clock_s()
     return any(
         worker.name.startswith(_ANNOTATOR)
         and worker.state == "labelling"

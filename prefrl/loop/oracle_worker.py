@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from prefrl.config import RunConfig
+from prefrl.config.modality import modality_of
 from prefrl.data.types import Comparison
 from prefrl.loop.heartbeat import Heartbeat, is_anybody_labelling
 from prefrl.oracles import Oracle, SyntheticOracle
@@ -12,7 +13,8 @@ from prefrl.queries import LabelSchedule, initial_segments
 from prefrl.queries.query_selection import ask_queries, choose_queries, num_askable_segments
 from prefrl.reward import LearnedReward
 from prefrl.storage import Counts, Store
-from prefrl.storage.run_dir import RunDir, latest_version
+from prefrl.storage.run_dir import RunDir
+from prefrl.storage.versions import latest_version
 
 __all__ = ["OracleWorker", "labelling_done", "labels_frozen"]
 
@@ -47,7 +49,7 @@ class OracleWorker:
     def __init__(self, run: RunDir, store: Store, config: RunConfig, oracle: Oracle | None) -> None:
         self._run, self._store, self._config, self._oracle = run, store, config, oracle
         self._schedule = LabelSchedule(config.labels, config.steps, config.schedule)
-        self._pulse = Heartbeat(store, "oracle")
+        self._heartbeat = Heartbeat(store, "oracle")
         self._reward: LearnedReward | None = None
 
     @property
@@ -57,15 +59,16 @@ class OracleWorker:
 
     def step(self) -> bool:
         """Ask what is due and answer what is open; returns whether anything was done."""
-        asked = self._ask()
-        return self._answer() or asked
+        asked = self.ask()
+        return self.answer() or asked
 
-    def _ask(self) -> bool:
+    def ask(self) -> bool:
+        """Choose the queries that are due and ask them; returns whether there were any."""
         counts = self._store.counts()
         policy_step = int(self._store.counters().get("policy_step", 0))
         count = self._queries_missing(counts, policy_step)
         if count == 0:
-            self._pulse.beat(
+            self._heartbeat.beat(
                 "waiting", f"{counts.labels} labels given, {self._schedule.due(policy_step)} due"
             )
             return False
@@ -73,13 +76,14 @@ class OracleWorker:
         needed = initial_segments(self._config)
         recorded = num_askable_segments(self._store, self._config)
         if recorded < needed:
-            self._pulse.beat("waiting", f"{recorded} of the first {needed} segments recorded")
+            self._heartbeat.beat("waiting", f"{recorded} of the first {needed} segments recorded")
             return False
-        self._pulse.beat("choosing", f"{count} queries")
+        self._heartbeat.beat("choosing", f"{count} queries")
         self._refresh()
         # Seeded by how many were asked before, a restarted worker chooses as the lost one would have.
         rng = np.random.default_rng([self._config.seed, counts.queries])
-        queries = choose_queries(self._store, self._reward, self._config, count, policy_step, rng)
+        modality = modality_of(self._run.specs()[0])
+        queries = choose_queries(self._store, self._reward, self._config, count, policy_step, rng, modality)
         ask_queries(self._store, queries, is_shown=self._config.oracle.asks_people)
         return True
 
@@ -94,7 +98,8 @@ class OracleWorker:
         batch = min(self._config.queries.batch, self._config.labels - asked)
         return batch if 0 < batch <= missing else 0
 
-    def _answer(self) -> bool:
+    def answer(self) -> bool:
+        """Answer what is open, where the oracle is a program; returns whether there was anything."""
         if self._oracle is None or self._is_relieved():
             return False
         if isinstance(self._oracle, SyntheticOracle):
@@ -118,7 +123,7 @@ class OracleWorker:
         answers: list[Comparison] = []
         try:
             for query_id in ids:
-                self._pulse.beat("answering", f"query {query_id}")
+                self._heartbeat.beat("answering", f"query {query_id}")
                 answers.append(oracle.answer(self._store.query(query_id)))
         finally:
             # What an oracle answered before it failed may have been dear.

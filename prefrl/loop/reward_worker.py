@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -15,12 +16,16 @@ from prefrl.loop.heap import trim_heap
 from prefrl.loop.heartbeat import Heartbeat, StopFlag
 from prefrl.loop.oracle_worker import labels_frozen
 from prefrl.queries import LabelSchedule
-from prefrl.reward import FitReport, LearnedReward, RewardTrainer
+from prefrl.reward import FitReport, RewardTrainer
 from prefrl.reward.metrics import accuracy, pearson
+from prefrl.reward.recovery import recover_reward, recover_trainer
 from prefrl.storage import Store
-from prefrl.storage.run_dir import RunDir, latest_version, publish_version
+from prefrl.storage.run_dir import RunDir
+from prefrl.storage.versions import publish_version
 
 __all__ = ["RewardWorker"]
+
+logger = logging.getLogger(__name__)
 
 _CORRELATION_SEGMENTS = 20
 _PAGE_COMPARISONS = 64
@@ -57,24 +62,29 @@ class RewardWorker:
         self._run, self._store, self._config, self._trainer = run, store, config, trainer
         self._stop = stop or StopFlag()
         self._schedule = LabelSchedule(config.labels, config.steps, config.schedule)
-        self._pulse = Heartbeat(store, "reward")
+        self._heartbeat = Heartbeat(store, "reward")
         self._seen_comparison = 0
         self._answers: dict[tuple[int, str], Answer] = {}
         """the answer that counts by query and annotator, oldest first"""
         self._has_repeats = False
-        self._reward: LearnedReward | None = None
-        latest = latest_version(run.reward)
-        if latest is not None:
-            self._reward = LearnedReward.load(latest[1])
-        if run.trainer_state.exists():
-            self._go_on()
+        self._recover()
 
-    def _go_on(self) -> None:
-        untrained = self._trainer.state_dict()
-        self._trainer.load_state(self._run.trainer_state)
-        # The first fit's whole work without its version: the worker was killed between the two. It is done again.
-        if self._reward is None and not self._trainer.is_amid_fit:
-            self._trainer.load_state_dict(untrained)
+    def _recover(self) -> None:
+        """Continue from what an earlier worker left, or fit anew from the comparisons what is damaged or lost."""
+        counters = self._store.counters()
+        found = recover_reward(self._run.reward, announced=int(counters.get("reward_version", 0)))
+        self._reward, self._last_version = found.reward, found.last_version
+        is_first = found.last_version == 0
+        self._starts_over = is_first or found.problem is not None or counters.get("reward_refit", 0) > 0
+        """whether the next fit is from untrained weights"""
+        problem = found.problem or recover_trainer(
+            self._trainer, self._run.trainer_state, self._starts_over, is_first
+        )
+        if problem is not None:
+            logger.warning("%s; the reward is fitted again from the comparisons", problem)
+            self._heartbeat.beat("recovering", f"{problem}; fitting again from the comparisons")
+            self._starts_over = True
+            self._store.set_counters({"reward_refit": 1.0})
 
     @property
     def finished(self) -> bool:
@@ -82,13 +92,17 @@ class RewardWorker:
         return labels_frozen(self._store, self._config) and self._is_up_to_date()
 
     def step(self) -> bool:
+        """`fit`, as launchers call it."""
+        return self.fit()
+
+    def fit(self) -> bool:
         """Learn from the new comparisons, if any; returns whether it did, and False when stopped in between."""
         # Before the counts: labels counted too early are learned next, those never counted stall the run.
         last_comparison = self._store.last_comparison_id()
         counts = self._store.counts()
         waits_for_first = self._reward is None and counts.labels + counts.cant_tell < self._schedule.initial
         if waits_for_first or counts.labels == 0 or self._is_up_to_date():
-            self._pulse.beat("waiting", f"version {self._version}, {counts.labels} labels")
+            self._heartbeat.beat("waiting", f"version {self._version}, {counts.labels} labels")
             return False
         try:
             self._learn(counts.labels, last_comparison)
@@ -147,12 +161,14 @@ class RewardWorker:
         return 0 if self._reward is None else self._reward.version
 
     def _is_up_to_date(self) -> bool:
+        if self._starts_over and self._store.counts().labels:
+            return False
         return self._store.counters().get("reward_comparison", 0) >= self._store.last_comparison_id()
 
     def _fit(self, errors: Mapping[str, float], labels: int) -> FitReport:
         settings = self._config.reward
         epochs, most_queries = settings.epochs_per_update, math.inf
-        if self._reward is None:
+        if self._starts_over:
             epochs = settings.initial_epochs
         elif settings.queries_per_label is not None:
             # A change of mind is no label more, but has to be learned.
@@ -163,7 +179,7 @@ class RewardWorker:
 
         def on_epoch(done: int) -> None:
             nonlocal saved_s
-            self._pulse.beat("fitting", f"epoch {done} of {epochs}")
+            self._heartbeat.beat("fitting", f"epoch {done} of {epochs}")
             if done == epochs:
                 return
             if self._stop.is_set or time.monotonic() - saved_s >= _SAVE_EVERY_S:
@@ -174,11 +190,11 @@ class RewardWorker:
         return self._trainer.fit(epochs, errors, on_epoch, most_queries)
 
     def _publish(self, report: FitReport) -> None:
-        reward = self._trainer.snapshot(self._version + 1)
+        reward = self._trainer.snapshot(self._last_version + 1)
         # The state goes first: a worker killed in between must not find a version whose training is lost.
         self._trainer.save_state(self._run.trainer_state)
         publish_version(self._run.reward, reward.version, reward.save)
-        self._reward = reward
+        self._reward, self._last_version, self._starts_over = reward, reward.version, False
 
     def _announce(
         self, report: FitReport, record: dict[str, float | None], labels: int, last_comparison: int
@@ -188,6 +204,7 @@ class RewardWorker:
             "reward_labels": float(labels),
             "reward_comparison": float(last_comparison),
             "reward_step": self._store.counters().get("policy_step", 0.0),
+            "reward_refit": 0.0,
         }
         if report.validation_accuracy is not None:
             counters["reward_accuracy_validation"] = report.validation_accuracy

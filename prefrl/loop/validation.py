@@ -14,13 +14,13 @@ from functools import reduce
 from typing import Any
 
 from prefrl.config import JsonDict, RunConfig, from_json, to_json
-from prefrl.oracles import check_teacher
-from prefrl.queries import check_schedule, initial_segments
+from prefrl.config.device import is_device_name
+from prefrl.oracles import check_oracle_kind, check_teacher
+from prefrl.queries import check_schedule, find_sampler, initial_segments
+from prefrl.reward.loss_registry import check_loss, find_loss
 
 __all__ = ["check_config"]
 
-MOST_RANKED_ITEMS = 12
-"""of the Plackett-Luce loss; named again here, where loading torch would keep the answer waiting"""
 SEED_LIMIT = 2**31
 """seeds derived from the run's, for evaluation and after a restart, must still fit 32 bits"""
 
@@ -83,6 +83,7 @@ _RANGES = (
         lambda value: 0 <= value < 1,
         "a share of at least 0 and below 1 is needed",
     ),
+    _Range("reward.device", is_device_name, "auto, cpu, cuda, or cuda:N for the Nth GPU from 0 is needed"),
     _Range("queries.repeat_share", lambda value: 0 <= value <= 1, "a share between 0 and 1 is needed"),
 )
 
@@ -101,6 +102,7 @@ def check_config(config: RunConfig) -> None:
             value = reduce(getattr, name.split("."), config)
             if not allowed.holds(value):
                 raise ValueError(f"{name} is {value}; {allowed.needed}")
+    _check_names(config)
     check_teacher(config.oracle.teacher)
     _check_overlap(config)
     _check_loss(config)
@@ -116,6 +118,20 @@ def _check_types(config: RunConfig) -> None:
         from_json(RunConfig, to_json(config), "settings")
     except TypeError as error:
         raise ValueError(f"settings must be plain numbers and words: {error}; convert them first") from error
+
+
+def _check_names(config: RunConfig) -> None:
+    """Refuse a sampler, loss or oracle that does not exist; ``module:name`` is imported to find out."""
+    checks: dict[str, tuple[Callable[[str], object], str]] = {
+        "queries.sampler": (find_sampler, config.queries.sampler),
+        "reward.loss": (check_loss, config.reward.loss),
+        "oracle.kind": (check_oracle_kind, config.oracle.kind),
+    }
+    for setting, (check, name) in checks.items():
+        try:
+            check(name)
+        except ValueError as error:
+            raise ValueError(f"{setting}: {error}") from error
 
 
 def _check_json(name: str, values: JsonDict) -> None:
@@ -138,16 +154,16 @@ def _check_overlap(config: RunConfig) -> None:
 
 
 def _check_loss(config: RunConfig) -> None:
-    if config.reward.loss == "regression" and config.oracle.kind != "synthetic":
+    name, items = config.reward.loss, config.queries.items
+    loss = find_loss(name)
+    if loss.fits_true_returns and config.oracle.kind != "synthetic":
         raise ValueError(
-            f"reward.loss is regression, which fits true returns, and oracle.kind {config.oracle.kind}, whose "
-            "answers tell none; take bradley_terry"
+            f"reward.loss is {name}, which fits true returns, and oracle.kind is {config.oracle.kind}, whose answers "
+            "tell none; take bradley_terry"
         )
-    items = config.queries.items
-    if config.reward.loss == "plackett_luce" and items > MOST_RANKED_ITEMS:
+    if loss.max_items is not None and items > loss.max_items:
         raise ValueError(
-            f"queries.items is {items}; reward.loss plackett_luce ranks at most {MOST_RANKED_ITEMS}, "
-            "bradley_terry any number"
+            f"queries.items is {items}; reward.loss {name} ranks at most {loss.max_items}, bradley_terry any number"
         )
 
 

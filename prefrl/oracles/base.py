@@ -1,4 +1,4 @@
-"""What an oracle is: anything that answers queries."""
+"""The oracle protocol: anything that answers queries."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from prefrl.data.types import Comparison, Query
 __all__ = ["UNSTORED_QUERY", "Oracle", "comparison_of"]
 
 UNSTORED_QUERY = 0
-"""``query_id`` of an answer to a query that no store has numbered; stores count from 1."""
+"""``query_id`` of an answer to a query that has no id yet; stores count from 1."""
 
 
 class Oracle(Protocol):
-    """Answers queries: a synthetic teacher, a script, a person at a viewer."""
+    """Answers queries: a synthetic teacher, a script, a program of the user's."""
 
     @property
     def name(self) -> str:
-        """The annotator its comparisons are signed with."""
+        """The annotator that its comparisons are signed with."""
         ...
 
     def answer(self, query: Query) -> Comparison:
@@ -26,6 +26,6 @@ class Oracle(Protocol):
 
 
 def comparison_of(query: Query, ranks: tuple[int, ...] | None, annotator: str) -> Comparison:
-    """An answer given at once (latency 0), to a query with or without an id."""
+    """An answer with a latency of 0, to a query with or without an id."""
     query_id = UNSTORED_QUERY if query.id is None else query.id
     return Comparison(query_id=query_id, ranks=ranks, annotator=annotator)

@@ -1,20 +1,25 @@
-"""Synthetic oracles that answer from the true reward: the teachers of B-Pref (Lee et al. 2021), in its order.
+"""Synthetic oracles that answer by the true reward: the teachers of B-Pref (Lee et al. 2021), in its order.
 
-Three points where the paper is silent or its public code is wrong, and what holds here:
+1. Skip the query where max(sum R) <= delta_skip. 2. Mark as equal where |sum R1 - sum R2| < delta_equal; both sums are
+undiscounted. 3. Judge by the myopic return, sum gamma^(H - t) r_t. 4. Answer by Bernoulli(softmax(beta * returns)), or
+deterministically where beta is infinite. 5. Flip the answer with the probability of a mistake. 6. Equal segments are a
+tie, whatever the answer was, so ties are never flipped. delta = eps * mean true return of the last 10 episodes * H / T.
 
-- **Thresholds on tasks with negative returns.** The paper's delta = eps * mean return * H / T turns negative.
-  Here the level of a typical segment is mu = H * sum(R) / sum(T) over recent episodes and its magnitude
-  s = H * sum(|R|) / sum(T). Segments closer than eps * s are equal, and a query is skipped when its best
-  segment falls short of mu by (1 - eps) * s or more. Where no return is negative mu = s, and both are the
-  paper's eps * mu. Scaling the reward scales both.
-- **More than two segments.** Equality is made transitive by chaining: segments in order of return form one
-  group as long as each gap is below the threshold, and a group is then ranked as one thing, by its members'
-  mean. Irrational answers draw a Plackett-Luce ranking of the groups, a mistake swaps two neighbours of
-  that ranking. With two segments these are the paper's tie, Bernoulli(softmax) and flip.
-- **Returns that are exactly equal** are a tie for a teacher with beta = infinity, which has nothing to choose
-  by. Sums are exactly rounded, so the order of the rewards in a segment cannot break such a tie.
+Three points where the paper says nothing or its public code is wrong, and what this module does:
 
-A threshold set to 0 is off, and thresholds wait for the first episode, as in B-Pref.
+- **Thresholds on tasks with negative returns.** There the paper's delta is negative. Here the level of a typical
+  segment is mu = H * sum(R) / sum(T) over recent episodes, and its magnitude s = H * sum(|R|) / sum(T). Segments closer
+  than eps * s are equal, and a query is skipped when its best segment is below mu by (1 - eps) * s or more. Where no
+  return is negative, mu = s and both are the paper's eps * mu. Scaling the reward scales both.
+- **More than two segments.** Equality is made transitive by chaining: segments in order of return form one group as
+  long as each gap is below the threshold, and a group is then ranked as one thing, by its members' mean. Irrational
+  answers draw a Plackett-Luce ranking of the groups, and a mistake swaps two neighbours of that ranking. With two
+  segments these are the paper's tie, Bernoulli(softmax) and flip.
+- **Returns that are exactly equal** are a tie for a teacher with beta = infinity; the public code prefers the first
+  segment. Sums are exactly rounded, so the order of the rewards in a segment cannot break such a tie.
+
+A threshold set to 0 is off, and thresholds wait for the first episode, as in B-Pref. A skipped query is answered with
+"can't tell", which is no label and does not use up the label budget.
 """
 
 from __future__ import annotations
@@ -26,33 +31,51 @@ from collections.abc import Sequence
 import numpy as np
 
 from prefrl.config import TeacherConfig
+from prefrl.config.registry import Registry
 from prefrl.data.types import Comparison, Query, Segment
 from prefrl.oracles.base import comparison_of
 
-__all__ = ["SYNTHETIC", "TEACHERS", "SyntheticOracle", "check_teacher"]
+__all__ = ["SYNTHETIC", "TEACHERS", "SyntheticOracle", "check_teacher", "find_teacher"]
 
 SYNTHETIC = "synthetic"
-"""what these sign their answers with"""
+"""annotator that synthetic answers are signed with"""
 
-TEACHERS: dict[str, TeacherConfig] = {
-    "oracle": TeacherConfig(),
-    "mistake": TeacherConfig(mistake=0.1),
-    "noisy": TeacherConfig(beta=1.0),
-    "skip": TeacherConfig(skip=0.1),
-    "equal": TeacherConfig(equal=0.1),
-    "myopic": TeacherConfig(gamma=0.9),
-}
-"""The teachers of B-Pref, table 1."""
+TEACHERS: Registry[TeacherConfig] = Registry(
+    "teacher",
+    {
+        "oracle": TeacherConfig(),
+        "mistake": TeacherConfig(mistake=0.1),
+        "noisy": TeacherConfig(beta=1.0),
+        "skip": TeacherConfig(skip=0.1),
+        "equal": TeacherConfig(equal=0.1),
+        "myopic": TeacherConfig(gamma=0.9),
+    },
+)
+"""The teachers of B-Pref (table 1) by name, for ``--teacher``; ``module:name`` is a `TeacherConfig` of your own.
+
+Whoever answers by something else than the true reward is an oracle, not a teacher: see `prefrl.oracles.ORACLES`.
+"""
 
 RECENT_EPISODES = 10
-"""Episodes whose true return sets the thresholds."""
+"""episodes whose true return sets the thresholds"""
+
+
+def find_teacher(name: str) -> TeacherConfig:
+    """The teacher called ``name``.
+
+    Raises:
+        ValueError: when there is none, or ``module:name`` is no `TeacherConfig`.
+    """
+    teacher: object = TEACHERS.find(name)
+    if not isinstance(teacher, TeacherConfig):
+        raise ValueError(f"teacher {name!r} is {teacher!r}; a prefrl.config.TeacherConfig is needed")
+    return teacher
 
 
 class SyntheticOracle:
-    """A B-Pref teacher. Its chance depends on the seed and the query alone, never on what it answered before.
+    """A B-Pref teacher. Its random numbers depend on the seed and the query alone, not on earlier answers.
 
-    A process that is killed and started again therefore answers the same query the same way, given the same
-    recent episodes.
+    A restarted process therefore answers the same query the same way, given the same recent episodes.
 
     Raises:
         ValueError: when a setting of the teacher is out of its range.
@@ -70,7 +93,7 @@ class SyntheticOracle:
     def observe_episodes(self, episodes: Sequence[tuple[float, int]]) -> None:
         """Set the thresholds from (true return, length in steps) of the newest episodes, the newest last.
 
-        Only the last 10 count; earlier calls are forgotten. An empty sequence changes nothing.
+        Only the last 10 count, and they replace those of earlier calls. An empty sequence changes nothing.
 
         Raises:
             ValueError: when an episode has no steps.
@@ -87,7 +110,7 @@ class SyntheticOracle:
         self._has_episodes = True
 
     def answer(self, query: Query) -> Comparison:
-        """Rank the segments by true return, with this teacher's flaws; None where it skips."""
+        """Rank the segments by true return, with this teacher's flaws; "can't tell" where it skips."""
         returns = np.array([discounted_return(segment, 1.0) for segment in query.segments])
         if self._skips(query, returns):
             return comparison_of(query, None, self.name)
@@ -124,12 +147,12 @@ def chain_ties(returns: np.ndarray, threshold: float) -> np.ndarray:
 
 
 def _rank(values: np.ndarray, teacher: TeacherConfig, rng: np.random.Generator) -> np.ndarray:
-    """Ranks (G,) of the values (G,), 1 the best, as the teacher gives them."""
+    """Ranks (G,) of the values (G,), 1 the best, as this teacher answers."""
     if math.isinf(teacher.beta):
         _, rank_from_best = np.unique(-values, return_inverse=True)
         ranks = rank_from_best + 1
     else:
-        # The order of Gumbel-perturbed scores is a draw from Plackett-Luce (Yellott 1977).
+        # Sorting scores with Gumbel noise draws a ranking from Plackett-Luce (Yellott 1977).
         perturbed = teacher.beta * values + rng.gumbel(size=len(values))
         ranks = np.argsort(np.argsort(-perturbed)) + 1
     worst = int(ranks.max())
@@ -140,7 +163,7 @@ def _rank(values: np.ndarray, teacher: TeacherConfig, rng: np.random.Generator) 
 
 
 def _entropy(query: Query) -> list[int]:
-    """What a query's chance is drawn from: its id, or its content before it has one."""
+    """The seed of a query's random numbers: its id, or its content before it has one."""
     if query.id is not None:
         return [query.id]
     content = "".join(segment.id for segment in query.segments)

@@ -50,7 +50,7 @@ _WALKS = RunConfig(
         # There are twenty prompts: of one that is held out nothing is learned. Fresh answers tell how good it is.
         validation_fraction=0.0,
     ),
-    queries=QueryConfig(segment_steps=1, items=4, by_prompt=True, batch=20),
+    queries=QueryConfig(segment_steps=1, items=4, batch=20),
     # What the fine-tuned model writes is told apart by a few rankings; what it writes once it has learned is not.
     schedule=ScheduleConfig(half_life_steps=50_000, initial_share=0.1),
     runtime=RuntimeConfig(max_label_lag=40),

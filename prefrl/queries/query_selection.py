@@ -1,25 +1,34 @@
-"""From the store's pool of segments to the next queries."""
+"""Query selection: from the store's pool of segments to the queries that are asked next."""
 
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from prefrl.config import QueryConfig, RunConfig
-from prefrl.data.tokens import prompt_key
+from prefrl.config.modality import VECTORS, Modality
 from prefrl.data.types import Query, Segment
 from prefrl.data.validation_split import is_validation_segment
-from prefrl.queries import draw_candidates, initial_segments, select, swap_repeat
-from prefrl.reward import LearnedReward
+from prefrl.queries.candidates import Candidates, draw_candidates
+from prefrl.queries.features import FeatureCache, segment_features
+from prefrl.queries.repeats import swap_repeat
+from prefrl.queries.samplers import select
+from prefrl.queries.schedule import initial_segments
 from prefrl.storage import PoolEntry, Store, StoreError
+
+if TYPE_CHECKING:
+    # It loads torch, which choosing does not need.
+    from prefrl.reward import LearnedReward
 
 __all__ = ["ask_queries", "choose_queries", "num_askable_segments"]
 
-_MOST_PIXELS_A_SIDE = 12
 _ALL = sys.maxsize
 _FEWEST_RECENT = 10
-"""times the items of a query, segments to draw from, else older ones are drawn from as well"""
+"""recent segments that are enough to draw from, as a multiple of the items of a query"""
+_FEATURES = FeatureCache()
+"""of the whole process: features go by the content of segments, so runs cannot mix them up"""
 
 
 def choose_queries(
@@ -29,21 +38,23 @@ def choose_queries(
     count: int,
     policy_step: int,
     rng: np.random.Generator,
+    modality: Modality = VECTORS,
 ) -> list[Query]:
-    """Draw candidates from the newest segments and keep those the sampler scores highest.
+    """Draw candidates from the newest segments, and choose among them with ``queries.sampler``.
 
-    Before the first learned reward there is no disagreement to go by, and the choice is uniform.
+    Before the first learned reward the choice is uniform, whatever the sampler (Lee et al. 2021).
 
     Args:
         store: holds the pool.
-        reward: the newest learned reward, if any.
+        reward: the newest learned reward; None before the first.
         config: the run's settings.
         count: queries to choose.
-        policy_step: noted in the queries.
+        policy_step: when the queries are asked, which they record.
         rng: the only source of chance.
+        modality: of the observations.
 
     Raises:
-        ValueError: when the pool holds fewer segments than a query compares.
+        ValueError: when the pool holds fewer segments than a query compares, and as `select` says.
     """
     settings = config.queries
     needs_clips = _shows_clips(store, config)
@@ -53,41 +64,37 @@ def choose_queries(
     if count == 0:
         return repeats
     try:
-        segments, compact = _draw(store, config, count, rng)
+        segments, compact = _draw(store, config, modality, count, rng)
     except StoreError:
-        # One of them was dropped while they were read. This once the policy has to wait until they are.
+        # A segment was dropped between drawing and reading. This time the policy waits until all are read.
         with store.transaction():
-            segments, compact = _draw(store, config, count, rng)
-    sampler = settings.sampler if reward is not None or settings.sampler == "k_center" else "uniform"
-    member_returns = features = None
-    if sampler == "k_center":
-        features = _features(segments)[compact].reshape(len(compact), -1)
-    elif reward is not None:
-        member_returns = reward.segment_logits(segments)[:, compact]
-    chosen, scores = select(sampler, count, compact, member_returns=member_returns, features=features)
+            segments, compact = _draw(store, config, modality, count, rng)
+    sampler = "uniform" if reward is None else settings.sampler
+    choice = select(sampler, _candidates(store, reward, segments, compact, count, rng))
     return repeats + [
         Query(tuple(segments[item] for item in compact[index]), sampler, float(score), policy_step)
-        for index, score in zip(chosen, scores, strict=True)
+        for index, score in zip(choice.indices, choice.scores, strict=True)
     ]
 
 
 def num_askable_segments(store: Store, config: RunConfig) -> int:
-    """Segments that could be asked about; the first queries and their policy wait for enough of them alike."""
+    """How many segments could be asked about; the first queries, and the policy, wait for enough of them."""
     if _shows_clips(store, config):
         return len(store.pool(initial_segments(config), with_clips=True))
     return store.counts().segments
 
 
 def _shows_clips(store: Store, config: RunConfig) -> bool:
-    """Whether people are shown clips: what was imported has none, and cannot be asked about."""
+    """Whether people are shown clips. Imported segments have none, so they cannot be asked about."""
     return config.oracle.asks_people and len(store.pool(1, with_clips=True)) > 0
 
 
 def ask_queries(store: Store, queries: list[Query], is_shown: bool = False) -> None:
     """Ask the queries.
 
-    Segments may have been dropped from the pool while they were chosen. They are stored again; but their clips are
-    gone, so where queries are shown to people those that hold one are left out, and others chosen next time.
+    Segments may have been dropped from the pool since they were chosen. They are stored again, but their clips are
+    gone: where queries are shown to people (``is_shown``), those with such a segment are left out, and others are
+    chosen next time.
     """
     with store.transaction():
         kept = {entry.id for entry in store.pool(_ALL)}
@@ -99,7 +106,7 @@ def ask_queries(store: Store, queries: list[Query], is_shown: bool = False) -> N
 
 
 def _draw(
-    store: Store, config: RunConfig, count: int, rng: np.random.Generator
+    store: Store, config: RunConfig, modality: Modality, count: int, rng: np.random.Generator
 ) -> tuple[list[Segment], np.ndarray]:
     """Candidates for ``count`` queries: their segments, and which of these (candidates, K) each compares."""
     settings = config.queries
@@ -107,26 +114,55 @@ def _draw(
     if config.oracle.asks_people:
         pool = _recent(pool, settings)
     candidates = draw_candidates(
-        len(pool), count * settings.candidates, settings.items, rng, _groups(store, config, pool)
+        len(pool), count * settings.candidates, settings.items, rng, _groups(store, config, modality, pool)
     )
     used, compact = np.unique(candidates, return_inverse=True)
     segments = store.segments([pool[index].id for index in used])
     return segments, compact.reshape(candidates.shape)
 
 
-def _groups(store: Store, config: RunConfig, pool: list[PoolEntry]) -> np.ndarray:
-    """Which segments may be asked about together, as a number (len(pool),) each."""
-    if config.queries.by_prompt:
-        # A prompt with all its responses is on one side of the validation split.
+def _candidates(
+    store: Store,
+    reward: LearnedReward | None,
+    segments: list[Segment],
+    queries: np.ndarray,
+    count: int,
+    rng: np.random.Generator,
+) -> Candidates:
+    """What the sampler may know; ``queries`` (C, K) are indices into ``segments``."""
+
+    def member_returns() -> np.ndarray:
+        assert reward is not None
+        return reward.segment_logits(segments)[:, queries]
+
+    def features() -> np.ndarray:
+        return segment_features(segments)[queries].reshape(len(queries), -1)
+
+    def asked_features() -> np.ndarray:
+        size = segment_features(segments[:1]).shape[1]
+        return _FEATURES.asked(store, queries.shape[1], size)
+
+    return Candidates(
+        count, queries, rng, segments, None if reward is None else member_returns, features, asked_features
+    )
+
+
+def _groups(store: Store, config: RunConfig, modality: Modality, pool: list[PoolEntry]) -> np.ndarray:
+    """The group of each segment (len(pool),) int; segments of one group may be asked about together."""
+    if modality.compares_within_groups:
+        # All responses to a prompt are on one side of the validation split.
         segments = store.segments([entry.id for entry in pool])
-        prompts = [prompt_key(segment.observations[-1]) for segment in segments]
-        return np.unique(prompts, return_inverse=True)[1]
-    # Pairs come from one side of the validation split, so that no label is lost to it.
+        groups = [modality.comparison_group(segment) for segment in segments]
+        return np.unique(groups, return_inverse=True)[1]
+    # A query that crosses the validation split could be used on neither side, and its label would be lost.
     return np.array([is_validation_segment(entry.id, config.reward.validation_fraction) for entry in pool])
 
 
 def _recent(pool: list[PoolEntry], settings: QueryConfig) -> list[PoolEntry]:
-    """Those from the steps that the window spans where every segment is kept; where few are filmed, too few are new."""
+    """The segments from the last steps, as many as the window would hold if all were kept.
+
+    Where few segments have clips, the window reaches far into the past. All of it is used when too few are recent.
+    """
     oldest_step = pool[-1].policy_step - settings.window_segments * settings.segment_steps
     recent = [entry for entry in pool if entry.policy_step > oldest_step]
     return recent if len(recent) >= _FEWEST_RECENT * settings.items else pool
@@ -140,12 +176,3 @@ def _repeats(
     answered = store.answered_queries(needs_clips)
     picked = rng.permutation(answered)[:count]
     return [swap_repeat(store.query(int(query_id)), rng, policy_step) for query_id in picked]
-
-
-def _features(segments: list[Segment]) -> np.ndarray:
-    """Observations as one vector a segment, shape (S, F); images averaged over time and shrunk."""
-    if segments[0].observations.dtype != np.uint8 or segments[0].observations.ndim < 3:
-        return np.stack([segment.observations.reshape(-1) for segment in segments]).astype(np.float32)
-    means = np.stack([segment.observations.mean(axis=0, dtype=np.float32) for segment in segments])
-    steps = [max(1, size // _MOST_PIXELS_A_SIDE) for size in means.shape[1:3]]
-    return means[:, :: steps[0], :: steps[1]].reshape(len(segments), -1)

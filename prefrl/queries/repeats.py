@@ -1,4 +1,4 @@
-"""Queries asked again with their segments in another order, to see how far an annotator can be trusted."""
+"""Queries asked again with their segments in another order, to measure how often an annotator errs."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ __all__ = ["swap_repeat"]
 
 
 def swap_repeat(query: Query, rng: np.random.Generator, policy_step: int) -> Query:
-    """The same query with its segments in another order: a pair reversed, more shuffled into a new order.
+    """The same query with its segments in another order: a pair is reversed, more segments are shuffled.
 
-    The repeat has no id yet; its ``repeat_of`` names ``query``, whose sampler and score it keeps;
-    ``policy_step`` is when the repeat is asked.
+    The repeat has no id yet. Its ``repeat_of`` is the id of ``query``, whose sampler and score it keeps.
+
+    Args:
+        query: a stored query.
+        rng: the only source of chance.
+        policy_step: environment steps the agent has taken when the repeat is asked.
 
     Raises:
         ValueError: when the query has no id, so that nothing could link the two.

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import math
+from array import array
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
 
 from prefrl.config import RunConfig, ScheduleConfig
 
-__all__ = ["LabelSchedule", "check_schedule", "initial_segments"]
+__all__ = ["MAX_LEVELS", "LabelSchedule", "check_schedule", "initial_segments"]
+
+MAX_LEVELS = 1_000_000
+"""levels of a schedule, whose sums are held in memory"""
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,12 @@ class LabelSchedule:
             raise ValueError(f"schedule.level_steps is {self.config.level_steps}; 0 or more is needed")
         if self.config.kind not in ("hyperbolic", "constant"):
             raise ValueError(f"schedule.kind is {self.config.kind!r}; it must be 'hyperbolic' or 'constant'")
+        if self._num_levels > MAX_LEVELS:
+            raise ValueError(
+                f"schedule.level_steps is {self.config.level_steps}, which cuts {self.steps:,} steps into "
+                f"{self._num_levels:,} levels; at most {MAX_LEVELS:,} are possible: raise it, or set it to 0, which "
+                "lets the rate fall smoothly"
+            )
 
     @property
     def initial(self) -> int:
@@ -46,18 +58,19 @@ class LabelSchedule:
         return min(self.labels, max(1, round(self.labels * self.config.initial_share)))
 
     def initial_segments(self, items: int, pool_segments: int) -> int:
-        """Segments to record before the first queries of ``items`` each, as far as the pool can hold them.
+        """Segments to record before the first queries of ``items`` each, at most ``pool_segments``.
 
-        Enough that no initial query has to share one, and that one side of the validation split has a
-        whole query's worth, wherever the segments fall.
+        Enough that no two initial queries share one, and that one side of the validation split has enough for a
+        query, however the split falls.
         """
         return min(max(self.initial * items, 2 * items - 1), pool_segments)
 
     def due(self, step: int) -> int:
-        """Labels that should have been asked by agent step ``step``, in all; never falls as the step grows.
+        """Labels in all that should have been asked by agent step ``step``; never falls as the step grows.
 
         Exactly ``labels`` from step ``ends_at * steps`` on. The hyperbolic rate is proportional to
-        T0 / (step + T0), T0 = half_life_steps, so what is due grows with its integral, log(1 + step / T0).
+        T0 / (step + T0), T0 = half_life_steps, so the labels due grow with its integral, log(1 + step / T0). With
+        ``level_steps`` L the rate is constant within each L steps, T0 / (i L + T0) in the i-th.
 
         Raises:
             ValueError: when the step is negative.
@@ -69,7 +82,7 @@ class LabelSchedule:
             return self.labels
         rest = self.labels - self.initial
         whole = self._share_by(last_step)
-        # Of an end that is next to no step away, the logarithm is 0.
+        # The logarithm is 0 where the last label falls due a tiny fraction of a step after the start.
         return self.initial + (math.floor(rest * self._share_by(step) / whole) if whole else 0)
 
     def _share_by(self, step: float) -> float:
@@ -80,18 +93,32 @@ class LabelSchedule:
         if level == 0:
             return math.log1p(step / half_life)
         whole, rest = divmod(step, level)
-        return sum(level / (index * level + half_life) for index in range(int(whole))) + rest / (
+        return _level_sums(level, half_life, self._num_levels)[int(whole)] + rest / (
             whole * level + half_life
         )
 
+    @property
+    def _num_levels(self) -> int:
+        """Whole levels before the last label; 0 where the rate has none."""
+        if self.config.kind == "constant" or self.config.level_steps == 0:
+            return 0
+        return int(self.config.ends_at * self.steps // self.config.level_steps)
+
+
+@lru_cache(maxsize=8)
+def _level_sums(level_steps: int, half_life_steps: int, num_levels: int) -> array[float]:
+    """Integral of the rate over the first 0, 1, ..., ``num_levels`` levels, shape (num_levels + 1,)."""
+    rates = (level_steps / (index * level_steps + half_life_steps) for index in range(num_levels))
+    return array("d", accumulate(rates, initial=0.0))
+
 
 def check_schedule(labels: int, steps: int, config: ScheduleConfig) -> None:
-    """Raise ValueError unless a run can be given this budget and schedule; a budget of 0 is refused."""
+    """Raise ValueError unless a run can have this label budget and schedule; a budget of 0 is refused."""
     LabelSchedule(labels, steps, config)
     if labels == 0:
         raise ValueError(
-            "the label budget is 0, so no reward could be learned; ask for at least 1 label, "
-            "or start from a saved learned reward without the preference loop"
+            "the label budget is 0, so no reward could be learned; ask for at least 1 label, or train on a saved "
+            "learned reward without the preference loop"
         )
 
 

@@ -1,22 +1,40 @@
-"""Cuts the agents' experience into segments while it happens."""
+"""Cuts the agents' experience into segments while they act."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
 import numpy as np
 
+from prefrl.config.modality import modality_of
 from prefrl.data.spaces import SpaceSpec
 from prefrl.data.types import Provenance, Segment
 from prefrl.recording.clip_recorder import ClipRecorder
 
-__all__ = ["SegmentRecorder", "check_finite"]
+__all__ = ["Recording", "SegmentRecorder", "check_finite"]
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What was recorded since the last one was taken."""
+
+    policy_step: int
+    """environment steps so far, over all environments"""
+    segments: Sequence[Segment] = ()
+    """oldest first; where people answer, those alone that can be shown"""
+    clips: Mapping[str, bytes] = field(default_factory=dict)
+    """encoded, by the segment's id"""
+    episodes: Sequence[tuple[int, float, int]] = ()
+    """(policy step, true return, length in steps) of the episodes that ended"""
 
 
 def check_finite(what: str, array: np.ndarray, step: int) -> None:
-    """Refuse numbers that are not finite, such as a simulator gives once it has blown up.
+    """Refuse numbers that are not finite, as an unstable simulator returns them.
 
     Args:
         what: "observation", "action" or "true reward", for the message.
-        array: shape (N, ...), one entry an environment.
+        array: shape (N, ...), one entry per environment.
         step: environment steps taken so far, for the message.
 
     Raises:
@@ -27,30 +45,30 @@ def check_finite(what: str, array: np.ndarray, step: int) -> None:
     env = int(np.argmin(np.isfinite(array).reshape(len(array), -1).all(axis=1)))
     raise ValueError(
         f"the {what} of environment {env} is not finite at step {step}: {array[env]!r}; "
-        "mend the environment, or the agent if its actions came to be so"
+        "fix the environment, or the agent if it chose such an action"
     )
 
 
 class SegmentRecorder:
-    """Cuts every environment's stream of steps into segments of equal length, end to end.
+    """Cuts every environment's stream of steps into consecutive segments of equal length.
 
-    By default episode ends do not cut: a segment may cross one (Christiano et al. 2017, section 2.2.1 hides them).
-    Each environment starts at an offset of its own, so that segments are not all aligned with resets.
+    By default a segment may cross the end of an episode (Christiano et al. 2017, section 2.2.1, hide episode ends).
+    Each environment starts at its own offset, so that segments are not all aligned with resets.
 
-    Of texts, a segment is the last step of an episode, which holds the whole of it (`prefrl.data.tokens`).
+    With ``within_episodes``, no segment crosses the end of an episode. The last segment of an episode is its last T
+    steps, and may overlap the one before; an episode shorter than T gives none.
 
-    Within episodes, the last segment of an episode is the last steps of it, and may overlap the one before; an
-    episode shorter than a segment gives none.
+    For texts, a segment is the last step of an episode, which holds the whole text (`prefrl.data.tokens`).
 
     Args:
         observation_spec: layout of the observations.
         action_spec: layout of the actions.
-        num_envs: environments stepped side by side, N.
+        num_envs: number of environments stepped side by side, N.
         segment_steps: length of a segment, T.
         env_id: for the segments' provenance.
-        seed: likewise; also draws the offsets.
-        within_episodes: whether no segment crosses an episode's end.
-        film: takes pictures, for runs where people answer.
+        seed: for the segments' provenance, and for the offsets.
+        within_episodes: whether segments must not cross the end of an episode.
+        film: records clips, for runs where people answer.
     """
 
     def __init__(
@@ -74,30 +92,31 @@ class SegmentRecorder:
         self._truncated = np.zeros(shape, bool)
         self._segment_steps = segment_steps
         self.env_id, self._seed = env_id, seed
-        self._within_episodes, self._ends_alone = within_episodes, observation_spec.is_tokens
+        self._within_episodes = within_episodes
+        self._segments_are_episodes = modality_of(observation_spec).segments_are_episodes
         self._row = 0
-        """where the next step goes: the arrays hold the latest steps of all environments, in turn"""
-        # Negative: steps to let pass before the first segment begins.
+        """where the next step goes: the arrays are ring buffers of the newest steps"""
+        # Negative: steps to skip before the first segment begins.
         self._since_cut = -(np.random.default_rng(seed).permutation(num_envs) * segment_steps // num_envs)
         self._episode_steps = np.zeros(num_envs, dtype=int)
         self._finished: list[Segment] = []
-        self._film = film
+        self._clip_recorder = film
         self._clips: dict[str, bytes] = {}
         self._episodes: list[tuple[int, float, int]] = []
         self.policy_step = 0
-        """environment steps recorded, over all environments; set it when a run continues"""
+        """environment steps recorded, over all environments; set it when a run is resumed"""
         self.reward_version = 0
-        """version of the learned reward in force, for the segments' provenance"""
+        """version of the learned reward in use, for the segments' provenance"""
 
     @property
     def is_filmed(self) -> bool:
-        """Whether segments come with clips, those at least that can be shown to people."""
-        return self._film is not None
+        """Whether clips are recorded, so that segments can be shown to people."""
+        return self._clip_recorder is not None
 
     def capture(self) -> None:
-        """ClipRecorder the environments as they are before the step that `record` will be told of."""
-        if self._film is not None:
-            self._film.capture(self._row, self._since_cut == 0)
+        """Capture the environments before a step; call `record` after the step."""
+        if self._clip_recorder is not None:
+            self._clip_recorder.capture(self._row, self._since_cut == 0)
 
     def record(
         self,
@@ -107,7 +126,7 @@ class SegmentRecorder:
         terminated: np.ndarray,
         truncated: np.ndarray,
     ) -> None:
-        """Take one step of all environments.
+        """Record one step of all environments.
 
         Args:
             observations: shape (N, *obs), encoded, before the action.
@@ -117,7 +136,7 @@ class SegmentRecorder:
             truncated: shape (N,) bool.
 
         Raises:
-            ValueError: when an observation, action or reward is not finite.
+            ValueError: if an observation, action or reward is not finite.
         """
         for what, array in (
             ("observation", observations),
@@ -138,7 +157,7 @@ class SegmentRecorder:
         self._episode_steps += 1
         is_due = self._since_cut >= self._segment_steps
         has_ended = terminated | truncated
-        if self._ends_alone:
+        if self._segments_are_episodes:
             is_due = has_ended
         elif self._within_episodes:
             is_due = (is_due | has_ended) & (self._episode_steps >= self._segment_steps)
@@ -148,16 +167,24 @@ class SegmentRecorder:
         self._end_episodes(has_ended)
 
     def interrupt(self) -> None:
-        """Note that all environments were reset from outside: the episodes under way were truncated there."""
+        """Record that all environments were reset from outside, which truncates their current episodes."""
         self._truncated[self._row - 1] |= ~self._terminated[self._row - 1]
         self._end_episodes(np.ones_like(self._terminated[0]))
 
     def episode(self, true_return: float, length_steps: int) -> None:
-        """Note the end of an episode, for evaluation and for teachers that know how well the policy does."""
+        """Record the end of an episode, for evaluation and for synthetic teachers that use the policy's returns."""
         self._episodes.append((self.policy_step, true_return, length_steps))
 
+    def take_recording(self) -> Recording:
+        """What was recorded since the last call."""
+        segments, clips = self.take(), self.take_clips()
+        if self.is_filmed:
+            # People could not be asked about the others.
+            segments = [segment for segment in segments if segment.id in clips]
+        return Recording(self.policy_step, segments, clips, self.take_episodes())
+
     def take_episodes(self) -> list[tuple[int, float, int]]:
-        """(policy step, true return, length in steps) of the episodes ended since the last call."""
+        """(policy step, true return, length in steps) of each episode ended since the last call."""
         episodes, self._episodes = self._episodes, []
         return episodes
 
@@ -167,7 +194,7 @@ class SegmentRecorder:
         return finished
 
     def take_clips(self) -> dict[str, bytes]:
-        """Encoded clips of segments finished since the last call, by the segment's id; not every one has one."""
+        """Encoded clips of segments finished since the last call, by segment id; some segments have none."""
         clips, self._clips = self._clips, {}
         return clips
 
@@ -177,7 +204,7 @@ class SegmentRecorder:
             self._since_cut[has_ended] = 0
 
     def _cut(self, env: int) -> Segment:
-        """The latest steps of an environment, oldest first."""
+        """A segment of the newest steps of an environment, oldest first."""
         rows = np.arange(self._row, self._row + self._segment_steps) % self._segment_steps
         segment = Segment(
             self._observations[rows, env],
@@ -187,7 +214,7 @@ class SegmentRecorder:
             self._truncated[rows, env],
             Provenance(self.env_id, self._seed, self.policy_step, self.reward_version),
         )
-        clip = None if self._film is None else self._film.cut(env, rows)
+        clip = None if self._clip_recorder is None else self._clip_recorder.cut(env, rows)
         if clip is not None:
             self._clips[segment.id] = clip
         return segment

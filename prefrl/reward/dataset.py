@@ -1,4 +1,4 @@
-"""The comparisons the reward is trained on, and the minibatches made of them."""
+"""The comparisons that the reward is trained on, and their minibatches."""
 
 from __future__ import annotations
 
@@ -14,73 +14,86 @@ from prefrl.config import RewardConfig
 from prefrl.data.spaces import SpaceSpec
 from prefrl.data.types import Comparison, LabelledQuery, Segment
 from prefrl.data.validation_split import bootstrap_weights, components, split_key, validation_segments
-from prefrl.reward.segment_table import SegmentTable
+from prefrl.reward.segment_table import CPU, SegmentTable
 
 __all__ = ["ComparisonDataset", "Minibatch"]
 
 Key = tuple[int, str]
-"""query id and annotator: an annotator has one answer to a query that counts"""
+"""query id and annotator: the newest answer of an annotator to a query counts"""
 
 
 @dataclass(frozen=True)
 class Minibatch:
-    """B answered queries of K segments, padded to T steps."""
+    """B answered queries of K segments, padded to T steps; all tensors are on the dataset's device."""
 
     observations: Tensor
     """shape (B * K * T, *obs), as the network takes them (`prefrl.reward.inputs`)"""
     actions: Tensor
     """shape (B * K * T, A) float32 features"""
     valid: Tensor | None
-    """shape (B, K, T), 0 on padded steps, else 1; None where all segments are of one length"""
+    """shape (B, K, T) float32, 0 on padded steps, else 1; None if all segments have one length"""
     num_steps: int
     """T"""
     ranks: Tensor
     """shape (B, K) int64, 1 the best"""
     true_returns: Tensor
-    """shape (B, K) float32, of the segments; only the regression ablation fits them"""
+    """shape (B, K) float32, of the segments; used by the regression ablation only"""
     noise: Tensor
-    """shape (B,), share of answers assumed uniformly random"""
+    """shape (B,) float32, share of answers assumed uniformly random"""
     weights: Tensor
-    """shape (E, B), how often each member draws the query; 0 is out of bag"""
+    """shape (E, B) float32, how often each member draws the query; 0 is out of bag"""
 
 
 @dataclass(frozen=True)
 class _Answer:
-    """A comparison with the ids of its segments; the segments themselves would pin whole image stacks."""
+    """A comparison with the ids of its segments; holding the segments would keep whole image stacks in memory."""
 
     position: int
     comparison: Comparison
     segment_ids: list[str]
     split_keys: list[str]
-    """what decides on the side: the segments, or the prompts that they answer"""
+    """one per segment, decide between training and validation: the segment's id, or the prompt that it answers"""
     true_returns: list[float]
 
 
 @dataclass(frozen=True)
 class _Group:
-    """The Q queries of one side that have the same number of segments."""
+    """The Q queries of one side of the split that have the same number of segments; tensors are on the CPU."""
 
-    rows: Tensor  # (Q, K), of the segment table
+    rows: Tensor  # (Q, K) row numbers in the segment table
     ranks: Tensor  # (Q, K)
     true_returns: Tensor  # (Q, K)
     weights: Tensor  # (E, Q)
     annotators: np.ndarray  # (Q,) str
-    roots: list[str]  # (Q,) of the components that they form, where batches are made of these, else none
+    roots: list[str]  # (Q,) component of queries that share segments; empty unless batch_shared
 
 
 class ComparisonDataset:
-    """Newest ``config.last_labels`` comparisons, split into training and validation.
+    """The newest ``config.last_labels`` comparisons, split into training and validation.
 
-    Comparisons are ordered by id (by arrival where they have none), so that it does not matter in which order
-    or how often they are handed over. One answer of each annotator to a query counts: the newest.
-    "Can't tell" is no answer, and removes an earlier one.
+    Comparisons are ordered by id (by arrival if they have none), so the order in which they are given does not
+    matter, nor whether they are given again. An annotator's newest answer to a query supersedes the earlier ones;
+    if it is "can't tell", the query has no answer of that annotator.
+
+    Args:
+        observation_spec: layout of the observations.
+        action_spec: layout of the actions.
+        config: batches, bootstrap, validation split.
+        seed: of the bootstrap.
+        device: where the segments are kept and the minibatches come from.
     """
 
     def __init__(
-        self, observation_spec: SpaceSpec, action_spec: SpaceSpec, config: RewardConfig, seed: int
+        self,
+        observation_spec: SpaceSpec,
+        action_spec: SpaceSpec,
+        config: RewardConfig,
+        seed: int,
+        device: torch.device = CPU,
     ) -> None:
         self._config, self._seed, self._observation_spec = config, seed, observation_spec
-        self.segments = SegmentTable(observation_spec, action_spec)
+        self._device = device
+        self.segments = SegmentTable(observation_spec, action_spec, device)
         self._answers: dict[Key, _Answer] = {}
         self._arrivals = 0
         self._groups: dict[bool, list[_Group]] = {False: [], True: []}
@@ -90,39 +103,39 @@ class ComparisonDataset:
 
     @property
     def num_training(self) -> int:
-        """Comparisons on the training side."""
+        """Comparisons to train on."""
         return sum(len(group.ranks) for group in self._groups[False])
 
     @property
     def num_validation(self) -> int:
-        """Comparisons held out, no segment of which is in training."""
+        """Comparisons held out; none of their segments is trained on."""
         return sum(len(group.ranks) for group in self._groups[True])
 
     def update(self, labelled: Sequence[LabelledQuery]) -> None:
-        """Take in comparisons, new ones or all of them again.
+        """Add comparisons, new ones or all of them again.
 
         Raises:
-            ValueError: when a segment is not one of these spaces; nothing is taken in then.
+            ValueError: when a segment does not fit the spaces; nothing is added then.
         """
         given = {id(segment): segment for item in labelled for segment in item.query.segments}.values()
         for segment in given:
             self.segments.check(segment)
         for item in labelled:
-            self._take(item)
+            self._add(item)
         self._rebuild({segment.id: segment for segment in given})
 
     def minibatches(
         self, *, validation: bool, noise_of: Mapping[str, float], generator: torch.Generator | None = None
     ) -> Iterator[Minibatch]:
-        """One pass over a side in batches of about ``config.batch_size`` queries of equal K.
+        """One pass over the comparisons in batches of about ``config.batch_size`` queries of equal K.
 
-        With ``config.batch_shared`` those that share segments, directly or through others, come in one batch, or in
-        as few as hold them.
+        With ``config.batch_shared``, queries that share segments, directly or through others, are in one batch, or
+        in as few as possible.
 
         Args:
-            validation: the held-out side instead of the training side.
-            noise_of: noise of annotators' answers; ``config.label_noise`` for those not in it.
-            generator: shuffles queries and batches; without it they come in order.
+            validation: the comparisons held out instead of those to train on.
+            noise_of: noise of annotators' answers by name; others have ``config.label_noise``.
+            generator: on the CPU, shuffles queries and batches; without it they are in order.
         """
         batches: list[tuple[_Group, Tensor]] = []
         size, shared = self._config.batch_size, self._config.batch_shared
@@ -136,7 +149,7 @@ class ComparisonDataset:
         for group, part in batches:
             yield self._minibatch(group, part, noise_of)
 
-    def _take(self, item: LabelledQuery) -> None:
+    def _add(self, item: LabelledQuery) -> None:
         comparison = item.comparison
         key = (comparison.query_id, comparison.annotator)
         held = self._answers.get(key)
@@ -159,7 +172,7 @@ class ComparisonDataset:
         answered.sort(key=lambda answer: answer.position)
         kept = answered[-self._config.last_labels :]
         if len(answered) > len(kept):
-            # "Can't tell" as well: what it would hold off is too old to come back.
+            # "Can't tell" as well: the answers that it supersedes are older still.
             oldest = kept[0].position
             self._answers = {key: held for key, held in self._answers.items() if held.position >= oldest}
         self.segments.replace(list(dict.fromkeys(id for answer in kept for id in answer.segment_ids)), new)
@@ -174,8 +187,8 @@ class ComparisonDataset:
         members = self._config.members
         weights = np.ones((len(answers), members), dtype=np.float32)
         if self._config.bootstrap:
-            # By query, not by comparison: else a member would validate on one answer and train on another to
-            # the same query.
+            # By query, not by comparison: otherwise a member trains on one answer to a query and validates on
+            # another.
             queries = (answer.comparison.query_id for answer in answers)
             weights = np.stack([bootstrap_weights(self._seed, query, members) for query in queries])
         root_of = components(answer.segment_ids for answer in answers) if self._config.batch_shared else {}
@@ -192,15 +205,16 @@ class ComparisonDataset:
         rows = group.rows[part]
         observations, actions, valid = self.segments.gather(rows.flatten())
         default = self._config.label_noise
+        noise = torch.tensor([noise_of.get(name, default) for name in group.annotators[part.numpy()]])
         return Minibatch(
             observations=observations.flatten(0, 1),
             actions=actions.flatten(0, 1),
             valid=None if valid is None else valid.view(*rows.shape, -1),
             num_steps=actions.shape[1],
-            ranks=group.ranks[part],
-            true_returns=group.true_returns[part],
-            noise=torch.tensor([noise_of.get(name, default) for name in group.annotators[part.numpy()]]),
-            weights=group.weights[:, part],
+            ranks=group.ranks[part].to(self._device),
+            true_returns=group.true_returns[part].to(self._device),
+            noise=noise.to(self._device),
+            weights=group.weights[:, part].to(self._device),
         )
 
 
@@ -212,18 +226,18 @@ def _by_num_segments(answers: Iterable[_Answer]) -> list[list[_Answer]]:
 
 
 def _equal_parts(queries: Tensor, size: int) -> Sequence[Tensor]:
-    """``queries`` (Q,) in parts of at most ``size``: a rest of one or two would take as large a step as a batch."""
+    """``queries`` (Q,) in equal parts of at most ``size``: a batch of the one or two left over would be a full step."""
     return queries.tensor_split(math.ceil(len(queries) / size))
 
 
 def _whole_components(queries: Tensor, roots: Sequence[str], size: int) -> list[Tensor]:
-    """``queries`` (Q,) in parts of at most ``size``, each of whole components but where one is larger than that."""
+    """``queries`` (Q,) in parts of at most ``size``; only components larger than that are divided."""
     of_component: dict[str, list[int]] = {}
     for query in queries.tolist():
         of_component.setdefault(roots[query], []).append(query)
     parts: list[list[int]] = []
-    for together in of_component.values():
-        for part in _equal_parts(torch.tensor(together), size):
+    for members in of_component.values():
+        for part in _equal_parts(torch.tensor(members), size):
             if not parts or len(parts[-1]) + len(part) > size:
                 parts.append([])
             parts[-1].extend(part.tolist())

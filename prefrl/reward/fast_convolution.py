@@ -1,8 +1,8 @@
-"""What makes convolutions over images fast on a CPU: blocks of pixels, and bfloat16 where the CPU has it.
+"""Fast convolutions over images on a CPU: blocks of pixels as channels, and bfloat16 if the CPU supports it.
 
 A convolution of kernel k and stride s equals one of kernel k/s and stride 1 over an image whose s x s blocks have
-become channels, with its weights put in the same order; where s does not divide k the kernel is padded with zeros.
-The sums are the same in another order. Bytes are moved once, as uint8, and what the convolution reads is contiguous.
+become channels, with the weights in the same order; if s does not divide k the kernel is padded with zeros. The sums
+are the same in another order. Bytes are moved once, as uint8, and the convolution reads contiguous memory.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from prefrl.config import Precision
 __all__ = ["BYTE", "blocked_weight", "computing_dtype", "space_to_depth"]
 
 BYTE = 255.0
-"""bytes are scaled to [0, 1] in the first weights: whole numbers up to 255 are exact in bfloat16"""
+"""what bytes are divided by, after their conversion: whole numbers up to 255 are exact in bfloat16"""
 
 
 def computing_dtype(precision: Precision, device: torch.device) -> torch.dtype:
-    """The dtype that convolutions compute in there; "auto" is bfloat16 where that is faster than float32.
+    """The dtype that convolutions compute in on this device; "auto" is bfloat16 if that is faster than float32.
 
-    It is on CPUs with AVX-512 BF16 or AMX, and on GPUs that have it.
+    It is faster on CPUs with AVX-512 BF16 or AMX, and on GPUs that support it.
     """
     if precision == "auto":
         return torch.bfloat16 if _has_fast_bfloat16(device) else torch.float32
@@ -36,16 +36,16 @@ def computing_dtype(precision: Precision, device: torch.device) -> torch.dtype:
 def _has_fast_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    # Private, so it may be gone one day; float32 then.
+    # A private function of torch: if a release removes it, float32 is used.
     is_supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
     return bool(is_supported is not None and is_supported())
 
 
 def space_to_depth(images: Tensor, kernel: int, stride: int) -> Tensor:
-    """Lay images (N, C, H, W) out for a convolution of this kernel and stride, (N, H', W', stride^2 C).
+    """Images (N, C, H, W) in the layout for a convolution of this kernel and stride, (N, H', W', stride^2 C).
 
-    Rows and columns that the convolution would not reach are dropped; those that a padded kernel reaches in
-    addition, with weight zero, are zero.
+    Rows and columns that the convolution does not reach are dropped; those that only the padding of the kernel
+    reaches are zero.
     """
     images = _fit(_fit(images, kernel, stride, axis=2), kernel, stride, axis=3)
     num_images, channels, height, width = images.shape
@@ -66,13 +66,13 @@ def _blocks(images: Tensor, stride: int) -> Tensor:
 
 @cache
 def _order(channels: int, height: int, width: int, stride: int) -> np.ndarray:
-    """Where each byte of an image's blocks lies in the image."""
+    """Index into a flattened image of each byte of its blocks, int64 (rows * columns * stride^2 C,)."""
     numbered = torch.arange(channels * height * width).view(1, channels, height, width)
     return _blocks(numbered, stride).flatten().numpy()
 
 
 def blocked_weight(weight: Tensor, stride: int) -> Tensor:
-    """Weights (O, C, k, k) for the layout of `space_to_depth`, (O, stride^2 C, ceil(k/s), ceil(k/s))."""
+    """Weights (O, C, k, k) in the layout of `space_to_depth`, (O, stride^2 C, ceil(k/s), ceil(k/s))."""
     outputs, channels, kernel, _ = weight.shape
     cells = math.ceil(kernel / stride)
     rest = cells * stride - kernel
@@ -82,7 +82,7 @@ def blocked_weight(weight: Tensor, stride: int) -> Tensor:
 
 
 def _fit(images: Tensor, kernel: int, stride: int, axis: int) -> Tensor:
-    """Exactly the pixels along an axis that the kernel, rounded up to whole blocks, passes over."""
+    """Cut or pad an axis to the pixels that the kernel, rounded up to whole blocks, covers."""
     size = images.shape[axis]
     needed = (size - kernel) // stride * stride + math.ceil(kernel / stride) * stride
     if needed <= size:

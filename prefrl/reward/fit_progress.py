@@ -1,4 +1,4 @@
-"""How far a fit of the reward has come, and what it came to."""
+"""Progress and result of a fit of the reward."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from torch import Tensor
 __all__ = ["EpochLosses", "FitProgress", "FitReport", "finite_mean", "rate_share"]
 
 RISE = 0.1
-"""share of a fit in which a learning rate that decays rises first"""
+"""share of a fit in which a decaying learning rate rises first"""
 
 
 @dataclass(frozen=True)
 class FitReport:
-    """What one call of `RewardTrainer.fit` came to; a figure there was no data for is None."""
+    """Result of one call of `RewardTrainer.fit`; a number is None if there was no data for it."""
 
     epochs: int
     """epochs run"""
     train_loss: float | None
     """mean over members of the last epoch's loss, without the L2 penalty"""
     out_of_bag_loss: float | None
-    """the same on what a member's bootstrap leaves out (on the comparisons held out, without bootstrap)"""
+    """the same on what each member's bootstrap leaves out; without bootstrap, on the comparisons held out"""
     train_accuracy: float | None
-    """share of the training pairs that the ensemble's mean preference gets right, ties left out"""
+    """share of the training pairs that the ensemble's mean preference predicts right, ties left out"""
     validation_accuracy: float | None
     """the same on the pairs held out"""
     validation_pairs: int
@@ -38,13 +38,13 @@ class FitReport:
 
 @dataclass
 class FitProgress:
-    """How far a fit has come."""
+    """Progress of a fit, saved with the trainer's state so that an interrupted fit can be finished."""
 
     epochs: int = 0
     queries: int = 0
-    """trained on, those drawn again included"""
+    """queries trained on so far, repetitions included"""
     stale_epochs: int = 0
-    """since the out-of-bag loss last fell"""
+    """epochs since the out-of-bag loss last fell"""
     best: float = math.inf
     """lowest out-of-bag loss"""
 
@@ -59,23 +59,23 @@ class FitProgress:
 
 @dataclass
 class EpochLosses:
-    """Each member's losses over an epoch: on its bootstrap sample, and on what it leaves out."""
+    """Each member's summed losses and weights (E,) over an epoch: on its bootstrap sample, and out of bag."""
 
     training_sum: Tensor
     training_weight: Tensor
     validation_sum: Tensor
     validation_weight: Tensor
     queries: int = 0
-    """trained on"""
+    """queries trained on"""
 
     @classmethod
-    def zeros(cls, members: int) -> EpochLosses:
-        """No losses yet."""
-        training, validation = torch.zeros(2, members), torch.zeros(2, members)
+    def zeros(cls, members: int, device: torch.device | None = None) -> EpochLosses:
+        """No losses yet; ``device`` is the CPU by default."""
+        training, validation = torch.zeros(2, members, device=device), torch.zeros(2, members, device=device)
         return cls(*training, *validation)
 
     def add(self, loss: Tensor, weights: Tensor) -> None:
-        """Take in a minibatch's loss (E, B) and bootstrap weights (E, B); weight 0 is validation."""
+        """Add a minibatch's loss (E, B) and bootstrap weights (E, B); weight 0 is out of bag."""
         is_left_out = weights == 0
         self.training_sum += (weights * loss).sum(dim=1)
         self.training_weight += weights.sum(dim=1)
@@ -84,24 +84,26 @@ class EpochLosses:
 
     @property
     def training(self) -> Tensor:
-        """Mean loss (E,) of the bootstrap samples; 0 where a member drew nothing."""
+        """Mean loss (E,) on the bootstrap samples; 0 for a member that drew nothing."""
         return self.training_sum / self.training_weight.clamp(min=1.0)
 
     @property
     def validation(self) -> Tensor:
-        """Mean loss (E,) of the comparisons left out; NaN where there are none."""
+        """Mean loss (E,) on the comparisons left out; NaN if there are none."""
         return self.validation_sum / self.validation_weight
 
 
 def rate_share(before: float, after: float) -> float:
-    """Share of the highest learning rate for a minibatch, given the shares of the fit that end before and after it.
+    """Learning rate of a minibatch as a share of the highest, which rises linearly in the first tenth, then falls to 0.
 
-    Rises linearly to 1 in the first tenth and falls linearly to 0 at the end, where it stays.
+    Args:
+        before: share of the fit's queries before the minibatch.
+        after: the same with the minibatch; once either passes 1, the rate is 0.
     """
     return max(0.0, min(1.0, after / RISE, (1.0 - before) / (1.0 - RISE)))
 
 
 def finite_mean(values: Tensor) -> float | None:
-    """Mean of those that are finite, shape () of (E,); None where none is."""
+    """Mean of the finite ones among ``values`` (E,); None if there is none."""
     finite = values[values.isfinite()]
     return float(finite.mean()) if len(finite) else None

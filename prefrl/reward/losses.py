@@ -1,8 +1,10 @@
 """Losses between predicted segment returns and answers: pure functions of tensors.
 
-Every loss is per member and per query, shape (E, B), so that bootstrap weights can multiply it.
-Ranks start at 1, the best; equal ranks tie. ``noise`` (B,) is the share of an annotator's answers taken to be
-uniformly random, so an annotator who answers wrongly with probability e has noise 2e.
+E ensemble members, B queries of a minibatch, K items of a query, P pairs of items.
+
+Every loss is per member and per query, shape (E, B), so that bootstrap weights can multiply it. Ranks start at 1, the
+best; equal ranks tie. ``noise`` (B,) is the share of an annotator's answers taken to be uniformly random: an annotator
+who answers wrongly with probability e has noise 2e. Their names are in `prefrl.reward.loss_registry`.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from prefrl.config import RewardConfig
+from prefrl.config.registry import import_named
+from prefrl.reward.loss_registry import MAX_RANKED_ITEMS, PREFERENCE_LOSSES, find_loss
 
 __all__ = [
     "PreferenceLoss",
@@ -35,30 +39,42 @@ __all__ = [
 PreferenceLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(returns (E, B, K), ranks or true returns (B, K), noise (B,)) -> loss (E, B)"""
 
-MARGIN_NATS = 4.0
-"""log-odds that a difference of one margin stands for: 98%"""
-MAX_RANKED_ITEMS = 12
-"""of `plackett_luce_loss`, whose cost doubles with every item"""
-
 
 def preference_loss(config: RewardConfig) -> PreferenceLoss:
-    """The loss that ``config.loss`` names."""
-    losses: dict[str, PreferenceLoss] = {
-        "bradley_terry": bradley_terry_loss,
-        "plackett_luce": plackett_luce_loss,
-        "bradley_terry_margin": partial(bradley_terry_loss, margin=config.margin),
-        "margin": partial(margin_loss, margin=config.margin),
-        "regression": regression_loss,
-    }
-    return losses[config.loss]
+    """The loss that ``config.loss`` names.
+
+    Raises:
+        ValueError: when there is none; when called, if the result of a loss from outside has another shape.
+    """
+    spec = find_loss(config.loss)
+    function: Callable[..., Tensor] = import_named(spec.function, "preference loss")
+    if spec.takes_margin:
+        return partial(function, margin=config.margin)
+    return function if config.loss in PREFERENCE_LOSSES else partial(_checked_loss, function, config.loss)
+
+
+def _checked_loss(
+    function: PreferenceLoss, name: str, returns: Tensor, ranks: Tensor, noise: Tensor
+) -> Tensor:
+    loss = function(returns, ranks, noise)
+    if not isinstance(loss, Tensor) or loss.shape != returns.shape[:2]:
+        # Another shape could be broadcast against the bootstrap weights without notice.
+        found = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else repr(loss)
+        raise ValueError(
+            f"preference loss {name!r} returned {found}; a tensor of shape {tuple(returns.shape[:2])}, "
+            "(members, queries), is needed"
+        )
+    return loss
 
 
 def preference_scale(config: RewardConfig) -> float:
-    """Log-odds a unit of predicted return: 1, but for the margin loss, whose scale is its margin.
+    """Log-odds of a unit of predicted return: 1, except for the hinge of the margin loss, which has none.
 
-    Read as log-odds, returns at a margin of 10 would make a certainty of what the loss takes for a tie.
+    There a difference of one margin stands for 98%. Read as log-odds, a difference of 5 at a margin of 10 would be a
+    certainty, where the loss still asks for more.
     """
-    return MARGIN_NATS / config.margin if config.loss == "margin" else 1.0
+    log_odds = find_loss(config.loss).margin_log_odds
+    return 1.0 if log_odds is None else log_odds / config.margin
 
 
 def segment_returns(
@@ -102,7 +118,7 @@ def bradley_terry_loss(
 ) -> Float[Tensor, "E B"]:
     """Mean cross-entropy over all C(K, 2) pairs of a query; every pair has the annotator's noise.
 
-    With a ``margin`` a pair that is not tied costs -log sigma(dr - margin), dr = better minus worse.
+    With a ``margin`` the loss of a pair that is not tied is -log sigma(dr - margin), dr = better minus worse.
     Source: Christiano et al. 2017, eq. 1-2; over the pairs of a ranking, Ouyang et al. 2022, eq. 1; the margin,
     Touvron et al. 2023, eq. 2.
     """
@@ -117,8 +133,8 @@ def plackett_luce_loss(
 ) -> Float[Tensor, "E B"]:
     """Negative log-likelihood of the ranking as K successive choices of the best among those left.
 
-    Each choice is uniformly random with probability ``noise``. A tie stands for all the orders it leaves
-    open: the loss is the exact average over them. So at K = 2 this is `bradley_terry_loss`.
+    Each choice is uniformly random with probability ``noise``. A tie stands for all orders of the tied items: the loss
+    is the exact average over them. At K = 2 this is `bradley_terry_loss`. Source: Plackett 1975; Luce 1959.
 
     Raises:
         ValueError: when a query has more than `MAX_RANKED_ITEMS` segments.
@@ -129,7 +145,7 @@ def plackett_luce_loss(
             f"the Plackett-Luce loss ranks at most {MAX_RANKED_ITEMS} segments a query, got {items}; "
             "take the bradley_terry loss"
         )
-    left = _nonempty_subsets(items)
+    left = _nonempty_subsets(items).to(returns.device)
     log_choice = returns[:, :, None].masked_fill(~left, -torch.inf).log_softmax(dim=-1)
     # Items already taken have weight 0 below, but a gradient through -inf would still be NaN.
     log_choice = log_choice.masked_fill(~left, 0.0)
@@ -143,8 +159,8 @@ def margin_loss(
 ) -> Float[Tensor, "E B"]:
     """Margin ranking (hinge) loss: the mean of max(0, margin - dr) over all pairs, dr = better minus worse.
 
-    A tied pair costs |dr|, the hinge at margin 0 in both directions. The hinge has no probability to mix
-    noise into: a query weighs 1 - noise instead, so that answers at chance carry nothing here either.
+    The loss of a tied pair is |dr|, the hinge at margin 0 in both directions. The hinge has no probability to mix
+    noise into: a query has the weight 1 - noise instead, so that answers at chance have none here either.
     """
     first, second = _pairs(returns)
     sign = 2 * pairwise_targets(ranks) - 1
@@ -153,7 +169,7 @@ def margin_loss(
 
 
 def centring_loss(returns: Float[Tensor, "E B K"]) -> Float[Tensor, "E B"]:
-    """Mean squared sum (r1 + r2)^2 over all pairs of a query: preferences leave the level of returns open.
+    """Mean squared sum (r1 + r2)^2 over all pairs of a query, since preferences do not determine a constant offset.
 
     Source: Eisenstein et al. 2023, section 2.
     """
@@ -166,7 +182,7 @@ def regression_loss(
 ) -> Float[Tensor, "E B"]:
     """Mean squared error of a query's segment returns: the paper's ablation "target".
 
-    As with the hinge, there is no probability to mix noise into, and a query weighs 1 - noise.
+    As in `margin_loss` there is no probability to mix noise into, and a query has the weight 1 - noise.
     Source: Christiano et al. 2017, section 3.3.
     """
     return (1 - noise) * (returns - true_returns).square().mean(dim=-1)
@@ -174,7 +190,7 @@ def regression_loss(
 
 def _pairs(values: Tensor) -> tuple[Tensor, Tensor]:
     if values.shape[-1] == 2:
-        # By far the most frequent, and views are free where an indexing and its gradient are not.
+        # The most frequent case: views cost nothing, indexing and its gradient do.
         return values[..., :1], values[..., 1:]
     first, second = torch.triu_indices(values.shape[-1], values.shape[-1], offset=1, device=values.device)
     return values[..., first], values[..., second]

@@ -1,7 +1,8 @@
 """The ensemble's networks: E independent reward functions, trained and evaluated as one batched module.
 
-All members see the same minibatch. Fully connected layers are one batched product; of the convolutions the
-first is a single dense one with 16 E filters, the others are grouped. Parameters lie member by member.
+All members see the same minibatch. Fully connected layers are one batched matrix product; the first convolution is a
+single dense one with 16 E filters, the others are grouped. Parameters are ordered by member. Random numbers (initial
+weights, dropout masks) are drawn on the CPU, so they are the same on every device.
 """
 
 from __future__ import annotations
@@ -29,31 +30,31 @@ INPUT_LIMIT = 10.0
 PIXEL_LIMIT = 5.0
 """standardised pixels are clipped to +- this (as in Burda et al. 2018, appendix A.4)"""
 LEAST_PIXEL_SPREAD = 5.0
-"""in gray levels: what a pixel is divided by at least, however seldom it changed so far"""
+"""in gray levels, the least that a pixel is divided by, even if it hardly ever changed so far"""
 FILTERS = 16
 UNITS = 64
 CONVOLUTIONS = ((7, 3), (5, 2), (3, 1), (3, 1))
 """(kernel, stride) of each convolution: Christiano et al. 2017, appendix A.2"""
 MIN_CELLS = 4
-"""height and width the convolutions must leave; smaller images are padded"""
+"""height and width that the convolutions must leave; smaller images are padded"""
 
 
 class RewardNetwork(nn.Module):
     """E reward functions of M steps: ``forward(observations, actions, generator) -> (E, M)``.
 
     Observations are as `prefrl.reward.inputs.observation_tensor` lays them out, actions are (M, A) features.
-    The generator draws dropout masks in training mode; the global random state is never touched. Inputs are
-    standardised by numbers frozen into the module until `set_input_statistics` is called again.
+    The generator, on the CPU, draws dropout masks in training mode; the global random state is not used. Inputs
+    are standardised by statistics that are constant until `set_input_statistics` is called again.
     """
 
     architecture: dict[str, Any] | None = None
-    """what the config does not tell of it, JSON-ready"""
+    """what it takes besides the config to build the network, JSON-ready; None if nothing"""
     input_mean: Tensor
-    """of each feature, or pixel (C, H, W) in gray levels"""
+    """of each feature (F,), or of each pixel (C, H, W) in gray levels"""
     input_scale: Tensor
-    """what it is divided by, likewise"""
+    """what each feature or pixel is divided by, in the same shape"""
     input_steps: Tensor
-    """scalar, int64: how many steps the statistics stand for"""
+    """scalar, int64, the number of steps in the data that the statistics describe"""
 
     def __init__(self, num_members: int, dropout: float, input_shape: Sequence[int]) -> None:
         super().__init__()
@@ -64,11 +65,11 @@ class RewardNetwork(nn.Module):
         self.register_buffer("input_steps", torch.tensor(0))
 
     def set_input_statistics(self, batches: Iterable[tuple[Tensor, Tensor]], num_steps: int) -> None:
-        """Freeze the means of the steps in ``batches``, and the scale that belongs to their spread.
+        """Set the mean and scale of the inputs from the steps in ``batches``.
 
         Args:
-            batches: observations and actions, as in `forward`.
-            num_steps: how many steps they stand for, noted as ``input_steps``.
+            batches: observations and actions, as in `forward`; may be a sample of the data.
+            num_steps: steps in all the data, kept as ``input_steps``.
         """
         count, total, squares = 0, torch.zeros((), dtype=torch.float64), torch.zeros((), dtype=torch.float64)
         for observations, actions in batches:
@@ -83,19 +84,19 @@ class RewardNetwork(nn.Module):
         self.input_steps.fill_(num_steps)
 
     def _inputs(self, observations: Tensor, actions: Tensor) -> Tensor:
-        """What is standardised, (M, *input_shape), a copy that sums of a batch are exact enough in."""
+        """The inputs to standardise, (M, *input_shape): a copy in a dtype that sums a batch without visible error."""
         raise NotImplementedError
 
     def _scale_of(self, mean: Tensor, spread: Tensor) -> Tensor:
-        """What inputs of this mean and standard deviation are divided by."""
+        """The scale (*input_shape) for inputs of this mean and standard deviation."""
         raise NotImplementedError
 
     @torch.no_grad()
     def add_l2_gradient(self, l2: Float[Tensor, " E"]) -> None:
         """Add the gradient of each member's L2 penalty, ``l2`` times the sum of its squared weights.
 
-        Biases and batch norm are left out. By hand, because small networks take autograd longer to differentiate
-        the penalty than to differentiate the loss.
+        Biases and batch norm are left out. Written by hand because autograd takes longer for the penalty of a small
+        network than for its loss.
         """
         for name, parameter in self.named_parameters():
             if parameter.grad is not None and name.endswith("weight") and parameter.ndim > 1:
@@ -109,7 +110,7 @@ class RewardNetwork(nn.Module):
 
 
 class EnsembleLinear(nn.Module):
-    """E linear layers side by side, (E, M, in) -> (E, M, out), drawn as in `torch.nn.Linear`."""
+    """E linear layers side by side, (E, M, in) -> (E, M, out), initialised as `torch.nn.Linear`."""
 
     def __init__(
         self, num_members: int, in_features: int, out_features: int, generator: torch.Generator
@@ -120,19 +121,22 @@ class EnsembleLinear(nn.Module):
         _init_uniform(self.parameters(), in_features, generator)
 
     def forward(self, x: Float[Tensor, "E M I"]) -> Float[Tensor, "E M O"]:
-        """Apply each member's own layer."""
+        """Apply each member's layer to its own inputs."""
         return torch.baddbmm(self.bias, x, self.weight)
 
 
 class MLPEnsemble(RewardNetwork):
     """Leaky-ReLU networks over the features of (observation, action), by default two hidden layers of 64.
 
-    Inputs are centred and scaled by numbers frozen into the module, then clipped to +-10. A feature's scale is
-    what its space says of its range; only where that says nothing is it the spread of the training data. A spread
-    would blow up what the first, untrained policy hardly varies (the position of a cart that falls at once), and
-    the reward would extrapolate from it steeply and wrongly.
+    Inputs are standardised, then clipped to +-10. A feature is scaled by half the range of its space, or by the
+    standard deviation of the training data if the space has no bounds. The standard deviation alone would blow up
+    features that the first, untrained policy hardly varies (the position of a cart that falls at once), and the
+    reward would extrapolate from them steeply and wrongly.
     Source: Christiano et al. 2017, appendix A.1.
     """
+
+    known_scale: Tensor
+    """shape (F,), half the range of each feature; 0 if its space does not say. Not saved: the spaces say it"""
 
     def __init__(
         self,
@@ -145,7 +149,7 @@ class MLPEnsemble(RewardNetwork):
         known_scale = torch.cat([torch.from_numpy(spec.feature_scales) for spec in specs])
         super().__init__(config.members, config.dropout, known_scale.shape)
         self.use_actions = config.use_actions
-        self._known_scale = known_scale
+        self.register_buffer("known_scale", known_scale, persistent=False)
         self.input_scale.copy_(torch.where(known_scale > 0, known_scale, 1.0))
         widths = (len(known_scale), *config.hidden, 1)
         self.layers = nn.ModuleList(
@@ -155,7 +159,7 @@ class MLPEnsemble(RewardNetwork):
     def forward(
         self, observations: Tensor, actions: Tensor, generator: torch.Generator | None = None
     ) -> Float[Tensor, "E M"]:
-        """Predict each member's reward of each step."""
+        """Each member's reward of each step; observations (M, F) float32."""
         x = (self.features(observations, actions) - self.input_mean) / self.input_scale
         x = x.clamp(-INPUT_LIMIT, INPUT_LIMIT).expand(self.num_members, -1, -1)
         for layer in self.layers[:-1]:
@@ -163,7 +167,7 @@ class MLPEnsemble(RewardNetwork):
         return self.layers[-1](x).squeeze(-1)
 
     def features(self, observations: Tensor, actions: Tensor) -> Float[Tensor, "M F"]:
-        """The raw inputs of a step as one float vector."""
+        """Observation and action features of each step as one vector."""
         flat = observations.flatten(1).float()
         return torch.cat([flat, actions], dim=1) if self.use_actions else flat
 
@@ -171,20 +175,20 @@ class MLPEnsemble(RewardNetwork):
         return self.features(observations, actions).double()
 
     def _scale_of(self, mean: Tensor, spread: Tensor) -> Tensor:
-        # Below float32's resolution of the mean, the spread is rounding and would be blown up to the clip.
+        # A spread below float32's resolution of the mean is rounding error; dividing by it would amplify the error.
         is_constant = spread <= 1e-6 * mean.abs().clamp(min=1.0)
         spread = torch.where(is_constant, torch.ones_like(spread), spread).float()
-        return torch.where(self._known_scale > 0, self._known_scale, spread)
+        return torch.where(self.known_scale > 0, self.known_scale, spread)
 
 
 class ConvEnsemble(RewardNetwork):
-    """The paper's convolutional net: 4 convolutions of 16 filters, 64 units, a scalar.
+    """The paper's convolutional network: 4 convolutions of 16 filters, 64 units, a scalar.
 
-    Pixels are centred and scaled one by one, by the mean and spread that each had so far, then clipped to +- 5. A
-    ball that crosses a still background is a few pixels in a thousand, and they are what counts: scaled by 1/255
-    alone, it takes many times as many comparisons to notice. Batch norm and dropout, where configured, act on each
-    convolution of each member. Action features join at the 64-unit layer. Images that the convolutions would shrink to
-    less than 4 x 4 cells keep the same layers with half-kernel padding; 64 x 64 pixels are enough without.
+    Each pixel is standardised by its own mean and standard deviation, then clipped to +-5. A ball that crosses a still
+    background is a few pixels in a thousand, and they decide the reward: with pixels scaled by 1/255 alone, learning
+    it takes many times as many comparisons. Batch norm and dropout, if configured, are applied after each convolution
+    of each member. Action features join at the 64-unit layer. Images that the convolutions would shrink to less than
+    4 x 4 cells get half-kernel padding; 64 x 64 pixels are enough without.
     Source: Christiano et al. 2017, appendix A.2.
     """
 
@@ -206,8 +210,11 @@ class ConvEnsemble(RewardNetwork):
         for index, (kernel, stride) in enumerate(CONVOLUTIONS):
             inputs, groups = (channels, 1) if index == 0 else (outputs, config.members)
             padding = kernel // 2 if is_padded else 0
-            # torch's own initialisation would draw from the global random state
-            layer = nn.utils.skip_init(nn.Conv2d, inputs, outputs, kernel, stride, padding, groups=groups)
+            # Without torch's own initialisation, which draws from the global random state.
+            device = torch.get_default_device()
+            layer = nn.utils.skip_init(
+                nn.Conv2d, inputs, outputs, kernel, stride, padding, groups=groups, device=device
+            )
             _init_uniform(layer.parameters(), inputs // groups * kernel**2, generator)
             self.convolutions.append(layer)
             self.norms.append(nn.BatchNorm2d(outputs) if config.batch_norm else nn.Identity())
@@ -222,7 +229,7 @@ class ConvEnsemble(RewardNetwork):
         actions: Tensor,
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, "E M"]:
-        """Predict each member's reward of each step; observations (M, C, H, W) uint8."""
+        """Each member's reward of each step; observations (M, C, H, W) uint8."""
         x = self._blocks(observations)
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             x = F.leaky_relu_(self._convolve(x, convolution, norm), LEAKY_SLOPE)
@@ -233,9 +240,9 @@ class ConvEnsemble(RewardNetwork):
         return self.out(F.leaky_relu(self.hidden(x), LEAKY_SLOPE)).squeeze(-1)
 
     def _blocks(self, images: Tensor) -> Tensor:
-        """The standardised images in the layout of the first convolution, (M, stride^2 C, H', W')."""
+        """Standardised images in the layout of the first convolution, (M, stride^2 C, H', W')."""
         dtype = computing_dtype(self._precision, images.device)
-        # Cells that the padding adds come out zero.
+        # Padding is zero after standardising as well: image, mean and scale are padded together.
         x, mean, scale = map(self._to_blocks, (images, self.input_mean[None], 1 / self.input_scale[None]))
         x = x.to(dtype).sub_(mean.to(dtype)).mul_(scale.to(dtype)).clamp_(-PIXEL_LIMIT, PIXEL_LIMIT)
         return x.permute(0, 3, 1, 2)
@@ -247,20 +254,20 @@ class ConvEnsemble(RewardNetwork):
         return space_to_depth(F.pad(images, (padding,) * 4) if padding else images, kernel, stride)
 
     def _convolve(self, x: Tensor, layer: nn.Module, norm: nn.Module) -> Tensor:
-        """Apply a convolution, the first one to blocks, and what normalises it; channels last in memory."""
+        """Apply a convolution and its norm; the first convolution takes `_blocks`. Channels are last in memory."""
         assert isinstance(layer, nn.Conv2d)
         weight, bias = layer.weight, cast(Tensor, layer.bias)
         stride, padding = layer.stride[0], int(layer.padding[0])
         if layer is self.convolutions[0]:
             weight, stride, padding = blocked_weight(weight, stride), 1, 0
         if isinstance(norm, nn.BatchNorm2d) and not norm.training:
-            # Its statistics are constants then: as part of the weights they cost no pass over the images.
+            # Its statistics are constants then: folded into the weights they cost no pass over the images.
             weight, bias, norm = *_fold(norm, weight, bias), nn.Identity()
         weight = weight.to(x.dtype, memory_format=torch.channels_last)
         return norm(F.conv2d(x, weight, bias.to(x.dtype), stride, padding, groups=layer.groups))
 
     def _inputs(self, observations: Tensor, actions: Tensor) -> Tensor:
-        # Whole numbers: those of a chunk, and their squares, add up without rounding.
+        # Whole numbers: their sums over a chunk, and those of their squares, are exact in float32.
         return observations.float()
 
     def _scale_of(self, mean: Tensor, spread: Tensor) -> Tensor:
@@ -274,7 +281,14 @@ def build_network(
     generator: torch.Generator,
     architecture: dict[str, Any] | None = None,
 ) -> RewardNetwork:
-    """A freshly initialised ensemble for these spaces; ``architecture`` is that of a saved one.
+    """A freshly initialised ensemble for these spaces, on the CPU.
+
+    Args:
+        observation_spec: layout of the observations.
+        action_spec: layout of the actions.
+        config: which network, its size and its members.
+        generator: on the CPU, draws the initial weights.
+        architecture: `RewardNetwork.architecture` of a saved network, to build the same.
 
     Raises:
         ValueError: when the network that ``config`` asks for does not suit the observations.
@@ -285,7 +299,7 @@ def build_network(
             "lm is for texts, and for texts alone; set it to auto"
         )
     if observation_spec.is_tokens:
-        # Loaded late: not everybody has transformers.
+        # Loaded late: transformers is optional.
         from prefrl.reward.token_network import TokenEnsemble
 
         return TokenEnsemble(observation_spec, action_spec, config, generator, architecture)
@@ -300,20 +314,20 @@ def build_network(
 
 
 def _dropout_mask(x: Tensor, dropout: float, generator: torch.Generator | None) -> Tensor:
-    """Zeros with a probability of ``dropout``, to the next 1/256, and else what keeps the mean; laid out as ``x``.
+    """Zero with probability ``dropout``, rounded to 1/256, else the factor that keeps the mean; strided as ``x``.
 
-    A random byte an element: drawn eight at a time they take a tenth of the time of Bernoulli numbers.
+    One random byte per element: drawing eight at a time takes a tenth of the time of Bernoulli numbers.
     """
     kept = min(255, max(1, round(256 * (1.0 - dropout))))
-    words = torch.empty(math.ceil(x.numel() / 8), dtype=torch.int64, device=x.device)
+    words = torch.empty(math.ceil(x.numel() / 8), dtype=torch.int64)
     words.random_(-(2**63), None, generator=generator)
-    is_kept = words.view(torch.uint8).as_strided(x.size(), x.stride()) < kept
-    # A view as bytes, because converting truth values is seven times as slow.
+    is_kept = words.view(torch.uint8).to(x.device).as_strided(x.size(), x.stride()) < kept
+    # Viewed as bytes: converting booleans is seven times as slow.
     return is_kept.view(torch.uint8).to(x.dtype).mul_(256 / kept)
 
 
 def _fold(norm: nn.BatchNorm2d, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-    """The weight and bias of a convolution that does what it and the batch norm after it do in evaluation."""
+    """Weight and bias of one convolution equal to a convolution and the batch norm after it, in evaluation."""
     mean, variance = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
     scale = norm.weight * (variance + norm.eps).rsqrt()
     return weight * scale[:, None, None, None], (bias - mean) * scale + norm.bias

@@ -1,4 +1,4 @@
-"""Reward functions of texts: language models whose last layer is a number instead of a vocabulary."""
+"""Reward networks for texts: language models with a scalar head in place of the vocabulary logits."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ _SEED_LIMIT = 2**31
 class TokenEnsemble(RewardNetwork):
     """E language models, each with a scalar head on the hidden state of a text's last token.
 
-    Every text is one forward pass a member, whatever the number of queries and pairs that hold it: equal texts are
-    computed once, and so is a long prompt for all its responses. The head is drawn from N(0, 1 / (D + 1)), D the width
-    of the hidden states; dropout is off.
+    Each text takes one forward pass per member, however many queries and pairs contain it: equal texts are computed
+    once, and so is a long prompt that several responses share. The head is initialised from N(0, 1 / (D + 1)), D the
+    width of the hidden states; dropout is off.
     Source: Ouyang et al. 2022, section 3.5; Stiennon et al. 2020, appendix B.
 
     Args:
         observation_spec: of kind "tokens".
         action_spec: of kind "token".
-        config: ``language_model`` names size or checkpoint.
-        generator: draws the weights that are fresh.
-        architecture: in place of that name, what `architecture` of such a network was.
+        config: ``language_model`` is a size or a checkpoint.
+        generator: on the CPU, draws the weights that no checkpoint has.
+        architecture: `architecture` of a saved network, to build the same in place of ``config.language_model``.
 
     Raises:
-        ValueError: when there is no such model, or it does not suit these texts.
+        ValueError: when there is no such model, or its vocabulary or text length does not suit these texts.
     """
 
     def __init__(
@@ -51,27 +51,27 @@ class TokenEnsemble(RewardNetwork):
         vocab_size, max_tokens = action_spec.categories[0], observation_spec.shape[0] - 2
         self.backbones, self.heads = nn.ModuleList(), nn.ModuleList()
         for _ in range(config.members):
-            seed = int(torch.randint(_SEED_LIMIT, (), generator=generator))
+            seed = int(torch.randint(_SEED_LIMIT, (), generator=generator, device="cpu"))
             name = config.language_model if architecture is None else architecture
             model = LanguageModel.make(name, vocab_size, max_tokens, seed=seed)
             self.architecture = model.architecture
-            head = nn.utils.skip_init(nn.Linear, model.num_features, 1)
+            head = nn.utils.skip_init(nn.Linear, model.num_features, 1, device=torch.get_default_device())
             nn.init.normal_(head.weight, std=(model.num_features + 1) ** -0.5, generator=generator)
             nn.init.zeros_(head.bias)
-            # Without the layer that gives logits, which nobody asks for.
+            # Without the layer that gives logits, which a reward does not use.
             self.backbones.append(model.backbone)
             self.heads.append(head)
 
     def forward(
         self, observations: Tensor, actions: Tensor, generator: torch.Generator | None = None
     ) -> Float[Tensor, "E M"]:
-        """Score M texts, each as it is after its step: observations (M, 2 + L) and tokens (M, 1), as float32."""
+        """Score M texts, each with the token that its step adds: observations (M, 2 + L), actions (M, 1), float32."""
         texts = complete(observations.cpu().numpy(), actions[:, 0].cpu().numpy())
         ids, lengths, prompt_lengths = (torch.from_numpy(array).to(observations.device) for array in texts)
         if not len(ids):
             return observations.new_zeros(len(self.heads), 0)
         ids, lengths, places = deduplicate_prefixes(ids, lengths)
-        # Of equal texts any one's: where a prompt ends changes only what is computed together.
+        # Equal texts may have different prompt lengths; any one will do, as it only decides what is computed together.
         prompt_lengths = torch.empty_like(lengths).scatter_(0, places, prompt_lengths)
         every, last = torch.arange(len(ids), device=ids.device), lengths - prompt_lengths
         members = [
@@ -81,11 +81,11 @@ class TokenEnsemble(RewardNetwork):
         return torch.stack(members)[:, places]
 
     def train(self, mode: bool = True) -> TokenEnsemble:
-        """Change nothing: dropout stays off."""
+        """Do nothing: dropout stays off."""
         return super().train(False)
 
     def set_input_statistics(self, batches: Iterable[tuple[Tensor, Tensor]], num_steps: int) -> None:
-        """Token ids are not standardised; only ``num_steps`` is noted."""
+        """Keep ``num_steps`` only: token ids are not standardised."""
         self.input_steps.fill_(num_steps)
 
     @torch.no_grad()

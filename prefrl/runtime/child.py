@@ -19,8 +19,10 @@ from typing import cast
 import torch
 from filelock import FileLock, Timeout
 
+from prefrl.config import ROLES
 from prefrl.loop import Heartbeat, PolicyWorker, StopFlag, keep_heap
-from prefrl.loop.assemble import ROLES, AgentFactory, Worker, make_worker
+from prefrl.loop.agent import AgentFactory
+from prefrl.loop.assemble import Worker, make_worker
 from prefrl.runtime.exit_status import ExitStatus
 from prefrl.storage import Store, StoreError
 from prefrl.storage.run_dir import RunDir
@@ -51,14 +53,14 @@ def main(arguments: list[str] | None = None) -> int:
         threading.Thread(target=_stop_with_parent, args=(stop,), daemon=True).start()
     run = RunDir.open(options.run)
     with Store.open(run.store) as store:
-        pulse = Heartbeat(store, options.role)
+        heartbeat = Heartbeat(store, options.role)
         try:
-            return _work(options.role, run, store, options.factory, stop, pulse)
+            return _work(options.role, run, store, options.factory, stop, heartbeat)
         except Exception as error:
             traceback.print_exc()
             is_hopeless = isinstance(error, _CannotBeBuiltError)
             reason = error.__cause__ if is_hopeless else error
-            pulse.beat("failed", f"{type(reason).__name__}: {reason}")
+            heartbeat.beat("failed", f"{type(reason).__name__}: {reason}")
             return ExitStatus.HOPELESS if is_hopeless else ExitStatus.FAILED
 
 
@@ -66,11 +68,13 @@ class _CannotBeBuiltError(Exception):
     """The worker cannot be built; the cause says why."""
 
 
-def _work(role: str, run: RunDir, store: Store, factory: str, stop: StopFlag, pulse: Heartbeat) -> ExitStatus:
+def _work(
+    role: str, run: RunDir, store: Store, factory: str, stop: StopFlag, heartbeat: Heartbeat
+) -> ExitStatus:
     lock = FileLock(run.lock(role))
-    if not _acquire(lock, role, stop, pulse):
+    if not _acquire(lock, role, stop, heartbeat):
         return ExitStatus.STOPPED
-    pulse.beat("starting")
+    heartbeat.beat("starting")
     if run.config().oracle.asks_people:
         _make_way()
     worker = _build(role, run, store, factory, stop)
@@ -78,7 +82,7 @@ def _work(role: str, run: RunDir, store: Store, factory: str, stop: StopFlag, pu
     if stop.is_set and isinstance(worker, PolicyWorker) and not worker.finished:
         worker.save()
     is_finished = worker.finished
-    pulse.beat("finished" if is_finished else "stopped")
+    heartbeat.beat("finished" if is_finished else "stopped")
     return ExitStatus.FINISHED if is_finished else ExitStatus.STOPPED
 
 
@@ -88,7 +92,7 @@ def _make_way() -> None:
         os.nice(_NICENESS)
 
 
-def _acquire(lock: FileLock, role: str, stop: StopFlag, pulse: Heartbeat) -> bool:
+def _acquire(lock: FileLock, role: str, stop: StopFlag, heartbeat: Heartbeat) -> bool:
     """Become the only process of this role; False when asked to stop before."""
     while not stop.is_set:
         try:
@@ -96,7 +100,7 @@ def _acquire(lock: FileLock, role: str, stop: StopFlag, pulse: Heartbeat) -> boo
             return True
         except Timeout:
             # A process of an earlier launch may still be on its way out.
-            pulse.beat("waiting", f"another process is this run's {role}")
+            heartbeat.beat("waiting", f"another process is this run's {role}")
             stop.sleep(_LOCK_POLL_S)
     return False
 

@@ -1,4 +1,4 @@
-"""Counts the seconds a run has been worked on, over all its launches."""
+"""Measures the wall time of a run, over all launches."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["WallClock"]
 
 
 class WallClock:
-    """Keeps the counter ``wall_s`` in the store; it stands still once the agent has taken its last step."""
+    """Updates the counter ``wall_s`` in the store until the agent has taken its last step."""
 
     def __init__(self, run: RunDir) -> None:
         self._store = Store.open(run.store)

@@ -1,4 +1,4 @@
-"""What metrics.jsonl tells, read as it grows and kept short however long the run."""
+"""History of a run from metrics.jsonl, read incrementally and downsampled to bounded size."""
 
 from __future__ import annotations
 
@@ -8,49 +8,49 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from prefrl.storage.run_dir import read_metrics
+from prefrl.storage.metrics_file import read_metrics
 
-__all__ = ["Fresh", "History", "MetricsHistory", "Point", "steps_per_s", "thinned"]
+__all__ = ["FreshCheck", "History", "MetricsHistory", "Point", "downsample", "steps_per_s"]
 
 Record = dict[str, Any]
 Point = tuple[int, float]
 """policy step and value"""
 
 ANNOTATOR_ERROR = "annotator_error/"
-"""what the names of estimated errors begin with"""
-MOST_POINTS = 512
+"""prefix of the metrics of estimated annotator errors"""
+MAX_POINTS = 512
 RECENT_RECORDS = 10
 
 
 @dataclass(frozen=True)
-class Fresh:
-    """How the learned reward in force did on comparisons it had not been trained on."""
+class FreshCheck:
+    """Accuracy of the learned reward in use on comparisons it had not been trained on."""
 
     policy_step: int
     pairs: int
-    """compared segments, ties left out"""
+    """compared pairs of segments, ties left out"""
     right: float
-    """of these, in the order the reward predicted"""
+    """pairs that the reward ordered as the answer did"""
 
 
 @dataclass(frozen=True)
 class History:
-    """The course of a run so far, oldest first."""
+    """Metrics of a run over time, oldest first."""
 
     true_returns: tuple[Point, ...] = ()
     """mean true return of the agent's recent episodes"""
     predicted_rewards: tuple[Point, ...] = ()
-    """mean learned reward a step"""
-    fresh: tuple[Fresh, ...] = ()
-    """one for each update of the reward that had comparisons to check it on"""
+    """mean learned reward per step"""
+    fresh: tuple[FreshCheck, ...] = ()
+    """one per reward update that had fresh comparisons"""
     annotator_errors: tuple[tuple[str, float], ...] = ()
-    """newest estimate by annotator, where there is evidence"""
+    """annotator and newest estimate, where there is evidence"""
     accuracies: tuple[float, ...] = ()
-    """held-out accuracy of the versions of the reward"""
+    """validation accuracy of each reward version"""
 
 
 class MetricsHistory:
-    """Follows a metrics file; `update` reads what was appended since."""
+    """Follows a metrics file."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._offset = path, 0
@@ -58,7 +58,7 @@ class MetricsHistory:
         self._recent: deque[Record] = deque(maxlen=RECENT_RECORDS)
         self._returns: list[Point] = []
         self._predicted: list[Point] = []
-        self._fresh: list[Fresh] = []
+        self._fresh: list[FreshCheck] = []
         self._accuracies: list[Point] = []
 
     def update(self) -> None:
@@ -74,17 +74,17 @@ class MetricsHistory:
                 self._add_reward(known)
 
     def latest(self, source: str) -> Record:
-        """The newest value of everything this source has recorded."""
+        """The newest value of every metric that ``source`` has recorded."""
         return self._latest.get(source, {})
 
     @property
     def steps_per_s(self) -> float | None:
-        """Recent speed of the policy, see `steps_per_s`."""
+        """Recent speed of the policy, see the function `steps_per_s`."""
         return steps_per_s(list(self._recent))
 
     @property
     def history(self) -> History:
-        """The course so far."""
+        """The history so far."""
         errors = {
             name.removeprefix(ANNOTATOR_ERROR): float(value)
             for name, value in self.latest("reward").items()
@@ -104,27 +104,27 @@ class MetricsHistory:
         for name, points in (("true_return", self._returns), ("predicted_reward", self._predicted)):
             if name in record:
                 points.append((step, float(record[name])))
-                points[:] = thinned(points, MOST_POINTS)
+                points[:] = downsample(points, MAX_POINTS)
 
     def _add_reward(self, record: Record) -> None:
         if "accuracy_validation" in record:
             point = int(record.get("policy_step", 0)), float(record["accuracy_validation"])
-            self._accuracies = thinned([*self._accuracies, point], MOST_POINTS)
+            self._accuracies = downsample([*self._accuracies, point], MAX_POINTS)
         pairs = int(record.get("pairs_fresh", 0))
         if pairs:
             right = float(record["accuracy_fresh"]) * pairs
-            self._fresh.append(Fresh(int(record.get("policy_step", 0)), pairs, right))
+            self._fresh.append(FreshCheck(int(record.get("policy_step", 0)), pairs, right))
 
 
 def steps_per_s(records: list[Record]) -> float | None:
-    """Mean speed over consecutive policy records, each of which has the speed since the one before.
+    """Mean speed over consecutive policy records, each of which has the speed since the record before.
 
-    None where no step was taken; steps are weighed by the time they took, so that waits count in full.
+    Total steps over total time, so that waits count in full. None if no step was taken.
     """
     steps, seconds = 0.0, 0.0
     for earlier, later in itertools.pairwise(records):
         taken, speed = later["policy_step"] - earlier["policy_step"], later.get("steps_per_s", 0.0)
-        # A restarted policy goes back to its last checkpoint: nothing to learn from that pair.
+        # A restarted policy continues from an earlier step; such a pair is skipped.
         if taken > 0 and speed > 0:
             steps, seconds = steps + taken, seconds + taken / speed
     if seconds:
@@ -132,9 +132,9 @@ def steps_per_s(records: list[Record]) -> float | None:
     return next((record["steps_per_s"] for record in reversed(records) if record.get("steps_per_s")), None)
 
 
-def thinned(points: list[Point], most: int) -> list[Point]:
-    """The same course in at most ``most`` points: beyond it, every two neighbours become their mean."""
-    if len(points) <= most:
+def downsample(points: list[Point], max_points: int) -> list[Point]:
+    """The points, or if there are more than ``max_points``, the mean of every two neighbours."""
+    if len(points) <= max_points:
         return points
     pairs = zip(points[::2], points[1::2], strict=False)
     merged = [(later[0], (earlier[1] + later[1]) / 2) for earlier, later in pairs]

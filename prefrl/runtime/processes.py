@@ -9,21 +9,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 
+from prefrl.config import ROLES
 from prefrl.runtime.child_command import child_environment, module_command
 from prefrl.runtime.clock import WallClock
 from prefrl.runtime.exit_status import ExitStatus
 from prefrl.runtime.result import Result, write_result
 from prefrl.storage import Store
 from prefrl.storage.run_dir import RunDir
-from prefrl.storage.run_lock import exclusive_launch
+from prefrl.storage.run_lock import RunLock
 
 __all__ = ["ProcessLauncher", "RunFailedError", "threads_by_role"]
 
-_ROLES = ("policy", "oracle", "reward")
 _TICK_S = 0.1
 _FIRST_BACK_OFF_S = 0.5
 _GRACE_S = 30.0
-_HEALTHY_S = 30.0
 
 
 class RunFailedError(RuntimeError):
@@ -43,17 +42,18 @@ def threads_by_role(cores: int) -> dict[str, int]:
 class _Child:
     role: str
     process: subprocess.Popen[bytes]
-    started_s: float
     failures: int = 0
+    """in a row, without the worker having got any further in between"""
+    furthest: float = 0.0
+    """how far it had come at its last failure, see `_progress`"""
     restart_s: float | None = None
     """when to start it again, on the monotonic clock; None while it runs"""
 
-    def back_off(self, got_further: bool) -> None:
-        """Plan the restart: at once after a long life that got the run further, else later and later."""
-        now_s = time.monotonic()
-        was_healthy = got_further and now_s - self.started_s > _HEALTHY_S
-        self.failures = 0 if was_healthy else self.failures + 1
-        self.restart_s = now_s + _FIRST_BACK_OFF_S * 2 ** max(self.failures - 1, 0)
+    def back_off(self, progress: float) -> None:
+        """Count a failure and plan the restart, later and later where the worker gets no further."""
+        self.failures = 1 if progress > self.furthest else self.failures + 1
+        self.furthest = max(self.furthest, progress)
+        self.restart_s = time.monotonic() + _FIRST_BACK_OFF_S * 2 ** (self.failures - 1)
 
 
 class ProcessLauncher:
@@ -69,7 +69,6 @@ class ProcessLauncher:
         self._run, self._factory, self._on_tick = run, factory, on_tick
         self._config = run.config()
         self._children: dict[str, _Child] = {}
-        self._furthest_step = 0.0
         self._is_stopping = False
 
     def stop(self) -> None:
@@ -84,8 +83,8 @@ class ProcessLauncher:
                 ``runtime.max_restarts``.
             RunDirError: when another launcher holds the run.
         """
-        with exclusive_launch(self._run), WallClock(self._run) as clock, self:
-            self._children = {role: self._start(role) for role in _ROLES}
+        with RunLock(self._run), WallClock(self._run) as clock, self:
+            self._children = {role: self._start(role) for role in ROLES}
             while self._children and not self._is_stopping:
                 self._supervise()
                 clock.tick()
@@ -93,7 +92,7 @@ class ProcessLauncher:
                 time.sleep(_TICK_S)
         return None if self._is_stopping else write_result(self._run)
 
-    def _start(self, role: str, failures: int = 0) -> _Child:
+    def _start(self, role: str) -> _Child:
         threads = threads_by_role(os.cpu_count() or 1)[role]
         command = [*module_command("prefrl.runtime.child"), role, str(self._run.path), self._factory]
         # OpenMP reads its variable when torch is loaded, before any call could set the number.
@@ -106,13 +105,15 @@ class ProcessLauncher:
                 stderr=log,
                 env=environment,
             )
-        return _Child(role, process, time.monotonic(), failures)
+        return _Child(role, process)
 
     def _supervise(self) -> None:
         for role, child in list(self._children.items()):
             if child.restart_s is not None:
                 if time.monotonic() >= child.restart_s:
-                    self._children[role] = self._start(role, child.failures)
+                    again = self._start(role)
+                    again.failures, again.furthest = child.failures, child.furthest
+                    self._children[role] = again
                 continue
             status = child.process.poll()
             if status is not None:
@@ -120,20 +121,19 @@ class ProcessLauncher:
             if status == ExitStatus.FINISHED:
                 del self._children[role]
             elif status is not None:
-                child.back_off(self._got_further())
+                child.back_off(self._progress(role))
                 if status == ExitStatus.HOPELESS or child.failures > self._config.runtime.max_restarts:
                     raise RunFailedError(self._why(child))
 
-    def _got_further(self) -> bool:
-        """Whether the policy has been further than at the last failure of any worker.
-
-        A worker that always dies at the same point, however long it takes to get there, must not go on
-        for ever.
-        """
+    def _progress(self, role: str) -> float:
+        """How far a worker has come, so that one that keeps failing at the same point is not restarted without end."""
         with Store.open(self._run.store) as store:
-            step = store.counters().get("policy_step", 0.0)
-        got_further, self._furthest_step = step > self._furthest_step, max(step, self._furthest_step)
-        return got_further
+            counters, counts = store.counters(), store.counts()
+        if role == "policy":
+            return counters.get("policy_step", 0.0) + counters.get("trained", 0.0)
+        if role == "oracle":
+            return float(counts.queries + counts.comparisons)
+        return counters.get("reward_version", 0.0) + counters.get("reward_comparison", 0.0)
 
     def _why(self, child: _Child) -> str:
         with Store.open(self._run.store) as store:

@@ -1,44 +1,46 @@
-"""What a finished run comes to: ``result.json``."""
+"""The result of a finished run: ``result.json``."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
 from prefrl.data.types import Evaluation
+from prefrl.runtime.diagnostics import how_to_continue
 from prefrl.storage import Store
-from prefrl.storage.run_dir import RunDir, RunDirError, read_json, write_json_atomic
+from prefrl.storage.durable import read_json, write_json_atomic
+from prefrl.storage.run_dir import RunDir, RunDirError
 
 __all__ = ["Result", "read_result", "write_result"]
 
 
 @dataclass(frozen=True)
 class Result:
-    """The outcome of a run. Returns are true returns of whole episodes in the ordinary environment."""
+    """The result of a run. Returns are true returns of whole episodes in the ordinary environment."""
 
     env_id: str
     seed: int
     steps: int
-    """agent steps really taken, over all environments"""
+    """agent steps taken, over all environments"""
     labels: int
-    """comparisons given; "can't tell" not counted"""
+    """comparisons answered, without "can't tell" """
     true_return_mean: float
     true_return_std: float
     episodes: int
     wall_s: float
-    """seconds from launch to the agent's last step, start of processes included, evaluation not"""
+    """seconds from launch to the agent's last step, with process startup, without evaluation"""
     training_s: float
-    """of these, seconds from the agent's first step to its last, waits for labels included"""
+    """seconds from the agent's first step to its last, with waits for labels"""
     steps_per_s: float
-    """steps in each of the ``training_s``"""
+    """``steps`` per second of ``training_s``"""
     reward_accuracy_validation: float | None
-    """share of held-out comparisons that the last learned reward gets right; None when none was held out"""
+    """share of held-out comparisons that the last learned reward predicts right; None if none is held out"""
     reward_version: int
     optimal_return: float | None = None
-    """exact optimum of the mean return, where the environment knows it"""
+    """exact optimum of the mean return, if the environment knows it"""
 
 
 def write_result(run: RunDir) -> Result:
-    """Gather the result from the run directory and write ``result.json``."""
+    """Collect the result from the run directory and write ``result.json``."""
     config = run.config()
     evaluation = Evaluation(**read_json(run.evaluation))
     with Store.open(run.store) as store:
@@ -65,15 +67,15 @@ def write_result(run: RunDir) -> Result:
 
 
 def read_result(run: RunDir) -> Result | None:
-    """The result of a finished run; None before.
+    """The result of a finished run; None if it has not finished.
 
     Raises:
-        RunDirError: when ``result.json`` is damaged.
+        RunDirError: if ``result.json`` is damaged.
     """
     if not run.result.exists():
         return None
-    way_out = f"delete it, and `prefrl resume {run.path}` writes it anew"
+    way_out = f"delete it, and `{how_to_continue(run)}` writes it again"
     try:
         return Result(**read_json(run.result, way_out))
     except TypeError as error:
-        raise RunDirError(f"{run.result} is no result of a run ({error}); {way_out}") from error
+        raise RunDirError(f"{run.result} is not the result of a run ({error}); {way_out}") from error

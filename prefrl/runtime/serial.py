@@ -6,13 +6,16 @@ from collections.abc import Callable
 
 import torch
 
+from prefrl.config import ROLES
 from prefrl.loop import Heartbeat, StopFlag
-from prefrl.loop.assemble import ROLES, AgentFactory, make_serial
+from prefrl.loop.agent import AgentFactory
+from prefrl.loop.assemble import make_others, make_policy
+from prefrl.loop.serial import run_serially
 from prefrl.runtime.clock import WallClock
 from prefrl.runtime.result import Result, write_result
 from prefrl.storage import Store
 from prefrl.storage.run_dir import RunDir
-from prefrl.storage.run_lock import exclusive_launch
+from prefrl.storage.run_lock import RunLock
 
 __all__ = ["SerialLauncher"]
 
@@ -34,25 +37,29 @@ class SerialLauncher:
         """set it to end after the current rollout"""
 
     def launch(self) -> Result | None:
-        """Run until finished; None when stopped before."""
+        """Run until finished; None when stopped before.
+
+        Raises:
+            RunDirError: when another launcher or script holds the run.
+        """
         torch.set_num_threads(1)
-        with (
-            exclusive_launch(self._run),
-            WallClock(self._run) as clock,
-            Store.open(self._run.store) as store,
-        ):
-            worker = make_serial(self._run, store, self._build_agent, self.stop, self._on_tick)
+        with RunLock(self._run), WallClock(self._run) as clock, Store.open(self._run.store) as store:
+
+            def on_tick() -> None:
+                clock.tick()
+                self._on_tick()
+
+            config = self._run.config()
+            others = make_others(self._run, store, config, self.stop)
+            policy = make_policy(self._run, store, config, self._build_agent, self.stop)
             try:
-                while not worker.finished and not self.stop.is_set:
-                    worker.step()
-                    clock.tick()
-                    self._on_tick()
-                if not worker.finished:
-                    worker.save()
+                run_serially(policy, others, on_tick)
+                if not policy.finished:
+                    policy.save()
                     _say_stopped(store)
                     return None
             finally:
-                worker.close()
+                policy.close()
         return write_result(self._run)
 
 

@@ -1,6 +1,6 @@
-"""What a run is doing at one moment, read from its directory alone: running, finished, killed or half made.
+"""State of a run at one moment, read from its directory alone: running, finished, killed or half created.
 
-Loads no torch, so that a look at a run costs nothing but the look.
+Does not import torch, so that reading is fast.
 """
 
 from __future__ import annotations
@@ -13,68 +13,67 @@ from typing import Literal
 
 import numpy as np
 
-from prefrl.config import RunConfig
+from prefrl.config import ROLES, RunConfig
 from prefrl.queries import LabelSchedule
 from prefrl.runtime.history import History, MetricsHistory
-from prefrl.runtime.liveness import WorkerView, view
+from prefrl.runtime.liveness import WorkerView, view_worker
 from prefrl.storage import Counts, Store, WorkerStatus
+from prefrl.storage.clock import clock_s
 from prefrl.storage.run_dir import RunDir
 
-__all__ = ["ROLES", "RunSnapshot", "SnapshotReader", "read_snapshot"]
-
-ROLES = ("policy", "oracle", "reward")
+__all__ = ["RunSnapshot", "SnapshotReader", "read_snapshot"]
 
 RECENT_EPISODES = 20
 
-_NOTHING = Counts(0, 0, 0, 0, 0, 0, 0, 0)
+_NO_COUNTS = Counts(0, 0, 0, 0, 0, 0, 0, 0)
 
 
 @dataclass(frozen=True)
 class RunSnapshot:
-    """A run at one moment. Numbers nobody has measured yet are None."""
+    """A run at one moment. Numbers that are not known yet are None."""
 
     path: Path
     config: RunConfig
     workers: tuple[WorkerView, ...]
-    """policy, oracle and reward, then whoever else has given a sign of life"""
-    counts: Counts = _NOTHING
-    """what the store holds: queries asked, labels given, "can't tell" answers, dropped segments"""
+    """policy, oracle and reward, then others that have written a heartbeat"""
+    counts: Counts = _NO_COUNTS
+    """of the store: queries asked, labels given, "can't tell" answers, dropped segments"""
     is_launched: bool = False
-    """whether a launcher is known to look after the workers: it starts those that are missing"""
+    """whether the reader is the launcher, which starts workers that are missing"""
     is_finished: bool = False
-    """whether the result is written"""
+    """whether the result has been written"""
     policy_step: int = 0
     wall_s: float = 0.0
-    """seconds worked on the run, over all its launches"""
+    """seconds of work on the run, over all launches"""
     steps_per_s: float | None = None
-    """over the last few records of the policy, its waits included"""
+    """over the last few records of the policy, waits included"""
     true_return: float | None = None
-    """mean over the last 20 episodes of the agent as it explores"""
+    """mean over the last 20 training episodes"""
     predicted_reward: float | None = None
-    """mean learned reward a step, in the policy's newest steps"""
+    """mean learned reward per step in the newest rollout"""
     due_labels: int = 0
     label_lag: int = 0
-    """due labels that the learned reward has not seen"""
+    """due labels that the learned reward was not trained on"""
     initial_labels: int = 0
-    """labels asked for before any training"""
+    """labels asked for before training starts"""
     initial_segments: int = 0
     """segments to record before the first query"""
     oldest_open_s: float | None = None
-    """seconds the oldest unanswered query has been open"""
+    """age of the oldest unanswered query in seconds"""
     reward_version: int = 0
     staleness_steps: int | None = None
-    """steps the policy has taken since the newest learned reward was fitted"""
+    """policy steps since the newest learned reward was fitted"""
     accuracy_train: float | None = None
     accuracy_validation: float | None = None
     accuracy_fresh: float | None = None
-    """share of the newest comparisons that the reward got right before it was trained on them"""
+    """share of the newest comparisons that the reward predicted right before it was trained on them"""
     correlation_true: float | None = None
-    """correlation of predicted with true reward a step, on the newest segments"""
+    """correlation of predicted and true reward per step, on the newest segments"""
     history: History = field(default_factory=History)
 
     @property
     def state(self) -> Literal["not started", "starting", "running", "finished", "stopped"]:
-        """What the run as a whole is doing; a killed one is stopped."""
+        """State of the whole run; "stopped" includes killed."""
         lives = {worker.life for worker in self.workers if worker.name in ROLES}
         if self.is_finished:
             return "finished"
@@ -84,7 +83,7 @@ class RunSnapshot:
 
     @property
     def time_left_s(self) -> float | None:
-        """Seconds to the last step at the present speed; None where that is unknown."""
+        """Seconds to the last step at the current speed; None if unknown."""
         steps_left = max(0, self.config.steps - self.policy_step)
         return steps_left / self.steps_per_s if self.steps_per_s and self.state == "running" else None
 
@@ -94,12 +93,11 @@ class RunSnapshot:
 
 
 class SnapshotReader:
-    """Reads one snapshot after another; each reads only what is new in the metrics.
+    """Reads snapshots of a run one after another. Each read covers only what is new in the metrics.
 
     Args:
-        run: its directory; the store may be missing yet.
-        launched_s: for a launcher, when it started, in seconds since the epoch; heartbeats from before are
-            an earlier launch's and are passed over.
+        run: its directory; the store may not exist yet.
+        launched_s: for a launcher, when it started, by `prefrl.storage.clock.clock_s`; earlier heartbeats are ignored.
     """
 
     def __init__(self, run: RunDir, launched_s: float | None = None) -> None:
@@ -109,14 +107,14 @@ class SnapshotReader:
         self._store: Store | None = None
 
     def read(self, now_s: float | None = None) -> RunSnapshot:
-        """The run now.
+        """The current state of the run.
 
         Raises:
-            StoreError: when the store cannot be read.
+            StoreError: if the store cannot be read.
         """
-        now_s = time.time() if now_s is None else now_s
+        now_s = clock_s() if now_s is None else now_s
         self._metrics.update()
-        if self._store is None and _is_made(self._run.store):
+        if self._store is None and _is_created(self._run.store):
             self._store = Store.open(self._run.store)
         if self._store is None:
             return RunSnapshot(self._run.path, self._config, tuple(WorkerView(name) for name in ROLES))
@@ -148,7 +146,7 @@ class SnapshotReader:
         return RunSnapshot(
             path=self._run.path,
             config=self._config,
-            workers=self._workers(store.workers(), now_s, is_finished),
+            workers=self._workers(store.workers(now_s), now_s, is_finished),
             counts=counts,
             is_launched=self._launched_s is not None,
             is_finished=is_finished,
@@ -163,7 +161,7 @@ class SnapshotReader:
             initial_segments=schedule.initial_segments(
                 queries.items, min(runtime.pool_segments, queries.window_segments)
             ),
-            oldest_open_s=None if asked_s is None else max(0.0, now_s - asked_s),
+            oldest_open_s=None if asked_s is None else max(0.0, time.time() - asked_s),
             reward_version=version,
             staleness_steps=max(0, step - int(counters.get("reward_step", 0))) if version else None,
             accuracy_train=reward.get("accuracy_train"),
@@ -175,9 +173,9 @@ class SnapshotReader:
 
     def _workers(self, beats: list[WorkerStatus], now_s: float, is_finished: bool) -> tuple[WorkerView, ...]:
         seen = {
-            beat.name: view(beat, now_s, is_finished)
+            beat.name: view_worker(beat, now_s, is_finished)
             for beat in beats
-            if beat.beat_s >= (self._launched_s or 0.0)
+            if self._launched_s is None or beat.beat_s >= self._launched_s
         }
         roles = {name: WorkerView(name) for name in ROLES}
         return tuple((roles | seen).values())
@@ -189,6 +187,6 @@ def read_snapshot(run: RunDir, now_s: float | None = None) -> RunSnapshot:
         return reader.read(now_s)
 
 
-def _is_made(store: Path) -> bool:
-    """False also for the empty file that a process killed while making the store leaves."""
+def _is_created(store: Path) -> bool:
+    """Whether the store exists and is not the empty file that a process killed during creation leaves."""
     return store.exists() and store.stat().st_size > 0

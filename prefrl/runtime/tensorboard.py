@@ -1,4 +1,4 @@
-"""Mirrors metrics.jsonl into TensorBoard's event files, without torch."""
+"""Copies metrics.jsonl to TensorBoard event files, without torch."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ import time
 from pathlib import Path
 from typing import Any
 
-from prefrl.storage.run_dir import RunDir, read_metrics
+from prefrl.storage.metrics_file import read_metrics
+from prefrl.storage.run_dir import RunDir
 
 __all__ = ["TensorboardMirror", "count_events", "scalars"]
 
 _SUFFIX = ".prefrl"
-"""ends the names of our files: others may write to the folder too"""
+"""suffix of our files: others may write to the folder, too"""
 _HEADER_BYTES, _CHECKSUM_BYTES = 12, 4
 
 
 class TensorboardMirror:
-    """Appends what is new in a run's metrics to ``run.tensorboard``; the x axis is the policy's step.
+    """Appends new metrics of a run to ``run.tensorboard``; the x axis is the policy's step.
 
-    Each record becomes one event. So the events written tell how far an earlier launch came, however it
-    ended, and a resumed run neither repeats nor loses any.
+    Each record becomes one event, so the number of events tells how far an earlier launch came. A resumed run neither
+    repeats nor loses events.
     """
 
     def __init__(self, run: RunDir) -> None:
@@ -30,10 +31,10 @@ class TensorboardMirror:
         self._writer: Any = None
 
     def update(self) -> None:
-        """Mirror the records appended since the last call.
+        """Copy the records appended since the last call.
 
         Raises:
-            OSError: when the event file cannot be written.
+            OSError: if the event file cannot be written.
         """
         records, self._offset = read_metrics(self._metrics, self._offset)
         new = records[self._mirrored :]
@@ -47,7 +48,7 @@ class TensorboardMirror:
             self._writer.close()
 
     def _write(self, records: list[dict[str, Any]]) -> None:
-        # TensorBoard takes a while to load, and a run that is only looked at needs none of it.
+        # TensorBoard is slow to import, and not needed until there is something to write.
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.compat.proto.summary_pb2 import Summary
         from tensorboard.summary.writer.event_file_writer import EventFileWriter
@@ -62,7 +63,7 @@ class TensorboardMirror:
 
 
 def scalars(record: dict[str, Any]) -> dict[str, float]:
-    """The numbers of a metrics record by tag, "source/name"; words and unknown (null) values are left out."""
+    """The numbers of a metrics record by tag, "source/name". Strings and unknown (null) values are left out."""
     source = record.get("source", "run")
     return {
         f"{source}/{name}": float(value)
@@ -72,7 +73,7 @@ def scalars(record: dict[str, Any]) -> dict[str, float]:
 
 
 def count_events(path: Path) -> int:
-    """Events in an event file, its opening one (the file version) and one cut short at the end not counted.
+    """Number of events in an event file, without the first (the file version) and an incomplete last one.
 
     The file is a sequence of TFRecords: length (uint64, little-endian), its checksum (uint32), content,
     checksum of the content (uint32); see TensorFlow's "TFRecord and tf.train.Example" guide.

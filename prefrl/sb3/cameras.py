@@ -11,7 +11,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 from prefrl.config import RunConfig
 from prefrl.queries import initial_segments
 from prefrl.recording.clip_recorder import Camera, ClipRecorder
-from prefrl.recording.state_rendering import has_states, has_texts, state_of
+from prefrl.recording.state_rendering import has_states, state_of
 from prefrl.sb3.hidden_reward import layers
 from prefrl.sb3.native_vec_env import NativeVecEnv
 
@@ -21,14 +21,12 @@ _MADE_ANYWHERE = ("gymnasium.", "prefrl_envs.")
 """modules whose environments everybody can make by their ids"""
 
 
-def make_clip_recorder(venv: VecEnv, config: RunConfig) -> ClipRecorder | None:
-    """What films these environments in a run; None where nobody is asked, or people read texts.
+def make_clip_recorder(venv: VecEnv, config: RunConfig) -> ClipRecorder:
+    """What records clips of these environments in a run where people answer.
 
     Raises:
-        ValueError: when people are asked and could not be shown anything.
+        ValueError: when nothing can be seen of them.
     """
-    if not config.oracle.asks_people or _has_texts(venv):
-        return None
     camera = find_camera(venv, is_named_with_module=":" in config.env.id)
     if camera is None:
         raise ValueError(
@@ -56,11 +54,6 @@ def find_camera(venv: VecEnv, is_named_with_module: bool = False) -> Camera | No
     ):
         return _StateCamera(inmost)
     return _RenderCamera(venv) if venv.render_mode == "rgb_array" else None
-
-
-def _has_texts(venv: VecEnv) -> bool:
-    inmost = list(layers(venv))[-1]
-    return isinstance(inmost, DummyVecEnv) and all(map(has_texts, inmost.envs))
 
 
 def _is_known_everywhere(env: gym.Env[Any, Any]) -> bool:

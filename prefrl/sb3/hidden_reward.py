@@ -17,7 +17,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvO
 from prefrl.data.spaces import SpaceSpec
 from prefrl.recording.segment_recorder import check_finite
 
-__all__ = ["HiddenRewardVecEnv", "layers"]
+__all__ = ["HiddenRewardVecEnv", "check_wrappable", "layers"]
 
 _KEPT_INFO = ("terminal_observation", "TimeLimit.truncated")
 _KEPT_EPISODE = ("r", "l", "t")
@@ -34,7 +34,7 @@ class HiddenRewardVecEnv(VecEnvWrapper):
     """Remembers observations and actions, counts true returns, and lets no true reward through."""
 
     def __init__(self, venv: VecEnv) -> None:
-        _check_wrappable(venv)
+        check_wrappable(venv)
         super().__init__(venv)
         self.observation_spec, self.action_spec = SpaceSpec.pair(venv.observation_space, venv.action_space)
         self._observations = np.zeros(0)
@@ -130,7 +130,8 @@ class HiddenRewardVecEnv(VecEnvWrapper):
         return episodes
 
 
-def _check_wrappable(venv: VecEnv) -> None:
+def check_wrappable(venv: VecEnv) -> None:
+    """Raise ValueError unless the reward of ``venv`` can be hidden."""
     if not isinstance(venv, VecEnv):
         raise ValueError(
             f"a Stable-Baselines3 VecEnv is needed, got {type(venv).__name__}; make one with make_vec_env"

@@ -15,16 +15,10 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs
 from prefrl.data.spaces import SpaceSpec
 from prefrl.recording.clip_recorder import ClipRecorder
 from prefrl.recording.segment_recorder import SegmentRecorder
+from prefrl.reward.source import RewardSource
 from prefrl.sb3.hidden_reward import HiddenRewardVecEnv
 
-__all__ = ["PluggedReward", "PreferenceVecEnv", "RewardVecEnv", "StepReward"]
-
-
-class StepReward(Protocol):
-    """Anything that predicts the reward of encoded (..., *obs), (..., *act) as an array (...)."""
-
-    def predict(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray | None:
-        """Learned reward, or None before there is one."""
+__all__ = ["PluggedReward", "PreferenceVecEnv", "RewardVecEnv"]
 
 
 class PluggedReward(Protocol):
@@ -106,18 +100,18 @@ class PreferenceVecEnv(HiddenRewardVecEnv):
         self.recorder = SegmentRecorder(
             *specs, self.num_envs, segment_steps, env_id, seed, within_episodes, film
         )
-        self._live_reward: StepReward | None = None
+        self._step_reward: RewardSource | None = None
         self._rollout: list[tuple[np.ndarray, np.ndarray]] | None = None
         self._in_training = False
         self._may_warn = True
 
-    def begin_training(self, live_reward: StepReward | None) -> None:
+    def begin_training(self, step_reward: RewardSource | None = None) -> None:
         """From here on steps are the agent's experience.
 
         Args:
-            live_reward: predicts the reward at every step, for agents whose buffer cannot add it.
+            step_reward: predicts the reward at every step, for agents whose buffer cannot be labelled.
         """
-        self._live_reward, self._rollout = live_reward, None
+        self._step_reward = step_reward
         self._in_training, self._may_warn = True, False
 
     def end_training(self) -> None:
@@ -170,10 +164,9 @@ class PreferenceVecEnv(HiddenRewardVecEnv):
             self.recorder.episode(float(episode["r"]), int(episode["l"]))
         if self._rollout is not None:
             self._rollout.append((self._observations, self._actions))
-        if self._live_reward is None:
+        if self._step_reward is None:
             return zeros
-        rewards = self._live_reward.predict(self._observations, self._actions)
-        return zeros if rewards is None else rewards
+        return self._step_reward.predict(self._observations, self._actions)
 
     def _record(self, true_rewards: np.ndarray, dones: np.ndarray, infos: list[dict[str, Any]]) -> None:
         truncated = np.array([bool(info.get("TimeLimit.truncated", False)) for info in infos])

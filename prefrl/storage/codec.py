@@ -104,8 +104,12 @@ def provenance_to_json(provenance: Provenance) -> dict[str, Any]:
 
 
 def provenance_from_json(data: dict[str, Any]) -> Provenance:
-    """Inverse of `provenance_to_json`; raises TypeError on missing or unknown fields."""
-    return Provenance(**data)
+    """Inverse of `provenance_to_json`; raises TypeError on missing or unknown fields, or values of another type."""
+    provenance = Provenance(**data)
+    for name, value in data.items():
+        if type(value) is not (str if name == "env_id" else int):
+            raise TypeError(f"provenance has {name} {value!r}")
+    return provenance
 
 
 def _header(raw: bytes) -> dict[str, Any]:

@@ -1,13 +1,11 @@
 """The store: segments, queries, comparisons and the state of the workers, in one SQLite file.
 
 It is all the processes of a run share. Each opens its own `Store`; any may be killed at any instant.
-With `schema`, the only module with SQL.
+SQL is in this module, `lease_table`, `worker_tables` and `schema` alone.
 """
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,27 +16,32 @@ from prefrl.data.clips import Clip, decode_clip
 from prefrl.data.types import Comparison, LabelledQuery, Query, Segment
 from prefrl.storage.codec import decode_segment, encode_segment
 from prefrl.storage.connection import Connection
-from prefrl.storage.errors import StoreError
-from prefrl.storage.records import Counts, Episode, Lease, PoolEntry, QueryRecord, WorkerStatus
+from prefrl.storage.errors import StoreError, check_finite
+from prefrl.storage.lease_table import LeaseTable
+from prefrl.storage.records import Counts, PoolEntry, QueryRecord
+from prefrl.storage.worker_tables import WorkerTables
 
 __all__ = ["Store"]
-
-EPISODES_KEPT = 1000
 
 COMPARISON = "c.id, c.query, c.ranks, c.annotator, c.latency_s, c.time_s, c.supersedes"
 COUNTS = "NOT EXISTS (SELECT 1 FROM comparisons newer WHERE newer.supersedes = c.id)"
 """condition on a comparison c: nobody supersedes it"""
+CANT_TELL_QUERIES = (
+    f"SELECT count(DISTINCT c.query) FROM comparisons c WHERE c.ranks IS NULL AND {COUNTS} AND NOT EXISTS "
+    "(SELECT 1 FROM comparisons other WHERE other.query = c.query AND other.ranks IS NOT NULL "
+    "AND NOT EXISTS (SELECT 1 FROM comparisons newer WHERE newer.supersedes = other.id))"
+)
+"""queries that are answered, and by no answer that counts with anything else"""
 
 
-class Store:
+class Store(LeaseTable, WorkerTables):
     """The shared state of a run. For one thread; every method is one short transaction.
+
+    The contract is that of `prefrl.storage`.
 
     Raises:
         StoreError: from any method, when the file cannot be used or the arguments contradict its content.
     """
-
-    def __init__(self, connection: Connection) -> None:
-        self._db = connection
 
     @classmethod
     def open(cls, path: Path | str, create: bool = False) -> Store:
@@ -148,7 +151,7 @@ class Store:
             return [self._add_query(record) for record in records]
 
     def _add_query(self, record: QueryRecord) -> int:
-        _check_finite("a query's score", record.score)
+        check_finite("a query's score", record.score)
         sequences = [self._sequence(key) for key in record.segment_ids]
         if record.repeat_of is not None:
             self._check_query(record.repeat_of)
@@ -191,6 +194,11 @@ class Store:
             )
         return QueryRecord(tuple(key for (key,) in ids), *row)
 
+    def query_ids(self) -> list[int]:
+        """Ids of all queries asked so far, repeats included, oldest first."""
+        with self._db.read():
+            return [int(number) for (number,) in self._db.rows("SELECT id FROM queries ORDER BY id")]
+
     def answered_queries(self, with_clips: bool = False) -> list[int]:
         """Ids of the queries that may be asked again: answered, not with "can't tell", and no repeats.
 
@@ -221,41 +229,11 @@ class Store:
     def lease(self, annotator: str, lease_s: float, now_s: float | None = None) -> Query | None:
         """Lease the oldest open query that no other annotator holds; None where there is none.
 
-        An annotator that holds one already gets it again, renewed. A lapsed lease counts as none.
+        An annotator that holds one already gets it again, renewed. A lapsed lease counts as none. Times are by
+        `prefrl.storage.clock.clock_s`.
         """
         ids = self.lease_batch(annotator, lease_s, 1, now_s)
         return self.query(ids[0]) if ids else None
-
-    def lease_batch(
-        self, annotator: str, lease_s: float, count: int, now_s: float | None = None
-    ) -> list[int]:
-        """Lease up to ``count`` queries at once, those `lease` would give in turn, and return their ids."""
-        now_s = time.time() if now_s is None else now_s
-        with self._db.write():
-            rows = self._db.rows(
-                "SELECT q.id FROM queries q LEFT JOIN leases l ON l.query = q.id WHERE q.is_open = 1 "
-                "AND (l.query IS NULL OR l.annotator = ? OR l.expires_s <= ?) "
-                "ORDER BY l.annotator IS NOT ?, q.id LIMIT ?",
-                [annotator, now_s, annotator, count],
-            )
-            ids = [int(query_id) for (query_id,) in rows]
-            self._db.run_many(
-                "INSERT OR REPLACE INTO leases VALUES (?, ?, ?)",
-                [(query_id, annotator, now_s + lease_s) for query_id in ids],
-            )
-        return ids
-
-    def release(self, query_id: int, annotator: str) -> None:
-        """Give the annotator's lease of this query back unanswered; harmless when there is none."""
-        with self._db.write():
-            self._db.run_many("DELETE FROM leases WHERE query = ? AND annotator = ?", [(query_id, annotator)])
-
-    def leases(self, now_s: float | None = None) -> list[Lease]:
-        """The leases that have not lapsed, by query."""
-        now_s = time.time() if now_s is None else now_s
-        with self._db.read():
-            rows = self._db.rows("SELECT * FROM leases WHERE expires_s > ? ORDER BY query", [now_s])
-        return [Lease(*row) for row in rows]
 
     # Comparisons
 
@@ -274,8 +252,8 @@ class Store:
         items = self._db.value("SELECT count(*) FROM query_items WHERE query = ?", [query_id])
         if ranks is not None and len(ranks) != items:
             raise StoreError(f"{len(ranks)} ranks answer query {query_id}, which has {items} segments")
-        _check_finite("a comparison's latency_s", comparison.latency_s)
-        _check_finite("a comparison's time_s", comparison.time_s)
+        check_finite("a comparison's latency_s", comparison.latency_s)
+        check_finite("a comparison's time_s", comparison.time_s)
         earlier = self._db.value(
             f"SELECT c.id FROM comparisons c WHERE c.query = ? AND c.annotator = ? AND {COUNTS}",
             [query_id, comparison.annotator],
@@ -301,8 +279,12 @@ class Store:
     def labelled(self, after: int = 0, limit: int | None = None) -> list[LabelledQuery]:
         """The comparisons that count, "can't tell" included, oldest first, with their segments.
 
+        To follow the answers, pass the id of the last one read as ``after``. Then a new answer to the same query by
+        the same annotator replaces the one read before; with ranks None ("can't tell") it withdraws it. Go by
+        (query id, annotator), not by ``supersedes``: that may name an answer superseded before it was read.
+
         Args:
-            after: only comparisons with a greater id. One that supersedes an older comparison says so.
+            after: only comparisons with a greater id.
             limit: at most this many, the oldest; image segments are large once loaded.
         """
         with self._db.read():
@@ -324,7 +306,10 @@ class Store:
         return [_comparison(row) for row in rows]
 
     def label_counts(self) -> dict[str, int]:
-        """Labels that count, "can't tell" left out, by annotator."""
+        """Answers that count, "can't tell" left out, by annotator.
+
+        Their sum is above `Counts.labels` where several people answered one query.
+        """
         with self._db.read():
             return dict(
                 self._db.rows(
@@ -341,82 +326,22 @@ class Store:
     def counts(self) -> Counts:
         """How much the store holds, as of one instant; cheap to poll."""
         with self._db.read():
-            comparisons, superseded = self._db.rows("SELECT count(*), count(supersedes) FROM comparisons")[0]
-            cant_tell = self._db.value(
-                f"SELECT count(*) FROM comparisons c WHERE c.ranks IS NULL AND {COUNTS}"
-            )
+            queries = self._db.value("SELECT count(*) FROM queries")
+            open_queries = self._db.value("SELECT count(*) FROM queries WHERE is_open = 1")
+            cant_tell = self._db.value(CANT_TELL_QUERIES)
             return Counts(
                 segments=self._db.value("SELECT count(*) FROM segments"),
                 unqueried=self._db.value("SELECT count(*) FROM segments WHERE is_queried = 0"),
                 dropped_segments=self._db.value("SELECT value FROM meta WHERE key = 'dropped_segments'"),
-                queries=self._db.value("SELECT count(*) FROM queries"),
-                open_queries=self._db.value("SELECT count(*) FROM queries WHERE is_open = 1"),
-                comparisons=comparisons,
-                labels=comparisons - superseded - cant_tell,
+                queries=queries,
+                open_queries=open_queries,
+                comparisons=self._db.value("SELECT count(*) FROM comparisons"),
+                labels=queries - open_queries - cant_tell,
                 cant_tell=cant_tell,
             )
-
-    # State of the workers
-
-    def add_episodes(self, episodes: Sequence[Episode]) -> None:
-        """Add finished episodes, oldest first; the newest 1000 are kept, all are counted."""
-        for episode in episodes:
-            _check_finite("an episode's true_return", episode.true_return)
-        rows = [(int(e.policy_step), float(e.true_return), int(e.length_steps)) for e in episodes]
-        with self._db.write():
-            self._db.run_many(
-                "INSERT INTO episodes (policy_step, true_return, length_steps) VALUES (?, ?, ?)", rows
-            )
-            newest = "SELECT max(sequence) FROM episodes"
-            self._db.run_many(f"DELETE FROM episodes WHERE sequence <= ({newest}) - ?", [(EPISODES_KEPT,)])
-
-    def recent_episodes(self, newest: int) -> list[Episode]:
-        """The newest episodes, oldest first."""
-        with self._db.read():
-            rows = self._db.rows(
-                "SELECT policy_step, true_return, length_steps FROM episodes ORDER BY sequence DESC LIMIT ?",
-                [newest],
-            )
-        return [Episode(*row) for row in reversed(rows)]
-
-    def episode_count(self) -> int:
-        """Episodes ever added, those no longer kept included."""
-        with self._db.read():
-            return int(self._db.value("SELECT max(sequence) FROM episodes") or 0)
-
-    def set_counters(self, counters: Mapping[str, float]) -> None:
-        """Set named numbers such as policy_step; the latest value wins."""
-        for name, value in counters.items():
-            _check_finite(f"counter {name}", value)
-        rows = [(name, float(value)) for name, value in counters.items()]
-        with self._db.write():
-            self._db.run_many("INSERT OR REPLACE INTO counters VALUES (?, ?)", rows)
-
-    def counters(self) -> dict[str, float]:
-        """All named numbers."""
-        with self._db.read():
-            return dict(self._db.rows("SELECT name, value FROM counters ORDER BY name"))
-
-    def beat(self, worker: str, pid: int, state: str, detail: str = "", now_s: float | None = None) -> None:
-        """Record that a worker is alive and what it is doing."""
-        now_s = time.time() if now_s is None else now_s
-        with self._db.write():
-            self._db.insert(
-                "INSERT OR REPLACE INTO workers VALUES (?, ?, ?, ?, ?)", (worker, pid, state, detail, now_s)
-            )
-
-    def workers(self) -> list[WorkerStatus]:
-        """The last heartbeat of every worker, by name."""
-        with self._db.read():
-            return [WorkerStatus(*row) for row in self._db.rows("SELECT * FROM workers ORDER BY name")]
 
 
 def _comparison(row: tuple[Any, ...]) -> Comparison:
     number, query_id, ranks, annotator, latency_s, time_s, supersedes = row
     ranked = None if ranks is None else tuple(map(int, ranks.split(",")))
     return Comparison(query_id, ranked, annotator, latency_s, time_s, supersedes, number)
-
-
-def _check_finite(what: str, value: float) -> None:
-    if not math.isfinite(value):
-        raise StoreError(f"{what} is {value}; a finite number is needed")

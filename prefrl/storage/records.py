@@ -42,7 +42,7 @@ class Lease:
     query_id: int
     annotator: str
     expires_s: float
-    """seconds since the epoch"""
+    """by `prefrl.storage.clock.clock_s`"""
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,9 @@ class Counts:
     comparisons: int
     """every row, superseded ones included"""
     labels: int
-    """comparisons that count and say something: neither superseded nor "can't tell" """
+    """queries with an answer that counts and is not "can't tell"; answered by two people, a query is one label"""
     cant_tell: int
-    """comparisons that count and say "can't tell" """
+    """queries answered with "can't tell" alone"""
 
 
 @dataclass(frozen=True)
@@ -84,4 +84,4 @@ class WorkerStatus:
     state: str
     detail: str
     beat_s: float
-    """seconds since the epoch"""
+    """by `prefrl.storage.clock.clock_s` of this boot, below 0 for one of an earlier boot"""

@@ -2,31 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
 
 from filelock import FileLock, Timeout
 
 from prefrl.storage.run_dir import RunDir, RunDirError
 
-__all__ = ["exclusive_launch"]
+__all__ = ["RunLock"]
+
+_held: dict[str, FileLock] = {}
+"""by path, the locks of this process"""
 
 
-@contextmanager
-def exclusive_launch(run: RunDir) -> Iterator[None]:
-    """Hold the run for this launcher; the operating system lets go of it should the launcher die.
+class RunLock:
+    """Holds a run for one launcher, or for one training script.
 
-    Raises:
-        RunDirError: when another launcher holds it.
+    The operating system lets go of it should the process die. Within a process the newest holder takes over: a training
+    script that was interrupted in a notebook can be run again.
+
+    Args:
+        run: the run's directory.
     """
-    lock = FileLock(run.lock("launcher"))
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise RunDirError(
-            f"{run.path} is already being run by another launcher; see `prefrl status {run.path}`"
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
+
+    def __init__(self, run: RunDir) -> None:
+        self._run = run
+        self._path = str(run.lock("launcher").absolute())
+        self._lock: FileLock | None = None
+
+    def acquire(self) -> None:
+        """Hold the run.
+
+        Raises:
+            RunDirError: when another process holds it.
+        """
+        if self._lock is not None and _held.get(self._path) is self._lock:
+            return
+        earlier = _held.pop(self._path, None)
+        if earlier is not None:
+            earlier.release(force=True)
+        lock = FileLock(self._path)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise RunDirError(
+                f"{self._run.path} is already being run by another launcher or script; see "
+                f"`prefrl status {self._run.path}`, or choose another run directory"
+            ) from None
+        self._lock = _held[self._path] = lock
+
+    def release(self) -> None:
+        """Let go of the run."""
+        if self._lock is not None and _held.get(self._path) is self._lock:
+            del _held[self._path]
+            self._lock.release()
+        self._lock = None
+
+    def __enter__(self) -> RunLock:
+        self.acquire()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()

@@ -7,7 +7,7 @@ __all__ = ["APPLICATION_ID", "SCHEMA_VERSION", "STATEMENTS", "UPDATES"]
 APPLICATION_ID = int.from_bytes(b"PREF", "big")
 """in the header of every file of ours, so that other programs' databases are told apart"""
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """raise it with every change of `STATEMENTS`, and add to `UPDATES`"""
 
 CLIPS = """CREATE TABLE clips (
@@ -15,6 +15,15 @@ CLIPS = """CREATE TABLE clips (
     payload BLOB NOT NULL
 )"""
 """what people see of segments, of those that can be shown; gone when its segment is"""
+
+LEASES = """CREATE TABLE leases (
+    query INTEGER PRIMARY KEY REFERENCES queries (id),
+    annotator TEXT NOT NULL,
+    boot TEXT NOT NULL,
+    granted_s REAL NOT NULL,
+    expires_s REAL NOT NULL
+)"""
+"""times are those of `prefrl.storage.clock` since that boot"""
 
 STATEMENTS = (
     f"PRAGMA application_id = {APPLICATION_ID}",
@@ -50,11 +59,7 @@ STATEMENTS = (
     """CREATE TRIGGER segment_is_queried AFTER INSERT ON query_items BEGIN
         UPDATE segments SET is_queried = 1 WHERE sequence = NEW.segment AND is_queried = 0;
     END""",
-    """CREATE TABLE leases (
-        query INTEGER PRIMARY KEY REFERENCES queries (id),
-        annotator TEXT NOT NULL,
-        expires_s REAL NOT NULL
-    )""",
+    LEASES,
     # Unique supersedes: an answer is replaced once, so the answers that count are those nobody supersedes.
     """CREATE TABLE comparisons (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -89,14 +94,27 @@ STATEMENTS = (
         length_steps INTEGER NOT NULL
     )""",
     "CREATE TABLE counters (name TEXT PRIMARY KEY, value REAL NOT NULL) WITHOUT ROWID",
+    # A beat's time by the wall clock, and by `prefrl.storage.clock` since the boot named.
     """CREATE TABLE workers (
         name TEXT PRIMARY KEY,
         pid INTEGER NOT NULL,
         state TEXT NOT NULL,
         detail TEXT NOT NULL,
-        beat_s REAL NOT NULL
+        beat_s REAL NOT NULL,
+        clock_s REAL NOT NULL,
+        boot TEXT NOT NULL
     ) WITHOUT ROWID""",
 )
 
-UPDATES = {1: (CLIPS, "UPDATE meta SET value = 2 WHERE key = 'schema_version'")}
-"""by the version that they bring a store on from"""
+UPDATES = {
+    1: (CLIPS, "UPDATE meta SET value = 2 WHERE key = 'schema_version'"),
+    # Leases were timed by the wall clock: those there lapse, and their queries are open to all.
+    2: (
+        "DROP TABLE leases",
+        LEASES,
+        "ALTER TABLE workers ADD COLUMN clock_s REAL NOT NULL DEFAULT 0",
+        "ALTER TABLE workers ADD COLUMN boot TEXT NOT NULL DEFAULT 'not recorded'",
+        "UPDATE meta SET value = 3 WHERE key = 'schema_version'",
+    ),
+}
+"""statements by the version that they update; each brings a store to the next"""

@@ -107,9 +107,9 @@ def read_shard(path: Path) -> Iterator[Segment]:
         yield from _segments(arrays)
     except FileNotFoundError as error:
         raise StoreError(f"{path}: is missing from the export; copy the whole folder") from error
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise StoreError(f"{path}: damaged or no .npz file ({error}); export again") from error
-    except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
         raise StoreError(f"{path}: holds no intact segments ({error}); export again") from error
 
 

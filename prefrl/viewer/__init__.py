@@ -1,4 +1,4 @@
-"""What people see: pictures of the agent at work, in a window or a GIF.
+"""The pygame front end, and pictures of the agent acting, in a window or as a GIF.
 
-Pictures are composed with numpy and Pillow alone; only `prefrl.viewer.window` needs and imports pygame.
+Pictures are drawn with numpy and Pillow; only `prefrl.viewer.window` imports pygame.
 """

@@ -1,4 +1,4 @@
-"""Which keys do what, where people play an environment themselves."""
+"""Keyboard controls for playing an environment."""
 
 from __future__ import annotations
 
@@ -12,52 +12,52 @@ from gymnasium import spaces
 
 __all__ = ["Controls", "find_controls"]
 
-_NOTHING = "e"
-"""Gymnasium's key for no action"""
+_NOOP = "e"
+"""Gymnasium's key for the no-op action"""
 _ARROWS = {"w": "up", "a": "left", "s": "down", "d": "right", " ": "space"}
-"""what Gymnasium's keyboard maps call them"""
-_TURNED = {"right": "up", "left": "down"}
-_COMPASS = {"up": 0, "right": 1, "down": 2, "left": 3}
+"""our names of the keys in Gymnasium's keyboard maps"""
+_ROTATED = {"right": "up", "left": "down"}
+_GRID_ACTIONS = {"up": 0, "right": 1, "down": 2, "left": 3}
 _KNOWN: Mapping[str, tuple[int, dict[str, int]]] = {
     "CartPole": (0, {"left": 0, "right": 1}),
     "MountainCar": (1, {"left": 0, "right": 2}),
     "Acrobot": (1, {"left": 0, "right": 2}),
     "LunarLander": (0, {"left": 1, "up": 2, "right": 3}),
-    "PenguinIce": (0, _COMPASS),
-    "PenguinIcePartial": (0, _COMPASS),
-    "BoatRace": (0, _COMPASS),
-    "BoatRaceIntended": (0, _COMPASS),
-    "Vase": (0, _COMPASS),
-    "VaseIntended": (0, _COMPASS),
-    "MovingDot": (0, {name: action + 1 for name, action in _COMPASS.items()}),
+    "PenguinIce": (0, _GRID_ACTIONS),
+    "PenguinIcePartial": (0, _GRID_ACTIONS),
+    "BoatRace": (0, _GRID_ACTIONS),
+    "BoatRaceIntended": (0, _GRID_ACTIONS),
+    "Vase": (0, _GRID_ACTIONS),
+    "VaseIntended": (0, _GRID_ACTIONS),
+    "MovingDot": (0, {name: action + 1 for name, action in _GRID_ACTIONS.items()}),
 }
-"""by the name in the environment's id: the action without a key, and that of each key"""
+"""by the name in the environment's id: the action while no key is held, and the action of each key"""
 _PAIRS = ("az", "sx", "dc", "fv", "gb", "hn")
-"""two keys for each joint: the one forwards, the other backwards"""
+"""two keys per joint, one forwards and one backwards"""
 
 
 @dataclass(frozen=True)
 class Controls:
-    """From the keys held down to an action."""
+    """Maps the keys held down to an action."""
 
     legend: str
-    """the keys in words"""
+    """the keys as text"""
     keys: Mapping[frozenset[str], Any]
-    """action by the keys that are held together"""
+    """action by keys held together"""
     idle: Any
     """action while no key is held"""
 
     def action(self, held: Set[str]) -> Any:
-        """The action of the largest set of keys that is held."""
+        """The action of the largest known set of keys among those held."""
         fitting = [keys for keys in self.keys if keys <= held]
         return self.keys[max(fitting, key=len)] if fitting else self.idle
 
 
 def find_controls(env: gym.Env[Any, Any]) -> Controls:
-    """Keys for an environment.
+    """Controls for an environment.
 
     Raises:
-        ValueError: when its actions are of a kind that no keys are known for.
+        ValueError: if no keys are known for its action space.
     """
     space: Any = env.action_space
     if isinstance(space, spaces.Discrete):
@@ -65,8 +65,8 @@ def find_controls(env: gym.Env[Any, Any]) -> Controls:
     if isinstance(space, spaces.Box) and len(space.shape) == 1 and space.shape[0] <= len(_PAIRS):
         return _continuous(space)
     raise ValueError(
-        f"no keys are known for the actions {space}; environments with a few discrete actions, or "
-        f"up to {len(_PAIRS)} continuous ones, can be played"
+        f"no keys are known for the actions {space}; play an environment with a few discrete actions, or "
+        f"up to {len(_PAIRS)} continuous ones"
     )
 
 
@@ -75,8 +75,10 @@ def _discrete(env: gym.Env[Any, Any], count: int, start: int) -> Controls:
     if own is not None:
         keys = {_names(pressed): action for pressed, action in own().items()}
         if not any("up" in names for names in keys):
-            # Where there is only left and right, as in Pong, up and down are the same.
-            keys |= {frozenset(_TURNED.get(name, name) for name in names): one for names, one in keys.items()}
+            # With only left and right, as in Pong, up and down do the same.
+            keys |= {
+                frozenset(_ROTATED.get(name, name) for name in names): one for names, one in keys.items()
+            }
         used = sorted({name for names in keys for name in names})
         return Controls(_listed(used), keys, start)
     name = "" if env.spec is None else env.spec.id.rpartition("/")[2].partition("-")[0]
@@ -84,7 +86,7 @@ def _discrete(env: gym.Env[Any, Any], count: int, start: int) -> Controls:
         idle, actions = _KNOWN[name]
         return Controls(_listed(list(actions)), {frozenset({key}): one for key, one in actions.items()}, idle)
     if count > 9:
-        raise ValueError(f"no keys are known for {count} actions; 9 have a digit each")
+        raise ValueError(f"no keys are known for {count} actions; at most 9 can be played, a digit each")
     digits = {frozenset({str(number + 1)}): start + number for number in range(count)}
     return Controls(f"1 to {count}", digits, start)
 
@@ -100,7 +102,7 @@ def _continuous(space: spaces.Box) -> Controls:
     size = space.shape[0]
     pairs = [("right", "left")] if size == 1 else [(pair[0], pair[1]) for pair in _PAIRS[:size]]
     keys: dict[frozenset[str], np.ndarray] = {}
-    # Any two joints may be moved together; of one joint's keys the first counts.
+    # Joints can be moved together; if both keys of a joint are held, forwards counts.
     for held in _combinations(pairs):
         action = np.zeros(space.shape, space.dtype)
         for joint, (forwards, backwards) in enumerate(pairs):
@@ -122,6 +124,6 @@ def _combinations(pairs: list[tuple[str, str]]) -> list[tuple[str, ...]]:
 
 def _listed(names: list[str]) -> str:
     arrows = [name for name in ("left", "right", "up", "down") if name in names]
-    others = [name for name in names if name not in (*arrows, _NOTHING)]
+    others = [name for name in names if name not in (*arrows, _NOOP)]
     words = (["arrows"] if len(arrows) > 2 else arrows) + others
     return ", ".join(words)

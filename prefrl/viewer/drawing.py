@@ -1,7 +1,7 @@
-"""What the pages of the windows are drawn with: Pillow, a few colours, and text that fits.
+"""Drawing primitives on Pillow: colours, text that fits, arrows.
 
-Colours are those of Okabe and Ito (Color Universal Design, 2008), safe for people with any colour vision; nothing is
-told by colour alone.
+The palette is that of Okabe and Ito (Color Universal Design, 2008), which people with any colour vision can tell apart;
+no information is given by colour alone.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def write(
     pixels: float,
     room: float | None = None,
 ) -> None:
-    """Write ``text`` so many pixels high with its corner at (x, y), cut off where it would need more ``room``."""
+    """Write ``text``, ``pixels`` high, its upper left corner at (x, y), cut off to at most ``room`` pixels wide."""
     if room is not None and text_width(text, pixels) > room:
         text = text[: _fitting(text, pixels, room - text_width("…", pixels))] + "…"
     draw.text((x, y), text, fill=colour, font=_font(round(pixels)))
@@ -62,22 +62,25 @@ def write(
 def draw_arrow(
     draw: ImageDraw.ImageDraw, direction: str, x: float, y: float, pixels: float, colour: Colour
 ) -> None:
-    """An arrow "left", "right", "up" or "down", as high as text, its corner at (x, y); fonts may lack it."""
+    """Draw an arrow "left", "right", "up" or "down", as high as text, its upper left corner at (x, y).
+
+    Fonts may lack the character.
+    """
     turn = {"left": 1j * 1j, "right": 1, "up": -1j, "down": 1j}[direction]
     middle = complex(x + pixels / 2, y + pixels * 0.62)
-    # A shaft and a head that point to the right, turned; of unit length.
+    # An arrow of unit length that points to the right, then rotated.
     points = (-0.5 - 0.07j, 0.05 - 0.07j, 0.05 - 0.32j, 0.5, 0.05 + 0.32j, 0.05 + 0.07j, -0.5 + 0.07j)
     turned = [middle + point * turn * 0.9 * pixels for point in points]
     draw.polygon([(point.real, point.imag) for point in turned], fill=colour)
 
 
 def text_width(text: str, pixels: float) -> float:
-    """Width of a line, so many pixels high."""
+    """Width in pixels of a line of text ``pixels`` high."""
     return _font(round(pixels)).getlength(text)
 
 
 def wrap(text: str, pixels: float, room: float) -> list[str]:
-    """The text in lines no wider than ``room``; its own line breaks stay, and a word too long for a line is cut."""
+    """The text in lines at most ``room`` pixels wide. Line breaks are kept, and words longer than a line are split."""
     lines: list[str] = []
     for paragraph in text.split("\n"):
         line = ""
@@ -98,7 +101,7 @@ def wrap(text: str, pixels: float, room: float) -> list[str]:
 
 
 def _fitting(word: str, pixels: float, room: float) -> int:
-    """How many letters of a word fit, at least one."""
+    """Number of letters of a word that fit, at least one."""
     fits = bisect_right(range(1, len(word) + 1), room, key=lambda letters: text_width(word[:letters], pixels))
     return max(1, fits)
 

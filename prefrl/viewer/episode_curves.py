@@ -1,4 +1,4 @@
-"""What has been seen of the agent so far: the curves of this episode, on axes that span all of them."""
+"""Reward curves of the episodes shown, on axes that span all of them."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from prefrl.viewer.reward_chart import Curve, Episode, draw_picture
 
 __all__ = ["EpisodeCurves"]
 
-_LEAST_HORIZON_STEPS = 20
+_MIN_HORIZON_STEPS = 20
 
 
 class EpisodeCurves:
-    """Collects rewards and draws pictures. Axes widen and never narrow, so that episodes can be compared.
+    """Collects rewards and draws pictures. Axes only widen, so that episodes can be compared.
 
     Args:
-        horizon_steps: longest episode, where that is known.
+        horizon_steps: length of the longest episode, if known.
     """
 
     def __init__(self, horizon_steps: int | None = None) -> None:
         self._horizon_steps = horizon_steps or 0
         self._caption = ""
-        self._predicted, self._true = _Track(), _Track()
+        self._predicted, self._true = _RewardTrack(), _RewardTrack()
 
     @property
     def steps(self) -> int:
@@ -47,27 +47,27 @@ class EpisodeCurves:
         self._predicted.values, self._true.values = [], []
 
     def widen(self, predicted_rewards: Iterable[float], true_rewards: Iterable[float]) -> None:
-        """Make room on the axes for rewards that are known to come."""
+        """Widen the axes to rewards that will be added later."""
         self._predicted.widen(predicted_rewards)
         self._true.widen(true_rewards)
 
     def add(self, predicted_reward: float, true_reward: float) -> None:
-        """Take in the rewards of a step."""
+        """Add the rewards of one step."""
         self.widen([predicted_reward], [true_reward])
         self._predicted.values.append(predicted_reward)
         self._true.values.append(true_reward)
 
     def picture(self, frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        """The story so far beside ``frame``; see `draw_picture`. There must have been a step."""
+        """The curves so far, of at least one step, beside ``frame``; see `draw_picture`."""
         horizon_steps = self._horizon_steps
         if self.steps > horizon_steps:
-            horizon_steps = round_up(max(self.steps, _LEAST_HORIZON_STEPS))
+            horizon_steps = round_up(max(self.steps, _MIN_HORIZON_STEPS))
         episode = Episode(self._caption, self._predicted.curve(), self._true.curve(), horizon_steps)
         return draw_picture(frame, episode, size)
 
 
-class _Track:
-    """One reward: this episode's values, and the range of all there were."""
+class _RewardTrack:
+    """One reward: the values of this episode, and the range over all episodes."""
 
     def __init__(self) -> None:
         self.values: list[float] = []

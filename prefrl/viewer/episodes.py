@@ -1,4 +1,4 @@
-"""An agent acting in the ordinary environment, seen with the eyes of the learned reward."""
+"""Runs an agent in the ordinary environment and predicts the learned reward of every step."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ import numpy as np
 
 from prefrl.data.spaces import SpaceSpec
 
-__all__ = ["Moment", "Reward", "act", "check_reward"]
+__all__ = ["EpisodeStep", "RewardModel", "check_reward", "run_episode"]
 
 
-class Reward(Protocol):
-    """What is asked of a learned reward."""
+class RewardModel(Protocol):
+    """The part of a learned reward that is used here."""
 
     observation_spec: SpaceSpec
     action_spec: SpaceSpec
 
     def predict(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
-        """Reward (*lead,) of encoded observations (*lead, *obs) and actions (*lead, *act)."""
+        """Rewards (*lead,) of encoded observations (*lead, *obs) and actions (*lead, *act)."""
 
 
 @dataclass(frozen=True)
-class Moment:
+class EpisodeStep:
     """One step of an episode."""
 
     frame: np.ndarray
-    """shape (H, W, 3) uint8, the environment as it was when the agent chose its action"""
+    """shape (H, W, 3) uint8, rendered before the action"""
     predicted_reward: float
     true_reward: float
 
 
-def check_reward(env: gym.Env[Any, Any], reward: Reward) -> None:
-    """Raise ValueError unless the reward was learned on observations and actions like the environment's."""
+def check_reward(env: gym.Env[Any, Any], reward: RewardModel) -> None:
+    """Raise ValueError unless the reward was trained on the environment's observation and action spaces."""
     for name, space in (("observation", env.observation_space), ("action", env.action_space)):
         learned, ours = getattr(reward, f"{name}_spec"), SpaceSpec.of(space)
         if learned != ours:
@@ -45,36 +45,36 @@ def check_reward(env: gym.Env[Any, Any], reward: Reward) -> None:
             )
 
 
-def act(
+def run_episode(
     env: gym.Env[Any, Any],
     choose_action: Callable[[Any], Any],
-    reward: Reward,
+    reward: RewardModel,
     seed: int,
-    most_steps: int | None = None,
-) -> Iterator[Moment]:
-    """Act for one episode.
+    max_steps: int | None = None,
+) -> Iterator[EpisodeStep]:
+    """Run one episode.
 
     Args:
         env: made with ``render_mode="rgb_array"``.
-        choose_action: from an observation to an action, both as the environment knows them.
-        reward: predicts each step's reward.
-        seed: the environment is reset with.
-        most_steps: end the episode after so many steps.
+        choose_action: maps an observation to an action, both as the environment has them.
+        reward: predicts the reward of each step.
+        seed: for the environment's reset.
+        max_steps: end the episode after this number of steps.
 
     Raises:
-        ValueError: when the environment's frames are no (H, W, 3) uint8 arrays.
+        ValueError: if the environment does not render (H, W, 3) uint8 arrays.
     """
     observation, _ = env.reset(seed=seed)
-    steps, is_over = 0, False
-    while not is_over and (most_steps is None or steps < most_steps):
+    steps, has_ended = 0, False
+    while not has_ended and (max_steps is None or steps < max_steps):
         frame, action = _frame(env), choose_action(observation)
         # Before the step: some environments write the next observation into the same array.
         predicted = reward.predict(
             reward.observation_spec.encode(observation, ()), reward.action_spec.encode(action, ())
         )
         observation, true_reward, terminated, truncated, _ = env.step(action)
-        yield Moment(frame, float(predicted), float(true_reward))
-        steps, is_over = steps + 1, terminated or truncated
+        yield EpisodeStep(frame, float(predicted), float(true_reward))
+        steps, has_ended = steps + 1, terminated or truncated
 
 
 def _frame(env: gym.Env[Any, Any]) -> np.ndarray:

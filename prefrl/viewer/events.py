@@ -1,4 +1,4 @@
-"""What people do at a window."""
+"""Events of a window."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Click:
 
 @dataclass(frozen=True)
 class Resize:
-    """The window has another size, or has to be drawn again."""
+    """The window has a new size, or must be drawn again."""
 
 
 @dataclass(frozen=True)
 class Close:
-    """The window's close button."""
+    """The window's close button was clicked."""
 
 
 Event = Key | Click | Resize | Close

@@ -1,8 +1,7 @@
-"""Pictures as an animated GIF."""
+"""Writes animated GIFs."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
@@ -10,45 +9,47 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from prefrl.storage.durable import write_file
+
 __all__ = ["write_gif"]
 
 _COLOURS = 256
 _SHORTEST_MS = 20
-"""browsers slow down what is faster than 50 pictures a second"""
+"""browsers slow down GIFs of more than 50 frames per second"""
 _LAST_MS = 1500
-"""how long the last picture stays before the film begins anew"""
+"""how long the last frame stays before the GIF restarts"""
 
 
-def write_gif(path: Path, pictures: Iterable[np.ndarray], fps: float, samples: Sequence[np.ndarray]) -> None:
-    """Write an endless film, all of the file or none.
+def write_gif(path: Path, frames: Iterable[np.ndarray], fps: float, samples: Sequence[np.ndarray]) -> None:
+    """Write a looping GIF. A failure leaves no partial file.
 
-    GIFs count in hundredths of a second and go no faster than 50 pictures a second; of a film that is faster,
-    pictures are left out so that it keeps its speed.
+    GIF durations are in hundredths of a second, and at most 50 frames per second are shown; above that, frames are
+    dropped so that the speed is kept.
 
     Args:
         path: of the file; an existing one is replaced.
-        pictures: shape (H, W, 3) uint8 each, all of one size, at least one; taken one at a time.
-        fps: pictures a second.
-        samples: some pictures, of one width, that show all colours; at least one.
+        frames: shape (H, W, 3) uint8 each, all of one size, at least one; read one at a time.
+        fps: frames per second.
+        samples: some frames, of one width, that contain all colours; at least one.
 
     Raises:
-        ValueError: when there are no pictures.
-        OSError: when the file cannot be written.
+        ValueError: if there are no frames.
+        OSError: if the file cannot be written.
     """
     every = max(1, round(fps * _SHORTEST_MS / 1000))
-    # One palette for all, so that what stands still stays the same and need not be written again.
+    # One palette for all frames, so that pixels that do not change need not be written again.
     palette = Image.fromarray(np.concatenate(samples)).quantize(_COLOURS, method=Image.Quantize.FASTOCTREE)
     images = [
-        Image.fromarray(picture).quantize(palette=palette, dither=Image.Dither.NONE)
-        for picture in islice(pictures, 0, None, every)
+        Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE)
+        for frame in islice(frames, 0, None, every)
     ]
     if not images:
-        raise ValueError(f"{path}: there are no pictures to write")
+        raise ValueError(f"{path}: there are no frames to write")
     duration_ms = max(_SHORTEST_MS, round(every * 100 / fps) * 10)
     durations_ms = [*[duration_ms] * (len(images) - 1), _LAST_MS]
-    temporary = path.with_name(f".{os.getpid()}-{path.name}")
-    try:
-        images[0].save(
+    write_file(
+        path,
+        lambda temporary: images[0].save(
             temporary,
             "GIF",
             save_all=True,
@@ -56,7 +57,5 @@ def write_gif(path: Path, pictures: Iterable[np.ndarray], fps: float, samples: S
             duration=durations_ms,
             loop=0,
             disposal=1,
-        )
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        ),
+    )

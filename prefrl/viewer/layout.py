@@ -1,4 +1,4 @@
-"""Where everything goes on the page of a query: pure geometry, in pixels."""
+"""Layout of the query page, in pixels. Pure geometry."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from prefrl.viewer.drawing import Box
 
-__all__ = ["Layout", "lay_out", "text_height"]
+__all__ = ["Layout", "page_layout", "text_height"]
 
 _TEXT_PIXELS = (11, 40)
 """smallest and largest height of the text"""
-_PANEL_EMS = 15
-"""width of the panel; left out of windows less than three times as wide"""
+_STATS_EMS = 15
+"""width of the statistics panel; left out of windows less than three times as wide"""
 _LEGEND_EMS = 2.6
-_CAPTION_EMS = 1.9
+_LABEL_EMS = 1.9
 """room below each item"""
 
 
@@ -22,50 +22,50 @@ class Layout:
     """The boxes of a page."""
 
     em: int
-    """height of the text, by which everything is measured"""
+    """height of the text, the unit of all other sizes"""
     question: Box
     items: tuple[Box, ...]
-    """one for each item, the room for its picture alone"""
+    """one per item, without its label"""
     legend: Box
-    panel: Box | None
+    stats: Box | None
 
 
 def text_height(size: tuple[int, int]) -> int:
     """Height of the text in a window of this width and height."""
-    least, most = _TEXT_PIXELS
-    return round(min(max(min(size[0] / 64, size[1] / 34), least), most))
+    smallest, largest = _TEXT_PIXELS
+    return round(min(max(min(size[0] / 64, size[1] / 34), smallest), largest))
 
 
-def lay_out(size: tuple[int, int], count: int, is_film: bool = False) -> Layout:
-    """Lay ``count`` items out in a window of this width and height; a film has neither panel nor legend."""
+def page_layout(size: tuple[int, int], num_items: int, is_video: bool = False) -> Layout:
+    """Layout of a query with ``num_items`` items on a page of (width, height); videos have no statistics or legend."""
     width, height = (max(1, side) for side in size)
     em = text_height(size)
-    panel_width = _PANEL_EMS * em if width >= 3 * _PANEL_EMS * em and not is_film else 0
-    right = width - panel_width
+    stats_width = _STATS_EMS * em if width >= 3 * _STATS_EMS * em and not is_video else 0
+    right = width - stats_width
     question = (em, round(0.8 * em), right - em, round(3.2 * em))
-    legend_ems = 0 if is_film else _LEGEND_EMS
+    legend_ems = 0 if is_video else _LEGEND_EMS
     legend = (em, height - round(legend_ems * em), right - em, height - round(legend_ems and 0.4 * em))
     body = (em, question[3], right - em, legend[1])
-    panel = (right, 0, width, height) if panel_width else None
-    return Layout(em, question, tuple(_grid(body, count, em)), legend, panel)
+    stats = (right, 0, width, height) if stats_width else None
+    return Layout(em, question, tuple(_grid(body, num_items, em)), legend, stats)
 
 
-def _grid(body: Box, count: int, em: int) -> list[Box]:
-    """As many columns as make the largest squares, filled row by row."""
+def _grid(body: Box, num_items: int, em: int) -> list[Box]:
+    """Boxes filled row by row, in the number of columns that makes them largest."""
     left, top, right, bottom = body
 
     def side(columns: int) -> float:
-        rows = -(-count // columns)
-        return min((right - left) / columns - em, (bottom - top) / rows - _CAPTION_EMS * em)
+        rows = -(-num_items // columns)
+        return min((right - left) / columns - em, (bottom - top) / rows - _LABEL_EMS * em)
 
-    columns = max(range(1, count + 1), key=side)
-    rows = -(-count // columns)
+    columns = max(range(1, num_items + 1), key=side)
+    rows = -(-num_items // columns)
     cell_width, cell_height = (right - left) / columns, (bottom - top) / rows
     boxes = []
-    for index in range(count):
+    for index in range(num_items):
         row, column = divmod(index, columns)
         x, y = left + column * cell_width, top + row * cell_height
-        box = (x + em / 2, y, x + cell_width - em / 2, y + cell_height - _CAPTION_EMS * em)
+        box = (x + em / 2, y, x + cell_width - em / 2, y + cell_height - _LABEL_EMS * em)
         boxes.append(
             (
                 round(box[0]),

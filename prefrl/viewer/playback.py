@@ -1,19 +1,19 @@
-"""Where clips are in their play: speed, pause, and the step to be seen now."""
+"""Playback of clips: speed, pause, and the step to show now."""
 
 from __future__ import annotations
 
 __all__ = ["Playback"]
 
 _SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0)
-_REST_S = 0.4
-"""the last picture stays so long before the clips begin anew"""
+_HOLD_S = 0.4
+"""how long the last frame stays before the clips restart"""
 
 
 class Playback:
-    """Plays clips in step, again and again.
+    """Plays clips in step, in a loop.
 
     Args:
-        fps: steps a second, at normal speed.
+        fps: steps per second at normal speed.
     """
 
     def __init__(self, fps: float) -> None:
@@ -24,20 +24,20 @@ class Playback:
         """at normal speed"""
         self._last_s: float | None = None
 
-    def begin(self) -> None:
-        """From the first step."""
+    def restart(self) -> None:
+        """Play from the first step."""
         self._position_s, self._last_s = 0.0, None
 
     def change_speed(self, by: int) -> None:
-        """Faster or slower by so many notches, as far as there are any."""
+        """Change the speed by a number of levels, within the fastest and the slowest."""
         self._speed = min(max(self._speed + by, 0), len(_SPEEDS) - 1)
 
     def step(self, now_s: float, steps: int) -> int:
-        """The step to be seen at this time of clips of so many steps."""
+        """The step to show now, of clips with this number of steps."""
         if not self.is_paused and self._last_s is not None:
             self._position_s += (now_s - self._last_s) * _SPEEDS[self._speed]
         self._last_s = now_s
-        if self._position_s > steps / self._fps + _REST_S:
+        if self._position_s > steps / self._fps + _HOLD_S:
             self._position_s = 0.0
         return min(int(self._position_s * self._fps), max(0, steps - 1))
 

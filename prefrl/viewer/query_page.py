@@ -1,4 +1,4 @@
-"""The page on which a query is answered, all but what moves on it."""
+"""Draws the page of a query, without the frames that move on it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
+from prefrl.labelling.controller import QueryCaption
 from prefrl.labelling.rendering import Item, Text
 from prefrl.viewer.drawing import (
     BLUE,
@@ -25,23 +26,23 @@ from prefrl.viewer.drawing import (
 )
 from prefrl.viewer.layout import Layout
 
-__all__ = ["BUTTONS", "Button", "PageState", "QueryPage", "answer_in_words"]
+__all__ = ["BUTTONS", "Button", "QueryPage"]
 
-_LINE_EMS, _LEAST_TEXT_EMS = 1.4, 0.6
-_SAMPLES = 2
-"""text and lines are drawn so many times larger, per axis, and averaged"""
+_LINE_EMS, _MIN_TEXT_EMS = 1.4, 0.6
+_SUPERSAMPLING = 2
+"""text and lines are drawn larger by this factor, per axis, and averaged"""
 _SIDES: tuple[Colour, Colour] = (BLUE, VERMILION)
-_LEGEND_EMS, _LEAST_LEGEND_EMS = 1.0, 0.7
-"""height of the buttons' text, and what it may shrink to where there are too many"""
+_LEGEND_EMS, _MIN_LEGEND_EMS = 1.0, 0.7
+"""height of the buttons' text, and the smallest it may shrink to"""
 
 
 @dataclass(frozen=True)
 class Button:
-    """Something to click, and the key that does the same."""
+    """A button to click, and the key that does the same."""
 
     key: str
     sign: str
-    """how the key is written; arrows are drawn"""
+    """the key's label; empty for arrows, which are drawn"""
     label: str
 
 
@@ -56,31 +57,18 @@ BUTTONS = (
     Button("h", "H", "help"),
     Button("q", "Q", "leave"),
 )
-_PLAYING = frozenset({"space", "p", "-", "+"})
-"""keys that do nothing to texts"""
-
-
-@dataclass(frozen=True)
-class PageState:
-    """What the page says of the query, beside its items."""
-
-    question: str
-    ranked: tuple[int, ...] = ()
-    """items ranked so far, the best first"""
-    marked: tuple[int, ...] = ()
-    """items that the answer being shown or taken back named best"""
-    note: str = ""
-    """in place of the question: what has just happened, or was answered before"""
+_PLAYBACK_KEYS = frozenset({"space", "p", "-", "+"})
+"""without effect on texts"""
 
 
 class QueryPage:
-    """A drawn page.
+    """A drawn query page.
 
     Attributes:
-        layout: where everything is.
-        picture: shape (H, W, 3) uint8, the items' boxes empty but for texts.
-        corners: where the upper left corner of each item's frames goes.
-        buttons: boxes to click, by key.
+        layout: the boxes of the page.
+        picture: shape (H, W, 3) uint8; the boxes of clips are empty.
+        corners: upper left corner of each item's frames.
+        buttons: boxes that can be clicked, by key.
     """
 
     def __init__(
@@ -88,42 +76,42 @@ class QueryPage:
         size: tuple[int, int],
         layout: Layout,
         items: tuple[Item, ...],
-        state: PageState,
+        caption: QueryCaption,
         has_buttons: bool = True,
     ) -> None:
         self.layout = layout
-        sheet = Image.new("RGB", (size[0] * _SAMPLES, size[1] * _SAMPLES), PAPER)
+        sheet = Image.new("RGB", (size[0] * _SUPERSAMPLING, size[1] * _SUPERSAMPLING), PAPER)
         self._draw = ImageDraw.Draw(sheet)
         self.buttons: dict[str, Box] = {}
         self.corners = [_corner(item, box) for item, box in zip(items, layout.items, strict=True)]
-        self._write_question(state)
+        self._write_question(caption)
         for index, item in enumerate(items):
-            self._draw_item(index, item, state, has_side=has_buttons and len(items) == 2)
+            self._draw_item(index, item, caption, is_choice=has_buttons and len(items) == 2)
         if has_buttons:
             self._draw_legend(items)
-        self.picture = np.asarray(sheet.reduce(_SAMPLES))
+        self.picture = np.asarray(sheet.reduce(_SUPERSAMPLING))
 
-    def _write_question(self, state: PageState) -> None:
+    def _write_question(self, caption: QueryCaption) -> None:
         left, top, right, _ = self.layout.question
-        text, colour = (state.note, BLUE) if state.note else (state.question, INK)
+        text, colour = (caption.note, BLUE) if caption.note else (caption.question, INK)
         self._text(text, left, top, colour, 1.35, right - left)
 
-    def _draw_item(self, index: int, item: Item, state: PageState, has_side: bool) -> None:
+    def _draw_item(self, index: int, item: Item, caption: QueryCaption, is_choice: bool) -> None:
         em, box = self.layout.em, self.layout.items[index]
         if isinstance(item, Text):
             self._write_text(item, box)
         else:
-            self._frame(index, item, state)
-        if has_side:
-            self._write_side(index, box)
+            self._draw_border(index, item, caption)
+        if is_choice:
+            self._write_choice(index, box)
             return
-        rank = state.ranked.index(index) + 1 if index in state.ranked else None
+        rank = caption.ranked.index(index) + 1 if index in caption.ranked else None
         label = f"{index + 1}" if rank is None else f"{index + 1}: rank {rank}"
         x = (box[0] + box[2] - self._width(label, 1.2)) / 2
         self._text(label, x, box[3] + 0.35 * em, INK if rank is None else BLUE, 1.2)
 
-    def _write_side(self, index: int, box: Box) -> None:
-        """What chooses one of two."""
+    def _write_choice(self, index: int, box: Box) -> None:
+        """Below one of two items, the arrow key that chooses it."""
         em, direction, label = self.layout.em, ("left", "right")[index], "this one"
         width = self._width(label, 1.2) + 1.6 * em
         x, y = (box[0] + box[2] - width) / 2, box[3] + 0.35 * em
@@ -131,23 +119,23 @@ class QueryPage:
         self._arrow(direction, arrow_x, y, _SIDES[index], 1.2)
         self._text(label, x + (1.6 * em if direction == "left" else 0), y, _SIDES[index], 1.2)
 
-    def _frame(self, index: int, item: np.ndarray, state: PageState) -> None:
+    def _draw_border(self, index: int, item: np.ndarray, caption: QueryCaption) -> None:
         left, top = self.corners[index]
         height, width = item.shape[1:3]
-        chosen = index in state.marked
+        chosen = index in caption.marked
         thick = max(2, self.layout.em // 4) if chosen else 1
         edge = (left - thick, top - thick, left + width + thick - 1, top + height + thick - 1)
         self._rectangle(edge, BLUE if chosen else GRID, thick)
 
     def _write_text(self, item: Text, box: Box) -> None:
-        """Prompt and response, set smaller where they are long; what is too long even so is cut off."""
+        """Prompt and response. Long ones shrink, and are cut off if they still do not fit."""
         left, top, right, bottom = box
         self._rectangle(box, GRID, 1)
         ems, em = 1.0, self.layout.em
         while True:
             lines = self._lines(item, ems, right - left - 2 * em)
             most = int((bottom - top - em) / (_LINE_EMS * ems * em))
-            if len(lines) <= most or ems <= _LEAST_TEXT_EMS:
+            if len(lines) <= most or ems <= _MIN_TEXT_EMS:
                 break
             ems *= 0.93
         if len(lines) > most:
@@ -156,20 +144,22 @@ class QueryPage:
             self._text(line, left + em, top + em * (0.5 + _LINE_EMS * ems * number), colour, ems)
 
     def _lines(self, item: Text, ems: float, room: float) -> list[tuple[str, Colour]]:
-        pixels = self.layout.em * ems * _SAMPLES
+        pixels = self.layout.em * ems * _SUPERSAMPLING
         parts = (item.prompt, FAINT), ("", INK), (item.response, INK)
-        return [(line, colour) for text, colour in parts for line in wrap(text, pixels, room * _SAMPLES)]
+        return [
+            (line, colour) for text, colour in parts for line in wrap(text, pixels, room * _SUPERSAMPLING)
+        ]
 
     def _draw_legend(self, items: tuple[Item, ...]) -> None:
         left, top, right, bottom = self.layout.legend
         is_moving = not all(isinstance(item, Text) for item in items)
-        shown = [one for one in BUTTONS if is_moving or one.key not in _PLAYING]
+        shown = [one for one in BUTTONS if is_moving or one.key not in _PLAYBACK_KEYS]
         if len(items) > 2:
             shown.insert(0, Button("return", "Enter", "the rest tie"))
         ems = _LEGEND_EMS
-        while sum(self._button_width(one, ems) for one in shown) > right - left and ems > _LEAST_LEGEND_EMS:
+        while sum(self._button_width(one, ems) for one in shown) > right - left and ems > _MIN_LEGEND_EMS:
             ems *= 0.95
-        # Of a narrow window's buttons the last are left out; their keys work all the same.
+        # In a narrow window the last buttons are left out; their keys still work.
         x = float(left)
         for one in shown:
             width = self._button_width(one, ems)
@@ -191,7 +181,7 @@ class QueryPage:
         self._text(button.label, x + self._sign_width(button, ems), y, FAINT, ems)
 
     def _button_width(self, button: Button, ems: float) -> float:
-        """Its margin to the next included."""
+        """Width of a button, with the margin to the next."""
         return self._sign_width(button, ems) + self._width(button.label, ems) + 1.4 * ems * self.layout.em
 
     def _sign_width(self, button: Button, ems: float) -> float:
@@ -199,43 +189,31 @@ class QueryPage:
         return (self._width(button.sign, ems) if button.sign else em) + 0.4 * em
 
     def _width(self, text: str, ems: float) -> float:
-        return text_width(text, self.layout.em * ems * _SAMPLES) / _SAMPLES
+        return text_width(text, self.layout.em * ems * _SUPERSAMPLING) / _SUPERSAMPLING
 
     def _arrow(self, direction: str, x: float, y: float, colour: Colour, ems: float) -> None:
-        pixels = self.layout.em * ems * _SAMPLES
-        draw_arrow(self._draw, direction, x * _SAMPLES, y * _SAMPLES, pixels, colour)
+        pixels = self.layout.em * ems * _SUPERSAMPLING
+        draw_arrow(self._draw, direction, x * _SUPERSAMPLING, y * _SUPERSAMPLING, pixels, colour)
 
     def _text(
         self, text: str, x: float, y: float, colour: Colour, ems: float, room: float | None = None
     ) -> None:
-        pixels = self.layout.em * ems * _SAMPLES
+        pixels = self.layout.em * ems * _SUPERSAMPLING
         write(
             self._draw,
-            x * _SAMPLES,
+            x * _SUPERSAMPLING,
             text,
-            y * _SAMPLES,
+            y * _SUPERSAMPLING,
             colour,
             pixels,
-            None if room is None else room * _SAMPLES,
+            None if room is None else room * _SUPERSAMPLING,
         )
 
     def _rectangle(self, box: Box, colour: Colour, thick: int, fill: Colour | None = None) -> None:
-        left, top, right, bottom = (side * _SAMPLES for side in box)
-        self._draw.rectangle((left, top, right, bottom), outline=colour, width=thick * _SAMPLES, fill=fill)
-
-
-def answer_in_words(ranks: tuple[int, ...] | None) -> str:
-    """An answer, as people say it: "left", "equal", "can't tell", "3 > 1 > 2"."""
-    if ranks is None:
-        return "can't tell"
-    if len(set(ranks)) == 1:
-        return "equal"
-    if len(ranks) == 2:
-        return "left" if ranks[0] == 1 else "right"
-    return " > ".join(
-        " = ".join(str(item + 1) for item, rank in enumerate(ranks) if rank == place)
-        for place in sorted(set(ranks))
-    )
+        left, top, right, bottom = (side * _SUPERSAMPLING for side in box)
+        self._draw.rectangle(
+            (left, top, right, bottom), outline=colour, width=thick * _SUPERSAMPLING, fill=fill
+        )
 
 
 def _corner(item: Item, box: Box) -> tuple[int, int]:

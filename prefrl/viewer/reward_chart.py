@@ -1,6 +1,6 @@
-"""The picture of an agent at work: the environment's frame beside a chart of predicted and true reward.
+"""Draws an agent acting: the environment's frame beside a chart of predicted and true reward.
 
-Pure functions of numpy arrays, drawn by Pillow. Markers tell the curves apart without colour.
+Pure functions of numpy arrays, drawn with Pillow. Markers tell the curves apart without colour.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ __all__ = ["Curve", "Episode", "draw_picture", "shrink"]
 _PREDICTED = VERMILION
 _TRUE = BLUE
 
-_SAMPLES = 2
-"""everything is drawn so many times larger, per axis, and averaged: Pillow's lines have no smooth edges"""
+_SUPERSAMPLING = 2
+"""everything is drawn larger by this factor, per axis, and averaged: Pillow does not antialias lines"""
 _TEXT_PIXELS = (10, 30)
 """smallest and largest height of the text"""
-_LEAST_EMS = 12
-"""a chart narrower than this many times its text is left out"""
-_WIDE = 1.3
-"""side by side from this ratio of width to height"""
+_MIN_CHART_EMS = 12
+"""a chart narrower than this, in heights of its text, is left out"""
+_MIN_WIDE_RATIO = 1.3
+"""frame and chart are side by side from this ratio of width to height"""
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,12 @@ class Curve:
     values: np.ndarray
     """shape (S,), S at least 1"""
     axis: Axis
-    """holds all values"""
+    """spans all values"""
 
 
 @dataclass(frozen=True)
 class Episode:
-    """What the chart shows."""
+    """The curves of one episode."""
 
     caption: str
     predicted: Curve
@@ -51,50 +51,50 @@ class Episode:
 
 
 def draw_picture(frame: np.ndarray, episode: Episode, size: tuple[int, int]) -> np.ndarray:
-    """Frame and chart, side by side where there is width for it, else one below the other.
+    """Frame and chart, side by side if the picture is wide, else one below the other.
 
     Args:
         frame: shape (H, W, 3) uint8, of any size.
-        episode: what to chart.
+        episode: the curves to draw.
         size: width and height of the picture in pixels.
 
     Returns:
         shape (height, width, 3) uint8.
     """
-    width, height = (max(1, side) * _SAMPLES for side in size)
+    width, height = (max(1, side) * _SUPERSAMPLING for side in size)
     em = _em(width, height)
     sheet = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(sheet)
     write(draw, em, episode.caption, em * 0.6, INK, em * 0.9, width - 2 * em)
     body = (em, round(2.4 * em), width - em, height - em)
     frame_box, chart_box = _layout(frame.shape[1] / frame.shape[0], body, em)
-    if chart_box[2] - chart_box[0] >= _LEAST_EMS * em:
+    if chart_box[2] - chart_box[0] >= _MIN_CHART_EMS * em:
         _draw_chart(draw, episode, chart_box, em)
     else:
         frame_box = body
-    picture = sheet.reduce(_SAMPLES)
+    picture = sheet.reduce(_SUPERSAMPLING)
     _paste_frame(picture, frame, frame_box)
     return np.asarray(picture)
 
 
-def shrink(frame: np.ndarray, most_pixels: int) -> np.ndarray:
-    """The frame (H, W, 3) uint8 scaled down, if need be, so that no side is longer than ``most_pixels``."""
+def shrink(frame: np.ndarray, max_pixels: int) -> np.ndarray:
+    """The frame (H, W, 3) uint8, scaled down if a side is longer than ``max_pixels``."""
     image = Image.fromarray(frame)
-    image.thumbnail((most_pixels, most_pixels), Image.Resampling.LANCZOS)
+    image.thumbnail((max_pixels, max_pixels), Image.Resampling.LANCZOS)
     return np.asarray(image)
 
 
 def _em(width: int, height: int) -> int:
-    """Height of the text, which everything else is measured by."""
-    least, most = (pixels * _SAMPLES for pixels in _TEXT_PIXELS)
-    return round(min(max(min(width / 52, height / 24), least), most))
+    """Height of the text, the unit of all other sizes."""
+    smallest, largest = (pixels * _SUPERSAMPLING for pixels in _TEXT_PIXELS)
+    return round(min(max(min(width / 52, height / 24), smallest), largest))
 
 
 def _layout(aspect: float, body: Box, em: int) -> tuple[Box, Box]:
-    """The boxes of a frame, given its width over height, and of the chart."""
+    """The boxes of the frame, whose width over height is ``aspect``, and of the chart."""
     left, top, right, bottom = body
     width, height = max(2, right - left), max(2, bottom - top)
-    if width >= _WIDE * height:
+    if width >= _MIN_WIDE_RATIO * height:
         frame_width = round(min(width * 0.48, height * aspect))
         return (left, top, left + frame_width, bottom), (left + frame_width + em, top, right, bottom)
     frame_height = round(min(height * 0.55, width / aspect))
@@ -102,8 +102,8 @@ def _layout(aspect: float, body: Box, em: int) -> tuple[Box, Box]:
 
 
 def _paste_frame(picture: Image.Image, frame: np.ndarray, box: Box) -> None:
-    """Fit the frame into the box, given in samples; games of few pixels keep their hard edges."""
-    left, top, right, bottom = (side // _SAMPLES for side in box)
+    """Scale the frame to the box, given in supersampled pixels; small frames keep hard pixel edges."""
+    left, top, right, bottom = (side // _SUPERSAMPLING for side in box)
     scale = min((right - left) / frame.shape[1], (bottom - top) / frame.shape[0])
     size = max(1, round(frame.shape[1] * scale)), max(1, round(frame.shape[0] * scale))
     filtering = Image.Resampling.NEAREST if scale >= 2 else Image.Resampling.LANCZOS
@@ -128,9 +128,9 @@ def _draw_chart(draw: ImageDraw.ImageDraw, episode: Episode, box: Box, em: int) 
         round(bottom - 1.9 * em),
     )
     if plot[2] - plot[0] < 3 * em or plot[3] - plot[1] < 2 * em:
-        return  # too small for curves: the readings alone are worth the room
+        return  # too small for curves: show the readings alone
     _draw_grid(draw, episode, plot, em)
-    # The wider line below shows on both sides of the other where they coincide.
+    # Where the curves coincide, the wider one stays visible on both sides of the other.
     _draw_curve(draw, true, _TRUE, episode.horizon_steps, plot, em, is_round=False)
     _draw_curve(draw, predicted, _PREDICTED, episode.horizon_steps, plot, em, is_round=True)
 
@@ -138,7 +138,7 @@ def _draw_chart(draw: ImageDraw.ImageDraw, episode: Episode, box: Box, em: int) 
 def _draw_reading(
     draw: ImageDraw.ImageDraw, name: str, curve: Curve, colour: Colour, box: Box, em: int
 ) -> None:
-    """Name, newest value and return so far, with the curve's marker."""
+    """Marker, name, newest value and return so far of a curve."""
     left, top, right, _ = box
     _draw_marker(draw, left + 0.5 * em, top + 0.62 * em, 0.36 * em, colour, is_round=colour == _PREDICTED)
     room = right - left - 1.6 * em
@@ -152,11 +152,11 @@ def _draw_reading(
 def _draw_grid(draw: ImageDraw.ImageDraw, episode: Episode, plot: Box, em: int) -> None:
     left, top, right, bottom = plot
     labels = zip(episode.predicted.axis.labels, episode.true.axis.labels, strict=True)
-    # A low chart has room for the ends of the axes alone.
+    # A low chart labels only the ends of its axes.
     every = 1 if bottom - top >= 1.3 * em * INTERVALS else INTERVALS
     for tick, (predicted, true) in enumerate(labels):
         y = bottom - (bottom - top) * tick / INTERVALS
-        draw.line([(left, y), (right, y)], fill=GRID, width=_SAMPLES)
+        draw.line([(left, y), (right, y)], fill=GRID, width=_SUPERSAMPLING)
         if tick % every == 0:
             write(draw, left - 0.5 * em - text_width(predicted, em), predicted, y - 0.62 * em, _PREDICTED, em)
             write(draw, right + 0.5 * em, true, y - 0.62 * em, _TRUE, em)
@@ -187,12 +187,12 @@ def _draw_curve(
         for step, value in zip(steps.tolist(), values.tolist(), strict=True)
     ]
     width = em * (0.16 if is_round else 0.36)
-    draw.line(points, fill=colour, width=max(_SAMPLES, round(width)), joint="curve")
+    draw.line(points, fill=colour, width=max(_SUPERSAMPLING, round(width)), joint="curve")
     _draw_marker(draw, *points[-1], 0.36 * em, colour, is_round)
 
 
 def _thin(values: np.ndarray, columns: int) -> tuple[np.ndarray, np.ndarray]:
-    """Steps and values to draw: of more steps than columns, the least and greatest value of each column."""
+    """Steps and values to draw; if there are more steps than columns, the extremes of each column."""
     steps = np.arange(len(values))
     if len(values) <= 2 * columns:
         return steps, values
@@ -216,7 +216,7 @@ def _draw_marker(
 
 
 def _number(value: float) -> str:
-    """Three significant digits or so, without an exponent, never "-0"."""
+    """About three significant digits, without an exponent, never "-0"."""
     size = abs(value)
     text = f"{value:,.0f}" if size >= 1000 else f"{value:.1f}" if size >= 100 else f"{value:.2f}"
     return text.lstrip("-") if not text.strip("-0.,") else text

@@ -1,4 +1,4 @@
-"""Pages of text: instructions, help, waiting, the end."""
+"""Draws pages of text: instructions, help, waiting, done."""
 
 from __future__ import annotations
 
@@ -8,49 +8,34 @@ from PIL import Image, ImageDraw
 from prefrl.viewer.drawing import BLUE, FAINT, INK, PAPER, text_width, wrap, write
 from prefrl.viewer.layout import text_height
 
-__all__ = ["HELP", "draw_line", "draw_text_page"]
+__all__ = ["draw_line", "draw_text_page"]
 
-_SAMPLES = 2
+_SUPERSAMPLING = 2
 _LINE_EMS = 1.5
 _COLUMN_EMS = 44
 
-HELP = """The left clip is better: left arrow
-The right clip is better: right arrow
-Both are equally good: up
-You cannot tell: down
-
-More than two: press their numbers, the best first. Up or Enter says that the rest are equal.
-
-Play the clips again: Space
-Take the last answer back: Backspace, once or more. It stands until you give another; Enter leaves it as it is.
-Faster and slower: + and -
-Pause: P. What to judge by: I
-Leave: Q. What you have answered is saved, the training goes on, and you can come back.
-
-All of it can be clicked, too."""
-
 
 def draw_line(size: tuple[int, int], text: str) -> np.ndarray:
-    """A line of text in the middle of a strip of this (width, height), shape (height, width, 3) uint8."""
-    width, height = (side * _SAMPLES for side in size)
+    """A line of text centred in a strip of (width, height), shape (height, width, 3) uint8."""
+    width, height = (side * _SUPERSAMPLING for side in size)
     sheet = Image.new("RGB", (width, height), PAPER)
     pixels = height * 0.4
     left = max(0.0, (width - text_width(text, pixels)) / 2)
     write(ImageDraw.Draw(sheet), left, text, height * 0.28, INK, pixels, width - left)
-    return np.asarray(sheet.reduce(_SAMPLES))
+    return np.asarray(sheet.reduce(_SUPERSAMPLING))
 
 
-def draw_text_page(size: tuple[int, int], title: str, body: str, foot: str = "") -> np.ndarray:
-    """A page of this (width, height), shape (height, width, 3) uint8; a body too long for it is set smaller."""
-    width, height = (max(1, side) * _SAMPLES for side in size)
-    em = float(text_height(size) * _SAMPLES)
+def draw_text_page(size: tuple[int, int], title: str, body: str, footer: str = "") -> np.ndarray:
+    """A page of (width, height), shape (height, width, 3) uint8; the text shrinks until the body fits."""
+    width, height = (max(1, side) * _SUPERSAMPLING for side in size)
+    em = float(text_height(size) * _SUPERSAMPLING)
     sheet = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(sheet)
     room_y = height - 8.2 * em
     while True:
         column = min(_COLUMN_EMS * em, width - 3 * em)
         lines = wrap(body, em, column)
-        if len(lines) * _LINE_EMS * em <= room_y or em <= 8 * _SAMPLES:
+        if len(lines) * _LINE_EMS * em <= room_y or em <= 8 * _SUPERSAMPLING:
             break
         em *= 0.92
     left = (width - column) / 2
@@ -62,5 +47,5 @@ def draw_text_page(size: tuple[int, int], title: str, body: str, foot: str = "")
     for line in lines:
         write(draw, left, line, y, INK, em, column)
         y += _LINE_EMS * em
-    write(draw, left, foot, min(y + 1.2 * em, height - 2 * em), FAINT, em, column)
-    return np.asarray(sheet.reduce(_SAMPLES))
+    write(draw, left, footer, min(y + 1.2 * em, height - 2 * em), FAINT, em, column)
+    return np.asarray(sheet.reduce(_SUPERSAMPLING))

@@ -60,11 +60,12 @@ def make_agent(tmp_path: Path) -> Callable[..., SB3Agent]:
         relabel: bool = True,
         policy: str = "auto",
         overlap: bool = False,
+        trust: bool = False,
         **hyperparameters: Any,
     ) -> SB3Agent:
         env_id = env_id or ("Pendulum-v1" if algorithm == "sac" else "CartPole-v1")
         settings = SMALL.get(algorithm, {}) | hyperparameters
-        config = AgentConfig(algorithm, policy, settings, relabel, overlap)  # type: ignore[arg-type]
+        config = AgentConfig(algorithm, policy, settings, relabel, overlap)
         inner = DummyVecEnv([lambda: EndlessEpisodes(Monitor(gym.make(env_id)))] * 2)
         venv = PreferenceVecEnv(inner, 5, env_id, seed)
 
@@ -79,6 +80,7 @@ def make_agent(tmp_path: Path) -> Callable[..., SB3Agent]:
             seed,
             evaluation_venv,
             folder or tmp_path / "agent",
+            trust,
         )
 
     return make

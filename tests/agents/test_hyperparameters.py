@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from prefrl_agents.hyperparameters import ALGORITHMS, algorithm_arguments, read_schedule
+from prefrl_agents.algorithms import ALGORITHMS
+from prefrl_agents.hyperparameters import algorithm_arguments, read_schedule
 
 
 def test_plain_values_are_passed_on() -> None:
@@ -62,7 +63,7 @@ def test_other_schedules_are_refused(text: str) -> None:
         read_schedule(text)
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", list(ALGORITHMS))
 def test_what_is_given_elsewhere_or_unknown_is_refused(algorithm: str) -> None:
     for name in ("seed", "env", "policy", "gama"):
         with pytest.raises(ValueError, match=f"{algorithm} has no hyperparameters"):
@@ -70,7 +71,7 @@ def test_what_is_given_elsewhere_or_unknown_is_refused(algorithm: str) -> None:
 
 
 def test_an_unknown_algorithm_or_activation_is_refused() -> None:
-    with pytest.raises(ValueError, match="algorithm is 'trpo'; it must be one of"):
+    with pytest.raises(ValueError, match="there is no algorithm 'trpo'; it must be one of"):
         algorithm_arguments("trpo", {})
     with pytest.raises(ValueError, match="activation_fn is 'swish'; it must be one of"):
         algorithm_arguments("ppo", {"policy_kwargs": {"activation_fn": "swish"}})

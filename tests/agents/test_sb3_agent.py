@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
 
@@ -179,15 +178,23 @@ class TestContinue:
 
 @pytest.mark.slow
 class TestSave:
-    def test_only_the_newest_is_kept(self, make_agent: MakeAgent, tmp_path: Path) -> None:
-        agent, folder = make_agent("sac"), tmp_path / "agent"
-        for steps in (50, 100):
-            run(agent, steps)
+    def test_the_two_newest_are_kept(self, make_agent: MakeAgent, tmp_path: Path) -> None:
+        agent, folder, steps = make_agent("sac", total_steps=1000), tmp_path / "agent", []
+        for target in (250, 500, 750):
+            run(agent, target)
             agent.save(folder)
+            steps.append(agent.policy_step)
         pointer = json.loads((folder / "latest.json").read_text())
-        (kept,) = (path for path in folder.iterdir() if path.is_dir())
-        assert pointer == {"folder": kept.name, "policy_step": agent.policy_step}
-        assert {path.name for path in kept.iterdir()} == {"model.zip", "replay.safetensors"}
+        older, newest = sorted(path for path in folder.iterdir() if path.is_dir())
+        assert (pointer["folder"], pointer["policy_step"]) == (newest.name, steps[-1])
+        assert (pointer["previous"]["folder"], pointer["previous"]["policy_step"]) == (older.name, steps[-2])
+        assert "previous" not in pointer["previous"]
+        for path in (older, newest):
+            assert {file.name for file in path.iterdir()} == {
+                "agent.json",
+                "agent.safetensors",
+                "replay.safetensors",
+            }
 
     @pytest.mark.parametrize("dies_in", ["model", "replay", "pointer"])
     def test_killed_while_saving_the_older_agent_remains(
@@ -203,19 +210,16 @@ class TestSave:
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patch:
-            if dies_in == "model":
-                patch.setattr(BaseAlgorithm, "save", die)
-            name = {"replay": "save_replay", "pointer": "write_json_atomic"}.get(dies_in)
-            if name is not None:
-                patch.setattr(f"prefrl_agents.sb3_agent.{name}", die)
+            name = {"model": "save_file", "replay": "save_replay", "pointer": "write_json_atomic"}[dies_in]
+            patch.setattr(f"prefrl_agents.saved_agent.{name}", die)
             with pytest.raises(KeyboardInterrupt):
                 agent.save(folder)
         continued = make_agent("sac")
         assert continued.policy_step == step
         assert same(weights(continued), saved)
         continued.save(folder)
-        assert len([path for path in folder.iterdir() if path.is_dir()]) == 1, (
-            "what was half written is cleared"
+        assert len([path for path in folder.iterdir() if path.is_dir()]) == 2, (
+            "half-written folders are deleted"
         )
 
     def test_experience_that_is_too_large_is_left_out(
@@ -295,6 +299,9 @@ class TestMistakes:
     ("space", "policy"),
     [
         (spaces.Box(0, 255, (36, 36, 3), np.uint8), "CnnPolicy"),
+        (spaces.Box(0, 255, (3, 36, 36), np.uint8), "CnnPolicy"),
+        (spaces.Box(0, 255, (35, 36, 3), np.uint8), "MlpPolicy"),
+        (spaces.Box(0, 100, (36, 36, 3), np.uint8), "MlpPolicy"),
         (spaces.Dict({"a": spaces.Discrete(3)}), "MultiInputPolicy"),
         (spaces.Discrete(3), "MlpPolicy"),
     ],

@@ -1,4 +1,4 @@
-"""Records as the harness would have written them."""
+"""Records as the harness writes them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmarks.harness import Record
 
 @pytest.fixture
 def finished() -> Callable[..., Record]:
-    """The record of a job that went well: suite, job, seed, its metrics, and what else differs."""
+    """Makes the record of a successful job from suite, job, seed, metrics and other fields."""
 
     def make(suite: str, job: str, seed: int, metrics: dict[str, Any], **others: Any) -> Record:
         known: dict[str, Any] = {

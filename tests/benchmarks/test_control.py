@@ -1,4 +1,4 @@
-"""The suite on classic control: the commands it would run and the report it writes."""
+"""The suite on classic control: its commands and its report."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import Any
 import pytest
 from stable_baselines3.common.vec_env import VecNormalize
 
-from benchmarks import control
 from benchmarks.harness import Record
-from benchmarks.true_reward import build, train
+from benchmarks.harness.runs import start_agent
+from benchmarks.harness.true_reward import train
+from benchmarks.suites.control import suite as control
 from prefrl.config import AgentConfig, EnvConfig, RunConfig, to_json
 
 
 @pytest.fixture
-def suite(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(control, "ensure_venv", lambda *_, **__: "peer/bin/python")
+def preset(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(control, "_preset", lambda task: to_json(RunConfig()))
 
 
-@pytest.mark.usefixtures("suite")
+@pytest.mark.usefixtures("preset")
 class TestJobs:
-    def test_methods_of_a_seed_run_one_after_the_other(self) -> None:
+    def test_methods_of_a_seed_run_in_sequence(self) -> None:
         assert [job.name for job in control.jobs(3, quick=False)] == [
             *("pendulum/prefrl", "pendulum/ppo-true-reward", "pendulum/imitation"),
             *("cartpole/prefrl", "cartpole/ppo-true-reward", "cartpole/imitation"),
@@ -41,7 +41,7 @@ class TestJobs:
         assert job.scratch is not None
         assert str(job.scratch).endswith(job.command[-1])
 
-    def test_all_get_the_same_steps_labels_and_threads(self) -> None:
+    def test_all_methods_get_the_same_steps_labels_and_threads(self) -> None:
         for job in control.jobs(0, quick=False):
             assert job.config["steps"] == 50_000
             assert job.config.get("labels", 200) == 200
@@ -49,7 +49,15 @@ class TestJobs:
                 ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"
             )
 
-    def test_seed_is_no_part_of_the_config(self) -> None:
+    def test_imitation_runs_in_its_virtual_environment(self) -> None:
+        job = control.jobs(3, quick=False)[2]
+        assert job.command[:2] == [
+            "benchmarks/.work/imitation-venv/bin/python",
+            "benchmarks/peers/imitation_control.py",
+        ]
+        assert job.prepare == control.IMITATION_VENV.ensure
+
+    def test_config_does_not_contain_the_seed(self) -> None:
         hashes = [[job.config_hash for job in control.jobs(seed, quick=False)] for seed in (0, 1)]
         assert hashes[0] == hashes[1]
         assert hashes[0] != [job.config_hash for job in control.jobs(0, quick=True)]
@@ -79,16 +87,16 @@ def test_report(tmp_path: Path, finished: Callable[..., Record]) -> None:
 
 
 class TestTrueReward:
-    def test_agent_has_the_hyperparameters_of_the_preset(self) -> None:
+    def test_agent_has_the_preset_hyperparameters(self) -> None:
         hyperparameters = {"n_steps": 16, "gamma": 0.5, "learning_rate": "lin_1e-3", "batch_size": 16}
         config = RunConfig(EnvConfig("CartPole-v1", num_envs=2), AgentConfig("ppo", "auto", hyperparameters))
-        agent: Any = build(config, seed=0)
+        agent: Any = start_agent(config, seed=0)
         assert (agent.n_steps, agent.gamma, agent.n_envs) == (16, 0.5, 2)
         assert [agent.lr_schedule(left) for left in (1.0, 0.5, 0.0)] == [1e-3, 5e-4, 0.0]
 
-    def test_normalizing_leaves_observations_alone_and_discounts_like_the_agent(self) -> None:
+    def test_normalizing_scales_rewards_only_and_discounts_like_the_agent(self) -> None:
         config = RunConfig(EnvConfig("CartPole-v1", num_envs=2), AgentConfig("ppo", "auto", {"gamma": 0.5}))
-        venv: Any = build(config, seed=0, normalize=True).get_env()
+        venv: Any = start_agent(config, seed=0, normalize=True).get_env()
         assert isinstance(venv, VecNormalize)
         assert (venv.norm_obs, venv.norm_reward, venv.gamma) == (False, True, 0.5)
 

@@ -1,13 +1,13 @@
-"""The suite on relabelling: the commands it would run, its curves and the report it writes."""
+"""The suite on relabelling: its commands, curves and report."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import relabelling
 from benchmarks.harness import Record
-from benchmarks.learning import training_curve
+from benchmarks.harness.learning import training_curve
+from benchmarks.suites.relabelling import suite as relabelling
 from prefrl.storage import Episode
 
 

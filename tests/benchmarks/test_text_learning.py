@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.learning import with_recorded_curve
+from benchmarks.harness.learning import with_recorded_curve
 from prefrl.presets import get_preset
 from prefrl.storage.run_dir import RunDir
 
 
-def test_a_curve_is_what_the_run_recorded_of_its_policy(tmp_path: Path) -> None:
+def test_curve_has_the_returns_that_the_run_recorded(tmp_path: Path) -> None:
     run = RunDir.create(tmp_path / "run", get_preset("text-walks").config)
     run.append_metrics({"source": "policy", "policy_step": 0})
     run.append_metrics({"source": "policy", "policy_step": 640, "true_return": 0.25})

@@ -1,4 +1,4 @@
-"""The exact figures of the enumerable task, and that every method comes near its optimum."""
+"""The exact objective and optimum of the enumerable task, and every method close to the optimum."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks.text_optimum_run import BETA, METHODS, Enumerable, train
+from benchmarks.suites.text_optimum.job import METHODS, train
+from benchmarks.suites.text_optimum.task import BETA, Enumerable
 from prefrl.text.models import LanguageModel
 
 pytestmark = pytest.mark.slow
@@ -21,19 +22,19 @@ def model(seed: int = 0) -> LanguageModel:
     return LanguageModel.create("tiny", tokenizer.vocab_size, 4, tokenizer.pad_id, tokenizer.eos_id, seed)
 
 
-def test_every_text_is_there_once_and_probabilities_add_up_to_one() -> None:
+def test_texts_are_distinct_and_probabilities_sum_to_one() -> None:
     # Ended after 0, 1 or 2 words, or 3 words cut off by the limit: 1 + 3 + 9 + 27.
     assert len({tuple(text) for text in SMALL.texts}) == len(SMALL.texts) == 40
     assert np.exp(SMALL.log_probs(model())).sum() == pytest.approx(1.0, abs=1e-5)
 
 
-def test_worth_is_that_of_words_and_neighbours() -> None:
+def test_reward_sums_over_words_and_neighbours() -> None:
     single, pair = SMALL._worth
     assert SMALL.worth([0, 2, 1]) == pytest.approx(single.sum() + pair[0, 2] + pair[2, 1])
     assert SMALL.reward(["a"], ["a c b"])[0] == pytest.approx(SMALL.worth([0, 2, 1]))
 
 
-def test_no_policy_is_above_the_optimum_and_the_best_one_is_there() -> None:
+def test_optimum_is_reached_by_the_best_policy_and_exceeded_by_none() -> None:
     reference = SMALL.log_probs(model())
     found = SMALL.score(model(), reference)
     assert found["objective"] == pytest.approx(found["reference"], abs=1e-5)
@@ -49,7 +50,7 @@ def test_no_policy_is_above_the_optimum_and_the_best_one_is_there() -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_each_method_comes_near_the_optimum(method: str) -> None:
+def test_each_method_comes_close_to_the_optimum(method: str) -> None:
     found = train(SMALL, method, seed=0, effort=0.25)
     assert found["share_of_gain"] > 0.9
     assert found["share_of_gain"] <= 1 + 1e-6

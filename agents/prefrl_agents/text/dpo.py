@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -18,6 +19,8 @@ from prefrl_agents.text.sequences import Sequences, response_log_probs
 __all__ = ["DPO", "DPOReport", "RankedResponses"]
 
 _CHUNK_TOKENS = 8192
+_ROUNDING = 1e-4
+"""nats: log-ratios no further apart are equal, as those of a model to itself are when batches differ"""
 
 
 @dataclass(frozen=True)
@@ -132,26 +135,36 @@ class DPO:
     @torch.no_grad()
     def evaluate(self, rankings: RankedResponses) -> DPOReport:
         """The same figures on rankings, learned from or not."""
-        sums, reference = _Sums(), self.reference_log_probs(rankings)
+        sums = _Sums()
         for rows in torch.arange(len(rankings)).split(self.config.batch_size):
             batch = rankings[rows]
-            loss, log_ratios = self._loss(batch, reference[rows])
+            # Model and reference compute the same batches: float32 rounds differently with another batch size or
+            # padding, and where the two are equal a log-ratio of 1e-7 would count as an order of the responses.
+            loss, log_ratios = self._loss(batch, self._reference_log_probs(batch))
             sums.add(loss, log_ratios, batch.ranks)
         return sums.report(self.config.beta)
 
     @torch.no_grad()
     def reference_log_probs(self, rankings: RankedResponses) -> Tensor:
         """Log-probability of each response by the reference, shape (N, K): once for all epochs."""
-        if self.reference is None:
-            with self.model.without_adapters():
-                return self._all_log_probs(self.model, rankings)
-        return self._all_log_probs(self.reference, rankings)
-
-    def _all_log_probs(self, model: LanguageModel, rankings: RankedResponses) -> Tensor:
         found = torch.zeros(len(rankings.sequences))
-        for rows in rankings.sequences.chunks(_CHUNK_TOKENS):
-            found[rows] = self._log_probs(model, rankings.sequences[rows]).cpu()
+        with self._as_reference() as model:
+            for rows in rankings.sequences.chunks(_CHUNK_TOKENS):
+                found[rows] = self._log_probs(model, rankings.sequences[rows]).cpu()
         return found.view(rankings.ranks.shape)
+
+    def _reference_log_probs(self, batch: RankedResponses) -> Tensor:
+        """The same, computed as `_loss` computes the model's: in one batch, in its order."""
+        with self._as_reference() as model:
+            return self._log_probs(model, batch.sequences).view(batch.ranks.shape)
+
+    @contextmanager
+    def _as_reference(self) -> Iterator[LanguageModel]:
+        if self.reference is not None:
+            yield self.reference
+            return
+        with self.model.without_adapters():
+            yield self.model
 
     def _log_probs(self, model: LanguageModel, sequences: Sequences) -> Tensor:
         return response_log_probs(model, sequences.to(model.device), self.config.temperature).sum(dim=-1)
@@ -182,7 +195,8 @@ class _Sums:
         self._rankings += len(ranks)
         self._pairs += len(margins)
         self._loss += float(loss.sum())
-        self._right += float((torch.sign(margins) + 1).sum()) / 2
+        sides = torch.sign(margins).masked_fill(margins.abs() < _ROUNDING, 0.0)
+        self._right += float((sides + 1).sum()) / 2
         self._margin += float(margins.sum())
         every = torch.arange(len(ranks))
         self._best += float(log_ratios[every, ranks.argmin(dim=1)].sum())

@@ -1,7 +1,7 @@
-"""Direct preference optimisation in the loop: the same samples, queries and labels, and no reward in between.
+"""Direct preference optimisation in the loop: the policy learns from the answers, without a learned reward between.
 
-The policy's samples become queries as ever, and what is answered is learned from at once (Guo et al. 2024, with
-whoever answers in place of their annotating model). The learned reward chooses the queries; the policy never sees it.
+The policy's samples become queries, and each answer is learned from as soon as it arrives (Guo et al. 2024, whose
+annotating model is replaced by whoever answers the queries). The learned reward only chooses which queries are asked.
 """
 
 from __future__ import annotations
@@ -31,22 +31,24 @@ TakeAnswers = Callable[[], Sequence[LabelledQuery]]
 
 
 class OnlineDPO(TokenPPO):
-    """Acts as `TokenPPO` does, and learns from answers to queries in place of rewards.
+    """Acts as `TokenPPO` does, and learns from answers to queries instead of rewards.
+
+    An answer that supersedes an earlier one of the same annotator replaces it; "can't tell" and a full tie, which say
+    nothing about the policy, remove it.
 
     Args:
         policy: `LanguageModelPolicy`, or "LanguageModelPolicy".
         env: vector environment of `prefrl_envs.text.TextSpace` observations.
-        beta: the larger, the closer to the model it begins with.
+        beta: the larger, the closer the policy stays to the model it starts from.
         kind: of the loss, see `DPOConfig`.
-        rankings_per_update: answers a minibatch.
-        passes: how many times an answer is learned from in all, in the mean: once when it is new, the others drawn
-            again among all there are.
-        label_smoothing: share of answers taken to be wrong, for "cdpo" and "robust".
-        others: arguments of `TokenPPO`; those about rewards and advantages are without effect.
+        rankings_per_update: answers per minibatch.
+        passes: mean number of times that an answer is learned from: once when it is new, otherwise drawn at random.
+        label_smoothing: share of answers assumed wrong, for "cdpo" and "robust".
+        others: arguments of `TokenPPO`; those about rewards and advantages have no effect.
     """
 
     take_answers: TakeAnswers | None = None
-    """gives the answers that came in since it was last called; whoever runs the loop sets it"""
+    """returns the answers that arrived since its last call, all of them at the first; set by whoever runs the loop"""
 
     def __init__(
         self,
@@ -61,43 +63,50 @@ class OnlineDPO(TokenPPO):
     ) -> None:
         self.settings = DPOConfig(beta, kind, label_smoothing, batch_size=rankings_per_update)
         self.passes = passes
-        self._rankings: list[tuple[RankedResponses, Tensor]] = []
-        """each with the reference's log-probabilities, (1, K)"""
+        self._rankings: dict[tuple[int, str], tuple[RankedResponses, Tensor]] = {}
+        """the answers that count, by query and annotator, each with the reference's log-probabilities, shape (1, K)"""
         self.newest_answer = 0
-        """id of the last one learned from: a saved policy that goes on is given all again, and has learned them"""
+        """id of the newest answer seen; a continued agent is given all answers again and must not learn them twice"""
         # Any coefficient above 0 keeps the reference.
         super().__init__(policy, env, **({"kl_coefficient": 1.0} | others))
 
     def train(self) -> None:
-        """Learn from the answers that have come in; without new ones nothing is learned."""
+        """Learn from the answers that have arrived; without new ones nothing is learned."""
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
-        new = self._take_in()
-        if not new:
+        new_keys = self._update_rankings()
+        if not new_keys:
             return
-        again = torch.randint(len(self._rankings), (len(new) * (self.passes - 1),))
+        rankings = list(self._rankings.values())
+        new = [index for index, key in enumerate(self._rankings) if key in new_keys]
+        again = torch.randint(len(rankings), (len(new) * (self.passes - 1),))
         order = torch.cat([torch.tensor(new)[torch.randperm(len(new))], again])
         size = self.settings.batch_size
         losses = [
-            self._update([self._rankings[index] for index in part])
+            self._update([rankings[index] for index in part])
             for part in order.tensor_split(math.ceil(len(order) / size))
         ]
         self._n_updates += 1
         self.logger.record("train/dpo_loss", float(np.mean(losses)))
-        self.logger.record("train/rankings", len(self._rankings))
+        self.logger.record("train/rankings", len(rankings))
 
-    def _take_in(self) -> list[int]:
-        """Numbers of the answers that are new and say something."""
-        new = []
+    def _update_rankings(self) -> set[tuple[int, str]]:
+        """Take the answers that arrived; returns the keys of those to learn."""
+        new = set()
         for item in self.take_answers() if self.take_answers is not None else ():
-            ranks = item.comparison.ranks
-            if ranks is None or len(set(ranks)) == 1:
+            comparison = item.comparison
+            key, number = (comparison.query_id, comparison.annotator), comparison.id or 0
+            # A newer answer goes to the end of the dict, where the data of its age are.
+            self._rankings.pop(key, None)
+            new.discard(key)
+            is_new = number > self.newest_answer
+            self.newest_answer = max(self.newest_answer, number)
+            if comparison.ranks is None or comparison.is_tie:
                 continue
-            if (item.comparison.id or 0) > self.newest_answer:
-                new.append(len(self._rankings))
-                self.newest_answer = item.comparison.id or 0
             ranked = _ranked(item, self.policy.language_model.pad_id or 0)
-            self._rankings.append((ranked, self._reference(ranked)))
+            self._rankings[key] = ranked, self._reference(ranked)
+            if is_new:
+                new.add(key)
         return new
 
     def _reference(self, ranked: RankedResponses) -> Tensor:
@@ -128,7 +137,7 @@ class OnlineDPO(TokenPPO):
         return float(loss.detach())
 
     def _excluded_save_params(self) -> list[str]:
-        # Answers are in the run's store, whence they come again.
+        # The run's store keeps the answers, and gives them to a continued agent again.
         return [*super()._excluded_save_params(), "take_answers", "_rankings"]
 
 

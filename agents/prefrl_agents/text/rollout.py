@@ -1,8 +1,8 @@
-"""A rollout of tokens, kept as the texts that they make up."""
+"""A rollout buffer for texts: each text is stored once, not once for each of its tokens."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,18 +11,14 @@ import torch
 from stable_baselines3.common.buffers import DictRolloutBuffer
 from torch import Tensor
 
-from prefrl.sb3 import PREFERENCE_BUFFERS, PreferenceRollout
 from prefrl_agents.text.policy import TokenBatch
 
-__all__ = ["PreferenceTokenRolloutBuffer", "TokenRolloutBuffer", "TokenSamples"]
-
-
-_LEAST_STD = 1e-8
+__all__ = ["TokenRolloutBuffer", "TokenSamples"]
 
 
 @dataclass(frozen=True)
 class TokenSamples:
-    """A minibatch of M steps, as SB3's samples, but its observations are whole texts."""
+    """A minibatch of M steps: the fields of SB3's samples, with whole texts as observations."""
 
     observations: TokenBatch
     actions: Tensor
@@ -41,32 +37,34 @@ class _Span:
     first: int
     end: int
     before: np.ndarray
-    """what stood there before step ``first``, the prompt included; int64"""
+    """token ids before step ``first``, the prompt included; int64"""
+
+    @property
+    def num_tokens(self) -> int:
+        """Length of the text at step ``end``."""
+        return len(self.before) + self.end - self.first
 
 
 class TokenRolloutBuffer(DictRolloutBuffer):
-    """SB3's rollout buffer for texts: a text is kept once, not once for each of its tokens.
+    """SB3's rollout buffer for texts. Minibatches are whole texts, of at least ``batch_size`` steps together."""
 
-    Minibatches are whole texts, as many as have ``batch_size`` steps. ``shape_rewards``, where set, is called with
-    the buffer before advantages are estimated, and may change its rewards.
-    """
+    ends: np.ndarray
+    """shape (n_steps, N) bool, whether a text ended at that step; known from `mark_ends` on"""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self.shape_rewards: Callable[[TokenRolloutBuffer], None] | None = None
-        self.whitens = False
-        """whether advantages are scaled to mean 0 and deviation 1 over the rollout, as SB3 does over minibatches"""
         self._begun: list[tuple[int, int, np.ndarray]] = []
         super().__init__(*args, **kwargs)
 
     def reset(self) -> None:
         """Begin a rollout."""
-        # SB3's own would take memory for the beginning of a text at every step.
+        # SB3's buffer would store the text so far at every step.
         kept, self.obs_shape = self.obs_shape, {}
         super().reset()
         self.obs_shape = kept
         self._begun = []
+        self.ends = np.zeros((self.buffer_size, self.n_envs), bool)
 
-    def add(  # type: ignore[override]  # as SB3's own for dictionaries
+    def add(  # type: ignore[override]  # as SB3's buffer for dictionaries
         self,
         obs: dict[str, np.ndarray],
         action: np.ndarray,
@@ -82,21 +80,14 @@ class TokenRolloutBuffer(DictRolloutBuffer):
             self._begun.append((int(env), self.pos, np.array(obs["input_ids"][env][:length], np.int64)))
         super().add({}, action, reward, episode_start, value, log_prob)
 
-    def compute_returns_and_advantage(self, last_values: Tensor, dones: np.ndarray) -> None:
-        """Let `shape_rewards` have its way, then estimate advantages as ever."""
-        self.ends = np.concatenate([self.episode_starts[1:], np.asarray(dones, np.float32)[None]]).astype(
-            bool
-        )
-        if self.shape_rewards is not None:
-            self.shape_rewards(self)
-        super().compute_returns_and_advantage(last_values, dones)
-        if self.whitens and self.advantages.size > 1:
-            centred = self.advantages - self.advantages.mean()
-            self.advantages = centred / (self.advantages.std(ddof=1) + _LEAST_STD)
+    def mark_ends(self, dones: np.ndarray) -> None:
+        """Set `ends`, given which environments' texts ended at the last step, shape (N,)."""
+        last = np.asarray(dones, np.float32)[None]
+        self.ends = np.concatenate([self.episode_starts[1:], last]).astype(bool)
 
     @property
     def spans(self) -> list[_Span]:
-        """The texts of the rollout, in the order they began."""
+        """The texts of the rollout, in the order in which they began."""
         spans, end = [], np.full(self.n_envs, self.pos)
         for env, first, before in reversed(self._begun):
             spans.append(_Span(env, first, int(end[env]), before))
@@ -104,10 +95,10 @@ class TokenRolloutBuffer(DictRolloutBuffer):
         return spans[::-1]
 
     def batches(self, batch_size: int, spans: Sequence[_Span]) -> Iterator[Sequence[_Span]]:
-        """Parts of ``spans``, in order, each with at least ``batch_size`` steps but for the last."""
+        """Split ``spans``, in order, into parts of at least ``batch_size`` steps each; the last may have fewer."""
         start = steps = 0
-        for index, piece in enumerate(spans):
-            steps += piece.end - piece.first
+        for index, span in enumerate(spans):
+            steps += span.end - span.first
             if steps >= batch_size:
                 yield spans[start : index + 1]
                 start, steps = index + 1, 0
@@ -115,24 +106,24 @@ class TokenRolloutBuffer(DictRolloutBuffer):
             yield spans[start:]
 
     def token_batch(self, spans: Sequence[_Span]) -> TokenBatch:
-        """The texts, with their steps in order."""
+        """The texts of ``spans`` as token ids, with the steps of each in order."""
         actions = self.actions.reshape(self.buffer_size, self.n_envs)
-        longest = max(len(piece.before) + piece.end - piece.first for piece in spans)
+        longest = max(span.num_tokens for span in spans)
         ids = np.zeros((len(spans), longest), np.int64)
         texts, positions = [], []
-        for row, piece in enumerate(spans):
-            known, count = len(piece.before), piece.end - piece.first
-            ids[row, :known] = piece.before
-            ids[row, known : known + count] = actions[piece.first : piece.end, piece.env]
+        for row, span in enumerate(spans):
+            known, count = len(span.before), span.end - span.first
+            ids[row, :known] = span.before
+            ids[row, known : known + count] = actions[span.first : span.end, span.env]
             texts.append(np.full(count, row))
             positions.append(np.arange(known, known + count))
         tensors = (ids, np.concatenate(texts), np.concatenate(positions))
         return TokenBatch(*(torch.from_numpy(array).to(self.device) for array in tensors))
 
     def steps_of(self, spans: Sequence[_Span]) -> tuple[np.ndarray, np.ndarray]:
-        """Step and environment (M,) of all steps of ``spans``, as `token_batch` has them."""
-        steps = np.concatenate([np.arange(piece.first, piece.end) for piece in spans])
-        envs = np.concatenate([np.full(piece.end - piece.first, piece.env) for piece in spans])
+        """Step and environment, each (M,), of all steps of ``spans``, in the order of `token_batch`."""
+        steps = np.concatenate([np.arange(span.first, span.end) for span in spans])
+        envs = np.concatenate([np.full(span.end - span.first, span.env) for span in spans])
         return steps, envs
 
     def get(self, batch_size: int | None = None) -> Generator[TokenSamples, None, None]:  # type: ignore[override]
@@ -143,10 +134,3 @@ class TokenRolloutBuffer(DictRolloutBuffer):
             batch, steps = self.token_batch(part), self.steps_of(part)
             arrays = (self.values, self.log_probs, self.advantages, self.returns)
             yield TokenSamples(batch, batch.tokens, *(self.to_torch(array[steps]) for array in arrays))
-
-
-class PreferenceTokenRolloutBuffer(PreferenceRollout, TokenRolloutBuffer):
-    """`TokenRolloutBuffer` on a learned reward."""
-
-
-PREFERENCE_BUFFERS[TokenRolloutBuffer] = PreferenceTokenRolloutBuffer

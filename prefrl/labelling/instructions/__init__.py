@@ -1,4 +1,4 @@
-"""What people are asked to judge by: a text for each environment, which may be replaced."""
+"""Instructions for annotators: a text per environment, which a run or an annotator can replace."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from prefrl.storage.durable import write_text
 from prefrl.storage.run_dir import RunDir
 
 __all__ = ["Instructions", "check_instructions", "find_instructions", "put_instructions"]
 
 _FOLDER = Path(__file__).parent
 _FILE = "instructions.txt"
-_MOST_BYTES = 100_000
-_LONGEST_QUESTION = 200
+_MAX_BYTES = 100_000
+_MAX_QUESTION_LETTERS = 200
 
 
 @dataclass(frozen=True)
 class Instructions:
-    """What people are asked to judge by."""
+    """The question people answer, and what to judge by."""
 
     question: str
     """shown above the clips"""
@@ -26,46 +27,48 @@ class Instructions:
 
     @classmethod
     def parse(cls, text: str) -> Instructions:
-        """From a text whose first line is the question.
+        """Parse a text whose first line is the question.
 
         Raises:
-            ValueError: when it is empty, or the question is too long.
+            ValueError: if it is empty, or the question is too long.
         """
         question, _, body = text.strip().partition("\n")
         if not question:
-            raise ValueError("instructions are empty; write the question on the first line, the rest below")
-        if len(question) > _LONGEST_QUESTION:
             raise ValueError(
-                f"the first line of the instructions is the question, and has {len(question)} letters; at most "
-                f"{_LONGEST_QUESTION} fit above the clips, write the rest below"
+                "instructions are empty; write the question on the first line and the rest below"
+            )
+        if len(question) > _MAX_QUESTION_LETTERS:
+            raise ValueError(
+                f"the question, the first line of the instructions, has {len(question)} letters; at most "
+                f"{_MAX_QUESTION_LETTERS} fit above the clips, write the rest below it"
             )
         return cls(question.strip(), body.strip())
 
 
 def find_instructions(path: Path | None, run: RunDir, env_id: str) -> Instructions:
-    """The text at ``path``; without one the run's own, or what is known of the environment.
+    """The text at ``path``; by default the run's own, or else the built-in text of the environment.
 
     Raises:
-        ValueError: when the file cannot be read, is too long or holds no question.
+        ValueError: if the file cannot be read, is too long or has no question.
     """
     own = run.path / _FILE
-    return Instructions.parse(_read(path or (own if own.exists() else _known(env_id))))
+    return Instructions.parse(_read(path or (own if own.exists() else _builtin(env_id))))
 
 
 def put_instructions(path: Path | None, run: RunDir, env_id: str) -> None:
-    """Put the text at ``path``, or without one what is known of the environment, into the run, to be edited there."""
-    (run.path / _FILE).write_text(_read(path or _known(env_id)), encoding="utf-8")
+    """Copy the text at ``path``, by default the environment's built-in one, to the run, where it can be edited."""
+    write_text(run.path / _FILE, _read(path or _builtin(env_id)))
 
 
 def check_instructions(path: Path) -> None:
-    """Raise ValueError unless the file holds instructions."""
+    """Raise ValueError unless the file is readable and has a question."""
     _read(path)
 
 
 def _read(path: Path) -> str:
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise ValueError(f"it is {path.stat().st_size} bytes long, {_MOST_BYTES} at most are read")
+        if path.stat().st_size > _MAX_BYTES:
+            raise ValueError(f"it is {path.stat().st_size} bytes long; at most {_MAX_BYTES} are allowed")
         text = path.read_text(encoding="utf-8")
         Instructions.parse(text)
     except (OSError, UnicodeError, ValueError) as error:
@@ -73,8 +76,8 @@ def _read(path: Path) -> str:
     return text
 
 
-def _known(env_id: str) -> Path:
-    """``prefrl/BoatRace-v0`` is described in ``boat-race.txt``."""
+def _builtin(env_id: str) -> Path:
+    """The built-in text: ``boat-race.txt`` for ``prefrl/BoatRace-v0``, ``default.txt`` for unknown environments."""
     name = re.sub(r"-v\d+$", "", env_id.rpartition("/")[2].rpartition(":")[2])
     kebab = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", name).lower()
     path = _FOLDER / f"{kebab}.txt"

@@ -1,7 +1,6 @@
-"""Causal language models: loading and saving them, and decoding with a cache of keys and values.
+"""Causal language models: loading, saving, and decoding with a cache of keys and values.
 
-Nothing here imports transformers before a model is asked for, and nothing else does but the tokenizers of the text
-environments.
+Only `prefrl.text.models.adapter` speaks to transformers and peft, and imports them only when a model is needed.
 """
 
 from __future__ import annotations

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, cast
 
+from prefrl.storage.durable import write_bytes
 from prefrl.text.rankings.rows import RankingFileError, Row, found
 
 __all__ = ["read_rows", "write_rows"]
@@ -106,17 +105,9 @@ def _parsed(place: str, data: bytes) -> Any:
 
 
 def _replace(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{os.getpid()}-{path.name}")
     try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            # the name must not outlive a power cut that the content does not
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        write_bytes(path, data)
     except OSError as error:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
         raise RankingFileError(
             f"{path}: cannot be written ({error.strerror}); choose another path"
         ) from error

@@ -10,9 +10,10 @@ import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
+from stable_baselines3.common.vec_env import VecEnv
 
 from prefrl.config import AgentConfig, FineTuningConfig
-from prefrl.sb3 import NativeVecEnv
+from prefrl.sb3 import NativeVecEnv, PreferenceVecEnv
 from prefrl_agents import start_model
 from prefrl_agents.text import fine_tune_policy
 from prefrl_agents.text.policy import LanguageModelPolicy
@@ -49,7 +50,7 @@ def stock_ppo(**arguments: object) -> PPO:
     return PPO(LanguageModelPolicy, walks(), **(settings | arguments))  # type: ignore[arg-type]
 
 
-def token_ppo(venv: NativeVecEnv | None = None, **arguments: object) -> TokenPPO:
+def token_ppo(venv: VecEnv | None = None, **arguments: object) -> TokenPPO:
     # Ours takes half the squared error, as language models' PPO does, so its coefficient is twice SB3's.
     settings = {
         "n_steps": N_STEPS,
@@ -276,6 +277,37 @@ def test_saved_and_loaded_it_goes_on_as_it_was(tmp_path: Path) -> None:
         torch.testing.assert_close(loaded.policy.state_dict()[name], weight)
     assert (loaded.n_steps, loaded.gamma, loaded.kl) == (model.n_steps, model.gamma, model.kl)
     loaded.learn(N_STEPS * NUM_ENVS)
+
+
+def test_in_a_loop_the_rollout_is_finished_by_whoever_labels_it() -> None:
+    venv = PreferenceVecEnv(walks(), 1, "RandomWalks-v0", seed=0)
+    venv.begin_training(None)
+    model = token_ppo(venv, missing_eos_penalty=0.7)
+    roll(model, rollouts=2)
+    buffer = model.rollout_buffer
+    assert not buffer.rewards.any(), "neither the environment's reward nor a penalty"
+    buffer.rewards += 1.0
+    dones = np.asarray(model._last_episode_starts)
+    model.finish_rollout(torch.zeros(NUM_ENVS, 1), dones)
+    is_cut_off = buffer.ends & (buffer.actions[..., 0] != model.policy.eos_id)
+    assert is_cut_off.any()
+    np.testing.assert_allclose(buffer.rewards, 1.0 - 0.7 * is_cut_off, rtol=1e-6)
+    np.testing.assert_array_equal(buffer.ends[-1], dones)
+    assert (buffer.advantages.mean(), buffer.advantages.std(ddof=1)) == pytest.approx((0.0, 1.0), abs=1e-5)
+
+
+def test_callbacks_find_the_rollout_finished() -> None:
+    totals = list[float]()
+
+    class Look(BaseCallback):
+        def _on_step(self) -> bool:
+            return True
+
+        def _on_rollout_end(self) -> None:
+            totals.append(self.logger.name_to_value["rollout/total_reward"])
+
+    token_ppo(missing_eos_penalty=0.7).learn(2 * N_STEPS * NUM_ENVS, callback=[Look()])
+    assert len(totals) == 2
 
 
 def test_other_environments_are_refused() -> None:

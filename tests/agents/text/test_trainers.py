@@ -116,7 +116,7 @@ class TestDPO:
         before, held_out = dpo.evaluate(ranked(100, seed=1)), ranked(100, seed=1)
         reports = dpo.train(ranked(300))
         after = dpo.evaluate(held_out)
-        assert before.accuracy == pytest.approx(0.5, abs=0.01), "log-ratios to itself are all zero"
+        assert before.accuracy == 0.5, "log-ratios to itself are all zero, whatever batches float32 rounds in"
         assert before.loss == pytest.approx(np.log(2), abs=1e-5)
         assert after.accuracy > 0.9
         assert reports[-1].margin > reports[0].margin > 0
@@ -152,6 +152,7 @@ class TestDPO:
         again = DPO(language_model, DPOConfig())
         report = again.evaluate(ranked(60))
         assert report.loss == pytest.approx(np.log(2), abs=1e-4), "the reference is the model as it is now"
+        assert report.accuracy == 0.5
 
     @pytest.mark.parametrize(
         ("settings", "complaint"),

@@ -12,7 +12,7 @@ ANSWERS = hnp.arrays(np.int64, st.tuples(st.integers(0, 12), st.integers(1, 4)),
 
 
 def repeats(agreeing: int, disagreeing: int) -> Votes:
-    """One annotator who answered so many questions twice."""
+    """One annotator who answered this many questions twice."""
     answer = np.array([[1, 1]] * agreeing + [[0, 1]] * disagreeing, np.int64).reshape(-1)
     question = np.repeat(np.arange(agreeing + disagreeing), 2)
     return Votes(question, np.zeros_like(question), answer, 1)
@@ -31,13 +31,13 @@ def test_majority_vote_by_hand() -> None:
 
 
 @pytest.mark.parametrize(("agreeing", "disagreeing"), [(1, 0), (0, 1), (9, 1), (82, 18), (62, 38), (400, 5)])
-def test_repeats_alone_give_the_mode_of_the_posterior(agreeing: int, disagreeing: int) -> None:
+def test_with_repeats_alone_the_error_is_the_mode_of_the_posterior(agreeing: int, disagreeing: int) -> None:
     error = fit_errors(repeats(agreeing, disagreeing))[0]
     grid = np.linspace(0, 0.5, 50_001)[1:]
     assert error == pytest.approx(grid[log_posterior(grid, agreeing, disagreeing).argmax()], abs=2e-4)
 
 
-def test_many_repeats_give_the_error_that_solves_the_rate_of_disagreement() -> None:
+def test_with_many_repeats_the_error_follows_from_the_rate_of_contradictions() -> None:
     # 2 e (1 - e) = 0.18 at e = 0.1 and 0.375 at e = 0.25
     assert fit_errors(repeats(8200, 1800))[0] == pytest.approx(0.1, abs=0.002)
     assert fit_errors(repeats(6250, 3750))[0] == pytest.approx(0.25, abs=0.002)
@@ -51,9 +51,7 @@ def test_without_evidence_the_error_is_the_prior() -> None:
 
 
 @pytest.mark.parametrize(("agreeing", "disagreeing", "error"), [(0, 1, 1 / 7), (0, 10, 10 / 25), (20, 0, 0)])
-def test_a_prior_of_no_error_gives_way_to_contradictions(
-    agreeing: int, disagreeing: int, error: float
-) -> None:
+def test_contradictions_outweigh_a_prior_of_no_error(agreeing: int, disagreeing: int, error: float) -> None:
     # One of the two answers to each contradicted question is wrong, beside five right votes of the prior.
     assert fit_errors(repeats(agreeing, disagreeing), prior_error=0)[0] == pytest.approx(error, abs=1e-5)
 
@@ -66,8 +64,8 @@ def test_posterior_of_known_errors_by_hand() -> None:
     assert error[2] > error[0]
 
 
-def test_one_who_contradicts_two_is_outvoted_by_errors_not_by_heads() -> None:
-    """Two coin-flippers who happen to agree weigh less than one careful annotator."""
+def test_votes_are_weighted_by_error_rate() -> None:
+    """Careless annotators who happen to agree weigh less than one careful annotator."""
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 2, 400)
     careful = [np.where(rng.random(400) < 0.05, 1 - truth, truth) for _ in range(3)]
@@ -80,7 +78,7 @@ def test_one_who_contradicts_two_is_outvoted_by_errors_not_by_heads() -> None:
 
 
 @given(ANSWERS)
-def test_the_estimate_is_blind_to_which_answer_is_called_one(answers: np.ndarray) -> None:
+def test_swapping_the_two_answers_mirrors_the_estimate(answers: np.ndarray) -> None:
     posterior, error = dawid_skene(answers)
     mirrored, same_error = dawid_skene(np.where(answers == -1, -1, 1 - answers))
     np.testing.assert_allclose(mirrored, 1 - posterior, atol=1e-4)
@@ -100,7 +98,7 @@ def test_the_interval_holds_the_estimate_and_95_percent(agreeing: int, disagreei
     assert inside == pytest.approx(0.95, abs=0.02)
 
 
-def test_the_interval_narrows_with_evidence_and_survives_many_votes_on_one_question() -> None:
+def test_the_interval_narrows_with_evidence_and_works_with_many_votes_on_one_question() -> None:
     few, many = repeats(9, 1), repeats(900, 100)
     width = [np.ptp(error_interval(votes, fit_errors(votes), 0)) for votes in (few, many)]
     assert width[1] < width[0] / 4
@@ -108,7 +106,7 @@ def test_the_interval_narrows_with_evidence_and_survives_many_votes_on_one_quest
     assert error_interval(split, fit_errors(split), 0)[0] > 0.4
 
 
-def test_answers_that_are_neither_are_refused() -> None:
+def test_answers_other_than_0_1_and_none_are_refused() -> None:
     with pytest.raises(ValueError, match="0, 1 or -1"):
         dawid_skene(np.array([[2]]))
     with pytest.raises(ValueError, match=r"shape \(1,\)"):

@@ -1,3 +1,5 @@
+"""Annotators' errors, estimated from repeated and shared questions."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -18,7 +20,7 @@ def segment(true_return: float, seed: int = 0) -> Segment:
 
 
 def pair(number: int, rng: np.random.Generator) -> Query:
-    """A pair whose better segment is on either side."""
+    """A pair whose better segment is on a random side."""
     returns = rng.permutation([0.0, 1.0])
     return Query(tuple(segment(value, number) for value in returns), id=number)
 
@@ -36,7 +38,7 @@ def with_repeats(count: int, repeats: int, rng: np.random.Generator) -> list[Que
 def answers_of(
     error: float | None, queries: list[Query], annotator: str, rng: np.random.Generator
 ) -> list[Answer]:
-    """Answers flipped with probability ``error``; None always takes the segment shown first."""
+    """Answers flipped with probability ``error``; with None, always the segment shown first."""
     answers = []
     for query in queries:
         is_first_better = query.segments[0].true_return > query.segments[1].true_return
@@ -46,7 +48,7 @@ def answers_of(
 
 
 @pytest.mark.parametrize(("error", "expected"), [(0.0, 0.0), (0.1, 0.1), (0.25, 0.25), (None, 0.5)])
-def test_error_of_one_annotator_from_200_labels_of_which_100_repeat(
+def test_error_of_one_annotator_from_200_labels_with_100_repeats(
     error: float | None, expected: float
 ) -> None:
     rng = np.random.default_rng(2)
@@ -55,7 +57,7 @@ def test_error_of_one_annotator_from_200_labels_of_which_100_repeat(
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_errors_of_five_annotators_of_the_same_200_labels_of_which_40_repeat(seed: int) -> None:
+def test_errors_of_five_annotators_from_200_shared_labels_with_40_repeats(seed: int) -> None:
     rng = np.random.default_rng(seed)
     queries = with_repeats(160, 40, rng)
     people: dict[str, float | None] = {"a": 0.0, "b": 0.1, "c": 0.25, "d": 0.5, "left": None}
@@ -64,7 +66,7 @@ def test_errors_of_five_annotators_of_the_same_200_labels_of_which_40_repeat(see
     assert estimate_errors(answers) == pytest.approx(expected, abs=0.05)
 
 
-def test_the_truth_lies_in_nearly_all_intervals() -> None:
+def test_about_95_percent_of_the_intervals_contain_the_true_error() -> None:
     rng = np.random.default_rng(0)
     covered = 0
     for _ in range(40):
@@ -95,7 +97,7 @@ def test_a_report_by_hand() -> None:
     assert report.error_interval[0] <= report.error <= report.error_interval[1]
 
 
-def test_one_who_always_takes_the_first_is_reported_as_chance_and_biased() -> None:
+def test_an_annotator_who_always_takes_the_first_is_at_chance_and_side_biased() -> None:
     rng = np.random.default_rng(0)
     report = annotator_reports(answers_of(None, with_repeats(50, 50, rng), "left", rng))["left"]
     assert (report.repeats, report.agreements, report.side_bias) == (50, 0, 1.0)
@@ -103,7 +105,7 @@ def test_one_who_always_takes_the_first_is_reported_as_chance_and_biased() -> No
     assert report.error > 0.45
 
 
-def test_people_who_never_met_a_question_twice_are_not_estimated() -> None:
+def test_without_repeated_or_shared_questions_no_error_is_estimated() -> None:
     rng = np.random.default_rng(0)
     queries = [pair(number, rng) for number in range(3)]
     answers = [
@@ -118,7 +120,7 @@ def test_people_who_never_met_a_question_twice_are_not_estimated() -> None:
     assert estimate_errors([]) == {}
 
 
-def test_answers_are_matched_by_segment_whichever_side_it_was_on() -> None:
+def test_answers_are_matched_by_segment_whichever_side_it_was_shown_on() -> None:
     rng = np.random.default_rng(0)
     original = pair(1, rng)
     swapped = Query(original.segments[::-1], id=2)
@@ -138,17 +140,17 @@ def test_a_ranking_counts_as_its_pairs() -> None:
     assert report.side_bias == pytest.approx(3 / 5)
 
 
-def test_a_few_repeats_shift_the_assumed_error_and_many_outweigh_it() -> None:
+def test_a_few_repeats_move_the_assumed_error_a_little_and_many_outweigh_it() -> None:
     rng = np.random.default_rng(0)
     for assumed in (0.0, 0.05, 0.3):
         few = answers_of(0.0, with_repeats(10, 1, rng), "ann", rng)
-        # Two agreeing answers beside five of the prior; that both are wrong is next to impossible.
+        # Two agreeing answers and five votes of the prior; that both are wrong is very unlikely.
         assert estimate_errors(few, assumed)["ann"] == pytest.approx(assumed * 5 / 7, abs=0.03)
         many = answers_of(0.2, with_repeats(400, 400, rng), "ann", rng)
         assert estimate_errors(many, assumed)["ann"] == pytest.approx(0.2, abs=0.05)
 
 
-def test_whoever_shares_no_question_is_left_out_beside_those_who_do() -> None:
+def test_annotators_without_shared_questions_are_left_out() -> None:
     rng = np.random.default_rng(0)
     answers = answers_of(0.0, with_repeats(5, 5, rng), "a", rng)
     answers.append(answer_to(pair(9, rng), (1, 2), "b"))

@@ -17,7 +17,7 @@ from gymnasium import spaces
 from prefrl.cli import main
 from prefrl.config import AgentConfig, EnvConfig, QueryConfig, RewardConfig, RunConfig, RuntimeConfig
 from prefrl.data.spaces import SpaceSpec
-from prefrl.loop.environments import check_environment
+from prefrl.loop.environments import spaces_of
 from prefrl.recording.segment_recorder import SegmentRecorder
 from prefrl.runtime.serial import SerialLauncher
 from prefrl.storage import Store
@@ -105,7 +105,7 @@ def small_config() -> RunConfig:
 def fresh(tmp_path: Path) -> RunDir:
     """A run as `prefrl train` leaves it when it is stopped before its first step."""
     run = RunDir.create(tmp_path / "fresh", SMALL)
-    run.write_specs(*check_environment(SMALL))
+    run.write_specs(*spaces_of(SMALL.env))
     Store.open(run.store, create=True).close()
     return run
 
@@ -113,7 +113,7 @@ def fresh(tmp_path: Path) -> RunDir:
 @pytest.fixture(scope="session")
 def _trained(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
     run = RunDir.create(tmp_path_factory.mktemp("runs") / "penguin", SMALL)
-    run.write_specs(*check_environment(SMALL))
+    run.write_specs(*spaces_of(SMALL.env))
     Store.open(run.store, create=True).close()
     assert SerialLauncher(run, build_agent).launch() is not None
     return run

@@ -170,9 +170,10 @@ def test_a_damaged_pointer_to_the_agent(
 def test_a_damaged_agent(
     refused: Callable[..., None], trained: RunDir, words: list[str], damage: Damage
 ) -> None:
-    (model,) = trained.agent.glob("*/model.zip")
-    damage(model)
-    refused(trained, words, "model.zip", "restore the run")
+    # Whichever is damaged, the one saved before it is used; with all of them damaged there is none.
+    for saved in trained.agent.glob("*/agent.safetensors"):
+        damage(saved)
+    refused(trained, words, "agent.safetensors", "restore the run")
 
 
 @pytest.mark.parametrize("damage", [cut, scribble, empty, remove, foreign_tensors])

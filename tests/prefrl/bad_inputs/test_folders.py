@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-import prefrl.storage.run_dir
 from prefrl.config import RunConfig
-from prefrl.storage.run_dir import RunDir, RunDirError, publish_version
+from prefrl.storage.run_dir import RunDir, RunDirError
+from prefrl.storage.versions import publish_version
 
 ON_A_RUN = [
     ["status"],
@@ -172,9 +172,9 @@ def test_a_run_directory_that_cannot_be_written_is_not_left_half_made(
     if call == "mkdir":
         monkeypatch.setattr(Path, "mkdir", fail_at_the_third)
     elif call == "write":
-        monkeypatch.setattr(prefrl.storage.run_dir, "_flush", fail)
+        monkeypatch.setattr("prefrl.storage.durable.os.fsync", fail)
     else:
-        monkeypatch.setattr("prefrl.storage.run_dir.os.replace", fail)
+        monkeypatch.setattr("prefrl.storage.durable.os.replace", fail)
     with pytest.raises(RunDirError, match=os.strerror(number)):
         RunDir.create(tmp_path / "run", small_config)
     assert list(tmp_path.iterdir()) == []
@@ -187,7 +187,7 @@ def test_a_full_disk_keeps_the_old_metrics(fresh: RunDir, monkeypatch: pytest.Mo
     def fail(*args: Any) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("prefrl.storage.run_dir.os.write", fail)
+    monkeypatch.setattr("prefrl.storage.metrics_file.os.write", fail)
     with pytest.raises(RunDirError, match=r"metrics\.jsonl cannot be written \(No space left"):
         fresh.append_metrics({"source": "policy", "policy_step": 2})
     assert fresh.metrics.read_bytes() == before

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from prefrl.config import AgentConfig, EnvConfig, QueryConfig, RewardConfig, RunConfig, RuntimeConfig
-from prefrl.loop.environments import check_environment
+from prefrl.loop.environments import spaces_of
 from prefrl.runtime.serial import SerialLauncher
 from prefrl.storage import Store
 from prefrl.storage.run_dir import RunDir
@@ -30,7 +30,7 @@ SMALL = RunConfig(
 def set_up(path: Path, config: RunConfig) -> RunDir:
     """A run as `prefrl train` leaves it when it is stopped before its first step."""
     run = RunDir.create(path, config)
-    run.write_specs(*check_environment(config))
+    run.write_specs(*spaces_of(config.env))
     Store.open(run.store, create=True).close()
     return run
 

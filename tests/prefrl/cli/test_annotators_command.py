@@ -1,4 +1,4 @@
-"""``prefrl annotators`` on people who err, and one who does not look."""
+"""``prefrl annotators`` on a careful and a careless annotator."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from prefrl.storage.run_dir import RunDir
 
 @pytest.fixture
 def run(tmp_path: Path) -> RunDir:
-    """Sixty queries and their repeats with sides swapped, answered by one who knows and one who presses left."""
+    """Sixty queries and their repeats with sides swapped; "careful" is consistent, "lazy" always presses left."""
     run = RunDir.create(tmp_path / "run", RunConfig(oracle=OracleConfig("human")))
     with Store.open(run.store, create=True) as store:
         for number in range(60):
@@ -41,7 +41,9 @@ def segment(number: int) -> Segment:
     return Segment(rewards[:, None], rewards, rewards, flags, flags, Provenance("Test-v0", 0, number, 0))
 
 
-def test_who_always_presses_left_is_named(run: RunDir, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_annotator_who_always_presses_left_is_named(
+    run: RunDir, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["annotators", str(run.path)]) == 0
     shown = capsys.readouterr().out
     careful = next(line for line in shown.splitlines() if line.startswith("careful"))
@@ -53,19 +55,19 @@ def test_who_always_presses_left_is_named(run: RunDir, capsys: pytest.CaptureFix
     assert "! careful" not in shown
 
 
-def test_a_run_without_answers_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_without_answers_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = RunDir.create(tmp_path / "run", RunConfig())
     Store.open(run.store, create=True).close()
     assert main(["annotators", str(run.path)]) == 1
     assert "no answers yet" in capsys.readouterr().err
 
 
-def test_a_few_answers_are_no_ground_for_doubt() -> None:
+def test_a_few_answers_give_no_warning() -> None:
     answers = [Answer((f"{n}a", f"{n}b"), (1, 2), "new") for n in range(4)]
     assert annotator_diagnostics(annotator_reports(answers)["new"]) == []
 
 
-def test_a_name_is_shown_as_it_is(
+def test_a_name_is_not_read_as_markup(
     run: RunDir, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")

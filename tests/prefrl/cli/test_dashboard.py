@@ -52,7 +52,7 @@ def render(snapshot: RunSnapshot, width: int, is_unicode: bool = True) -> list[s
 
 
 @pytest.mark.parametrize("width", [80, 120])
-def test_all_figures_fit_on_their_lines(width: int) -> None:
+def test_all_metrics_fit_on_their_lines(width: int) -> None:
     lines = render(BUSY, width)
     assert max(len(line) for line in lines) <= width
     for expected in (
@@ -66,29 +66,29 @@ def test_all_figures_fit_on_their_lines(width: int) -> None:
         assert any(expected in line for line in lines), expected
 
 
-def test_every_process_has_a_row_and_every_finding_a_mark() -> None:
+def test_every_process_has_a_row_and_every_warning_a_mark() -> None:
     lines = render(BUSY, 120)
     rows = {line.split()[0]: line for line in lines if line.split()[:1] and "123" in line}
     assert "alive" in rows["policy"]
     assert "now" in rows["policy"]
-    # What a worker says is shown as it is, not read as markup.
+    # What a worker reports is not read as markup.
     assert "choosing 10 [queries]" in rows["oracle"]
     assert "2 min ago" in rows["oracle"]
     assert sum(line.startswith(" ! ") for line in lines) == 4
 
 
-def test_a_run_without_figures_is_shown_too() -> None:
+def test_a_run_without_metrics_is_shown() -> None:
     lines = render(EMPTY, 80)
     assert any("none yet" in line for line in lines)
     assert "resume runs/x" in " ".join(lines)
 
 
-def test_plain_terminals_get_plain_characters() -> None:
+def test_ascii_terminals_get_ascii_characters() -> None:
     console = Console(file=io.TextIOWrapper(io.BytesIO(), encoding="ascii"), width=80)
-    console.print(dashboard(BUSY, is_unicode=False))  # raises where a character cannot be encoded
+    console.print(dashboard(BUSY, is_unicode=False))  # raises if a character cannot be encoded
 
 
-def test_the_plain_line_has_progress_and_findings() -> None:
+def test_the_plain_line_has_progress_and_warnings() -> None:
     line = plain_line(dataclasses.replace(BUSY, workers=EMPTY.workers, is_launched=True))
     assert line == (
         "step 12,345,678 of 50,000,000 (25%); 1,234 steps/s; true return -1,308; "
@@ -98,21 +98,21 @@ def test_the_plain_line_has_progress_and_findings() -> None:
     assert "\n" not in plain_line(BUSY)
 
 
-def test_where_nothing_is_held_out_the_plain_line_has_the_accuracy_on_fresh_answers() -> None:
+def test_without_held_out_comparisons_the_plain_line_has_the_fresh_accuracy() -> None:
     none_held_out = dataclasses.replace(BUSY, accuracy_validation=None, accuracy_fresh=0.625)
     assert "reward version 390, accuracy 62% on fresh answers" in plain_line(none_held_out)
     unanswered = dataclasses.replace(none_held_out, accuracy_fresh=None)
     assert "reward version 390, accuracy -" in plain_line(unanswered)
 
 
-def test_sparkline_has_a_bar_a_column() -> None:
+def test_a_sparkline_has_one_bar_per_column() -> None:
     points = [(0, 0.0), (25, 1.0), (50, 2.0), (99, 7.0)]
     assert sparkline(points, 4) == "▁▂▃█"
     assert sparkline(points, 8) == "▁▁▂▂▃▃▃█"
     assert sparkline(points[:1], 4) == ""
 
 
-def test_sparkline_of_a_constant_is_flat() -> None:
+def test_a_sparkline_of_a_constant_is_flat() -> None:
     assert sparkline([(0, 3.0), (10, 3.0)], 3) == "▁▁▁"
 
 
@@ -120,5 +120,5 @@ def test_sparkline_of_a_constant_is_flat() -> None:
     st.lists(st.tuples(st.integers(0, 10**8), st.floats(-1e9, 1e9)), min_size=2, max_size=50),
     st.integers(1, 40),
 )
-def test_sparkline_takes_points_in_any_order(points: list[tuple[int, float]], columns: int) -> None:
+def test_a_sparkline_accepts_points_in_any_order(points: list[tuple[int, float]], columns: int) -> None:
     assert len(sparkline(points, columns)) == columns

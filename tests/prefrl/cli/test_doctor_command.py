@@ -18,7 +18,7 @@ import prefrl_agents
 from prefrl.cli import doctor_command, main
 from prefrl.data.tokens import last_steps, response_tokens
 from prefrl.data.types import Provenance, Segment
-from prefrl.loop.environments import check_environment
+from prefrl.loop.environments import spaces_of
 from prefrl.presets import get_preset
 from prefrl.sb3 import NativeVecEnv
 from prefrl.storage import Store
@@ -208,7 +208,7 @@ def fresh(tmp_path: Path) -> RunDir:
     """A run on texts that has not begun."""
     config = get_preset("text-walks").config
     run = RunDir.create(tmp_path / "fresh", config)
-    run.write_specs(*check_environment(config))
+    run.write_specs(*spaces_of(config.env))
     Store.open(run.store, create=True).close()
     return run
 
@@ -274,7 +274,7 @@ class TestHistory:
 def test_runs_on_other_things_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = get_preset("penguin").config
     run = RunDir.create(tmp_path / "penguin", config)
-    run.write_specs(*check_environment(config))
+    run.write_specs(*spaces_of(config.env))
     assert main(["doctor", str(run.path)]) == 1
     assert "is no run on texts" in capsys.readouterr().err
 

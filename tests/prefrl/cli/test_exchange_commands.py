@@ -7,16 +7,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from stable_baselines3 import PPO
 
 from prefrl.cli import main
 from prefrl.config import EnvConfig, OracleConfig, RunConfig
 from prefrl.data.clips import Clip, encode_clip
 from prefrl.data.spaces import SpaceSpec
 from prefrl.data.types import Comparison, Provenance, Query, Segment
-from prefrl.loop.environments import check_environment
+from prefrl.loop.environments import spaces_of
 from prefrl.runtime.serial import SerialLauncher
 from prefrl.storage import Store, export_comparisons, read_about
 from prefrl.storage.run_dir import RunDir
+from prefrl_agents import load_agent
 from prefrl_agents.factory import build_agent
 
 Capture = pytest.CaptureFixture[str]
@@ -43,6 +46,19 @@ def test_an_export_says_how_observations_and_actions_are_laid_out(trained: RunDi
         SpaceSpec.from_json(spaces["observation"]),
         SpaceSpec.from_json(spaces["action"]),
     ) == trained.specs()
+
+
+def test_the_agent_is_exported_for_stable_baselines3(
+    trained: RunDir, tmp_path: Path, capsys: Capture
+) -> None:
+    assert main(["export", str(trained.path), str(tmp_path / "export"), "--agent"]) == 0
+    exported, saved = PPO.load(tmp_path / "export" / "agent.zip"), load_agent(trained.agent)
+    assert exported.num_timesteps == saved.num_timesteps > 0
+    for name, weight in saved.policy.state_dict().items():
+        assert torch.equal(exported.policy.state_dict()[name], weight), name
+    (trained.agent / "latest.json").write_text("{}")
+    assert "latest.json" in error_of(["export", str(trained.path), str(tmp_path / "no"), "--agent"], capsys)
+    assert not (tmp_path / "no").exists()
 
 
 def test_imported_comparisons_are_added_once_and_count_as_labels(
@@ -86,7 +102,7 @@ def test_comparisons_of_another_environment_with_the_same_spaces_are_pointed_out
 ) -> None:
     config = RunConfig(env=EnvConfig("prefrl/PenguinIceReward-v0"))
     run = RunDir.create(tmp_path / "other", config)
-    observation, action = check_environment(RunConfig(env=EnvConfig("prefrl/PenguinIce-v0")))
+    observation, action = spaces_of(EnvConfig("prefrl/PenguinIce-v0"))
     run.write_specs(observation, action)
     assert main(["import", str(export), str(run.path)]) == 0
     assert "come from prefrl/PenguinIce-v0" in capsys.readouterr().err
@@ -96,7 +112,7 @@ def test_a_run_with_other_spaces_is_refused_and_left_alone(
     export: Path, tmp_path: Path, capsys: Capture
 ) -> None:
     run = RunDir.create(tmp_path / "pendulum", RunConfig())
-    run.write_specs(*check_environment(RunConfig()))
+    run.write_specs(*spaces_of(EnvConfig()))
     error = error_of(["import", str(export), str(run.path)], capsys)
     assert "observations" in error
     assert "same environment" in error
@@ -149,7 +165,7 @@ def people(tmp_path: Path) -> RunDir:
         store.add_comparisons([Comparison(1, (1, 2), "ann")])
         store.add_comparisons([Comparison(1, (1, 1), "ann"), Comparison(2, None, "bob")])
         store.add_comparisons([Comparison(3, (1, 2), "bob")])
-    run.write_specs(*check_environment(run.config()))
+    run.write_specs(*spaces_of(run.config().env))
     return run
 
 

@@ -1,4 +1,4 @@
-"""``prefrl label`` as people use it, keys pressed on SDL's dummy screen."""
+"""``prefrl label`` with key presses on SDL's dummy video driver."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def segment(number: int) -> Segment:
 @pytest.mark.parametrize(
     ("login", "annotator"), [("John Smith", "John_Smith"), ("DOMAIN\\ann", "DOMAIN_ann"), (None, "person")]
 )
-def test_whoever_is_logged_in_can_label(
+def test_the_login_name_is_the_default_annotator(
     run: RunDir, monkeypatch: pytest.MonkeyPatch, login: str | None, annotator: str
 ) -> None:
     def getuser() -> str:
@@ -65,21 +65,21 @@ def test_whoever_is_logged_in_can_label(
     assert (run.path / f"annotator-{annotator}.lock").exists()
 
 
-def test_nobody_signs_as_the_program(run: RunDir, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_synthetic_oracle_s_name_is_refused(run: RunDir, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["label", str(run.path), "--annotator", "synthetic"]) == 1
     assert "take another name" in capsys.readouterr().err
 
 
 @contextmanager
 def person(act: Callable[[Callable[[str], None], Store], None], run: RunDir) -> Iterator[None]:
-    """Somebody at the keyboard, who leaves at the end whatever happens."""
+    """Runs ``act`` in another thread; presses Q at the end, also after an error."""
 
     def press(name: str) -> None:
         pygame.event.post(
             pygame.event.Event(pygame.KEYDOWN, key=KEYS[name], unicode="q" if name == "q" else "")
         )
 
-    def sit() -> None:
+    def run_thread() -> None:
         try:
             wait_until(pygame.display.get_init)
             with Store.open(run.store) as store:
@@ -87,7 +87,7 @@ def person(act: Callable[[Callable[[str], None], Store], None], run: RunDir) -> 
         finally:
             press("q")
 
-    thread = threading.Thread(target=sit)
+    thread = threading.Thread(target=run_thread)
     thread.start()
     try:
         yield
@@ -98,12 +98,12 @@ def person(act: Callable[[Callable[[str], None], Store], None], run: RunDir) -> 
 def wait_until(found: Callable[[], object]) -> None:
     deadline_s = time.monotonic() + 600
     while not found():
-        assert time.monotonic() < deadline_s, "waited in vain"
+        assert time.monotonic() < deadline_s, "timed out"
         time.sleep(0.01)
 
 
 def press_until(press: Callable[[str], None], key: str, found: Callable[[], object]) -> None:
-    """Press again where the page was not there yet to take it."""
+    """Press again until it has an effect: the page may not be shown yet."""
 
     def pressed() -> bool:
         press(key)
@@ -115,7 +115,7 @@ def press_until(press: Callable[[str], None], key: str, found: Callable[[], obje
     wait_until(pressed)
 
 
-def test_a_person_answers_and_undoes_and_leaves(run: RunDir, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_person_answers_undoes_and_leaves(run: RunDir, capsys: pytest.CaptureFixture[str]) -> None:
     def act(press: Callable[[str], None], store: Store) -> None:
         press("right")  # leaves the instructions
         press_until(press, "left", lambda: store.counts().comparisons == 1)
@@ -136,14 +136,16 @@ def test_a_person_answers_and_undoes_and_leaves(run: RunDir, capsys: pytest.Capt
     assert "prefrl label" in capsys.readouterr().err
 
 
-def test_two_windows_under_one_name_are_refused(run: RunDir, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_second_window_under_the_same_name_is_refused(
+    run: RunDir, capsys: pytest.CaptureFixture[str]
+) -> None:
     with FileLock(run.path / "annotator-ann.lock"):
         assert main(["label", str(run.path), "--annotator", "ann"]) == 1
     assert "as 'ann' already; take another name" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["", "../up", "a b", "x" * 41])
-def test_names_that_are_no_names_are_refused(
+def test_invalid_names_are_refused(
     run: RunDir, name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("getpass.getuser", lambda: "not a name either")
@@ -151,13 +153,13 @@ def test_names_that_are_no_names_are_refused(
     assert "letters, digits" in capsys.readouterr().err
 
 
-def test_a_run_that_asks_nobody_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_with_a_synthetic_oracle_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = RunDir.create(tmp_path / "run", get_preset("pendulum").config)
     assert main(["label", str(run.path)]) == 1
     assert "its oracle is synthetic" in capsys.readouterr().err
 
 
-def test_without_a_screen_it_says_so(
+def test_without_a_screen_the_error_says_so(
     run: RunDir, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SDL_VIDEODRIVER", "x11")
@@ -166,7 +168,7 @@ def test_without_a_screen_it_says_so(
     assert "a window cannot be opened" in capsys.readouterr().err
 
 
-def test_training_with_people_asks_for_a_screen_before_any_work_starts(
+def test_training_with_people_needs_a_screen_before_any_work_starts(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SDL_VIDEODRIVER", "x11")

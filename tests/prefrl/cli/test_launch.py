@@ -25,4 +25,4 @@ def test_a_window_that_cannot_be_opened_is_told_of_and_the_training_goes_on(
             time.sleep(0.05)
             told += capsys.readouterr().err
     assert f"the window failed, see {run.log('viewer')}" in told
-    assert "asks nobody" in run.log("viewer").read_text()
+    assert "its oracle is synthetic" in run.log("viewer").read_text()

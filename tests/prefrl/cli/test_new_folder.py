@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
-from prefrl.cli.new_folder import check_new_folder, new_folder
+from prefrl.cli.new_folder import check_new_folder
+from prefrl.storage.durable import durable_folder
 
 
 def test_a_folder_that_can_be_made_is_not_there_yet_but_those_above_it_are(tmp_path: Path) -> None:
@@ -20,7 +20,7 @@ def test_an_empty_folder_stays_and_can_be_filled(tmp_path: Path) -> None:
     out.mkdir()
     check_new_folder(out)
     assert list(tmp_path.iterdir()) == [out]
-    with new_folder(out) as making:
+    with durable_folder(out) as making:
         (making / "file").write_text("whole")
     assert list(tmp_path.iterdir()) == [out]
     assert (out / "file").read_text() == "whole"
@@ -44,7 +44,7 @@ def test_a_link_to_an_empty_folder_is_filled_where_it_leads(tmp_path: Path) -> N
     (tmp_path / "disk").mkdir()
     (tmp_path / "out").symlink_to(tmp_path / "disk")
     check_new_folder(tmp_path / "out")
-    with new_folder(tmp_path / "out") as making:
+    with durable_folder(tmp_path / "out") as making:
         (making / "file").touch()
     assert (tmp_path / "out").is_symlink()
     assert (tmp_path / "disk" / "file").is_file()
@@ -56,17 +56,8 @@ def test_a_folder_that_was_not_filled_is_not_there(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_killed_process_of_the_same_number_left_is_no_part_of_it(tmp_path: Path) -> None:
-    left = tmp_path / f".{os.getpid()}-out"
-    left.mkdir()
-    (left / "half").touch()
-    with new_folder(tmp_path / "out") as making:
-        (making / "file").touch()
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["file"]
-
-
 def _interrupted(out: Path) -> None:
-    with new_folder(out) as making:
+    with durable_folder(out) as making:
         (making / "half").touch()
         assert not out.exists()
         raise KeyboardInterrupt

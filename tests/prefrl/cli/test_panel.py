@@ -43,7 +43,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def test_a_terminal_gets_a_panel_refreshed_four_times_a_second(run: RunDir, clock: Clock) -> None:
+def test_a_terminal_gets_a_dashboard_refreshed_four_times_per_second(run: RunDir, clock: Clock) -> None:
     out = io.StringIO()
     with Progress(run, Console(file=out, force_terminal=True, width=80)) as progress:
         sizes = []
@@ -55,7 +55,7 @@ def test_a_terminal_gets_a_panel_refreshed_four_times_a_second(run: RunDir, cloc
     assert "250 of 1,000 steps" in out.getvalue()
 
 
-def test_the_last_panel_says_that_nobody_works_on_the_run_any_more(run: RunDir, clock: Clock) -> None:
+def test_the_last_dashboard_says_how_to_continue(run: RunDir, clock: Clock) -> None:
     out = io.StringIO()
     with Progress(run, Console(file=out, force_terminal=True, width=80)) as progress:
         progress.tick()
@@ -74,16 +74,16 @@ def test_a_log_gets_a_line_every_ten_seconds(run: RunDir, clock: Clock) -> None:
     assert all(line.startswith("step 250 of 1,000 (25%)") for line in lines)
 
 
-def test_metrics_are_mirrored_to_the_last_even_without_a_tick(run: RunDir) -> None:
+def test_all_metrics_are_copied_to_tensorboard_even_without_a_tick(run: RunDir) -> None:
     with Progress(run, Console(file=io.StringIO())):
         run.append_metrics({"source": "reward", "policy_step": 260, "labels": 3})
     mirror = TensorboardMirror(run)
     mirror.update()
     mirror.close()
-    assert len(list(run.tensorboard.iterdir())) == 1  # the second found nothing left to write
+    assert len(list(run.tensorboard.iterdir())) == 1  # the second mirror found nothing to write
 
 
-def test_a_run_goes_on_when_its_plots_cannot_be_written(
+def test_training_continues_if_plots_cannot_be_written(
     run: RunDir, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(self: TensorboardMirror) -> None:

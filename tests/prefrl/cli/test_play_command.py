@@ -1,4 +1,4 @@
-"""``prefrl play``, on SDL's dummy screen."""
+"""``prefrl play``, with SDL's dummy video driver."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from prefrl.cli import main
 
 
 @pytest.mark.parametrize("what", ["penguin", "CartPole-v1"])
-def test_a_preset_or_an_environment_is_played_until_q(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_preset_or_environment_is_played_until_q(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     flip, shown = pygame.display.flip, itertools.count(1)
 
@@ -34,7 +34,7 @@ def test_a_preset_or_an_environment_is_played_until_q(what: str, monkeypatch: py
         (["penguin", "--seed", "-1"], "--seed is -1"),
     ],
 )
-def test_what_cannot_be_played_is_named(
+def test_invalid_options_are_refused(
     words: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["play", *words]) == 1

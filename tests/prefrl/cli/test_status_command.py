@@ -13,7 +13,7 @@ from prefrl.storage import Store
 from prefrl.storage.run_dir import RunDir
 
 
-def test_half_made_running_killed_and_finished_runs(
+def test_half_created_running_killed_and_finished_runs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = RunDir.create(tmp_path / "run", RunConfig())
@@ -34,15 +34,15 @@ def test_half_made_running_killed_and_finished_runs(
     assert "finished" in status()
 
 
-def test_what_is_no_run_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_that_is_not_a_run_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status", str(tmp_path)]) == 1
     assert "no config.json" in capsys.readouterr().err
     assert main(["status", str(tmp_path / "none")]) == 1
     assert "does not exist" in capsys.readouterr().err
 
 
-def test_a_reader_that_goes_away_is_no_error() -> None:
-    # The pipe's reading end is closed before anything is written, as by a quick `head`.
+def test_a_closed_pipe_is_no_error() -> None:
+    # The reading end is closed before anything is written, as by `head`.
     read, write = os.pipe()
     os.close(read)
     command = [sys.executable, "-m", "prefrl", "--help"]

@@ -1,4 +1,4 @@
-"""Stacks of frames, packed and unpacked."""
+"""Frame stacks packed and unpacked."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from prefrl.data.frames import pack_frames, unpack_frames
 
 
 def sliding_stacks(frames: np.ndarray, size: int) -> np.ndarray:
-    """Stacks (T, H, W, S) as a frame-stacking environment gives them, from frames (T + S - 1, H, W)."""
+    """Stacks (T, H, W, S) as a frame-stacking environment returns them, from frames (T + S - 1, H, W)."""
     return np.stack([np.moveaxis(frames[i : i + size], 0, -1) for i in range(len(frames) - size + 1)])
 
 
@@ -28,7 +28,7 @@ def test_25_stacks_of_4_are_28_frames_in_order(distinct_frames: np.ndarray) -> N
     assert index.dtype == np.int32
 
 
-def test_an_episode_boundary_costs_the_new_episode_s_frames_alone(distinct_frames: np.ndarray) -> None:
+def test_an_episode_boundary_adds_only_the_new_episode_s_frames(distinct_frames: np.ndarray) -> None:
     first = sliding_stacks(distinct_frames[:10], 4)
     # a reset fills the stack with copies of the first frame
     second = sliding_stacks(np.concatenate([distinct_frames[[20, 20, 20]], distinct_frames[20:25]]), 4)
@@ -54,7 +54,7 @@ def test_channels_first_gives_the_same_frames(distinct_frames: np.ndarray) -> No
 @given(st.data(), st.sampled_from([-1, 1, 3]))
 def test_round_trip_of_any_content(data: st.DataObject, channel_axis: int) -> None:
     shape = data.draw(st.tuples(*[st.integers(0, 4)] * 4))
-    # few values, so that frames repeat in every which way
+    # few values, so that frames repeat often
     values = data.draw(
         st.lists(st.integers(0, 1), min_size=int(np.prod(shape)), max_size=int(np.prod(shape)))
     )
@@ -70,7 +70,7 @@ def test_round_trip_of_any_content(data: st.DataObject, channel_axis: int) -> No
     np.testing.assert_array_equal(again, observations)
 
 
-def test_errors_name_what_is_wrong() -> None:
+def test_errors_name_the_wrong_value() -> None:
     with pytest.raises(ValueError, match=r"4 dimensions.*\(3, 2\)"):
         pack_frames(np.zeros((3, 2), np.uint8))
     with pytest.raises(ValueError, match="channel_axis is 2"):

@@ -1,4 +1,4 @@
-"""What is to be seen of a segment: frames as they were, scenes drawn from states, texts."""
+"""Segments rendered as recorded frames, from states, and as texts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from prefrl.data.clips import Clip, encode_clip
 from prefrl.data.types import Provenance, Segment
-from prefrl.labelling.rendering import SegmentRenderer, Text, fit
+from prefrl.labelling.rendering import SegmentRenderer, Text
 from prefrl.storage import Store
 
 STEPS = 6
@@ -23,8 +23,8 @@ def segment(actions: np.ndarray | None = None) -> Segment:
     return Segment(zeros[:, None], actions, zeros, flags, flags, Provenance("Test-v0", 0, 0, 0))
 
 
-class Scene(gym.Env[Any, Any]):
-    """Looks like MuJoCo's environments: a state is one position and one velocity."""
+class FakeSimulator(gym.Env[Any, Any]):
+    """Has the interface of MuJoCo's environments: a state is one position and one velocity."""
 
     class model:
         nq = 1
@@ -42,44 +42,44 @@ class Scene(gym.Env[Any, Any]):
         return np.full((2, 2, 3), self.position, np.uint8)
 
 
-def shown(tmp_path: Path, clip: Clip | None, env: Any = None, fps: float = 10.0, one: Any = None) -> Any:
+def rendered(tmp_path: Path, clip: Clip | None, env: Any = None, fps: float = 10.0, one: Any = None) -> Any:
     one = one or segment()
     with Store.open(tmp_path / "store.sqlite", create=True) as store:
         clips = {} if clip is None else {one.id: encode_clip(clip)}
         store.add_segments([one], keep_unqueried=10, clips=clips)
-        artist = SegmentRenderer(store, lambda _: env, fps)
-        item = artist.item(one.id)
-        artist.close()
+        renderer = SegmentRenderer(store, lambda _: env, fps)
+        item = renderer.item(one.id)
+        renderer.close()
     return item
 
 
-def test_frames_are_shown_as_they_were_filmed(tmp_path: Path) -> None:
+def test_recorded_frames_are_returned_unchanged(tmp_path: Path) -> None:
     frames = np.random.default_rng(0).integers(0, 256, (STEPS, 4, 5, 3), dtype=np.uint8)
-    np.testing.assert_array_equal(shown(tmp_path, Clip(frames=frames)), frames)
+    np.testing.assert_array_equal(rendered(tmp_path, Clip(frames=frames)), frames)
 
 
 @pytest.mark.parametrize(("fps", "positions"), [(30.0, [0, 1, 2, 3, 4, 5]), (125.0, [0, 0, 0, 0, 4, 4])])
-def test_scenes_are_drawn_from_states_no_oftener_than_the_eye_asks_for(
+def test_states_are_rendered_at_most_30_times_per_second(
     tmp_path: Path, fps: float, positions: list[int]
 ) -> None:
     states = np.stack([np.arange(STEPS), np.zeros(STEPS)], axis=1).astype(float)
-    drawn = shown(tmp_path, Clip(states=states), Scene(), fps)
-    assert drawn[:, 0, 0, 0].tolist() == positions
+    frames = rendered(tmp_path, Clip(states=states), FakeSimulator(), fps)
+    assert frames[:, 0, 0, 0].tolist() == positions
 
 
 def test_states_of_another_environment_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"shape \(3,\) cannot be drawn.*states have shape \(2,\)"):
-        shown(tmp_path, Clip(states=np.zeros((STEPS, 3))), Scene())
+        rendered(tmp_path, Clip(states=np.zeros((STEPS, 3))), FakeSimulator())
 
 
-def test_a_segment_of_texts_is_shown_as_text(tmp_path: Path) -> None:
+def test_a_text_segment_is_rendered_as_text(tmp_path: Path) -> None:
     env = gym.make("prefrl_envs:prefrl/RankedAnswers-v0", render_mode="rgb_array")
     actions = np.array([0, 1, 2, 3, 4, 2])
-    item = shown(tmp_path, None, env, one=segment(actions))
+    item = rendered(tmp_path, None, env, one=segment(actions))
     assert item == Text("What is the capital of France?", "The capital of France is Paris.")
 
 
-def test_environments_of_texts_need_not_draw(tmp_path: Path) -> None:
+def test_text_environments_need_no_render_mode(tmp_path: Path) -> None:
     def make(render_mode: str | None) -> gym.Env[Any, Any]:
         return gym.make("prefrl_envs:prefrl/Reviews-v0", render_mode=render_mode)
 
@@ -95,16 +95,11 @@ def test_environments_of_texts_need_not_draw(tmp_path: Path) -> None:
     )
     with Store.open(tmp_path / "store.sqlite", create=True) as store:
         store.add_segments([text], 1)
-        artist = SegmentRenderer(store, make, 30.0)
-        assert artist.item(text.id) == Text("the kettle finish is", "very nice")
-        artist.close()
+        renderer = SegmentRenderer(store, make, 30.0)
+        assert renderer.item(text.id) == Text("the kettle finish is", "very nice")
+        renderer.close()
 
 
-def test_what_has_neither_clip_nor_text_is_named_with_the_way_out(tmp_path: Path) -> None:
+def test_a_segment_without_clip_and_text_is_refused_with_the_way_out(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no clip and Test-v0 no text.*--oracle human"):
-        shown(tmp_path, None, Scene())
-
-
-def test_enlarged_frames_lie_in_memory_as_they_are_shown() -> None:
-    # Else each picture shown would first be put in order, which takes longer than all else that a key does.
-    assert fit(np.zeros((2, 30, 20, 3), np.uint8), (400, 300)).flags.c_contiguous
+        rendered(tmp_path, None, FakeSimulator())

@@ -17,7 +17,8 @@ from prefrl.oracles import SyntheticOracle
 from prefrl.reward import RewardTrainer
 from prefrl.runtime.tensorboard import scalars
 from prefrl.storage import Store
-from prefrl.storage.run_dir import RunDir, read_metrics
+from prefrl.storage.metrics_file import read_metrics
+from prefrl.storage.run_dir import RunDir
 
 Specs = tuple[SpaceSpec, SpaceSpec]
 Errors = dict[str, float]

@@ -1,7 +1,10 @@
-"""The reward worker killed between its steps: what the next one finds, and makes of it."""
+"""A reward worker that was killed, or whose files are damaged: how the next worker continues."""
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,9 @@ from prefrl.data.types import Comparison, Provenance, Query, Segment
 from prefrl.loop import RewardWorker, StopFlag
 from prefrl.reward import RewardTrainer
 from prefrl.storage import Store
-from prefrl.storage.run_dir import RunDir, latest_version, read_metrics
+from prefrl.storage.metrics_file import read_metrics
+from prefrl.storage.run_dir import RunDir
+from prefrl.storage.versions import latest_version
 
 SPECS = SpaceSpec.of(gym.spaces.Box(-1, 1, (2,), np.float32)), SpaceSpec.of(gym.spaces.Discrete(2))
 CONFIG = RunConfig(
@@ -205,3 +210,198 @@ def kills_at_call(number: int) -> Any:
         return True
 
     return is_finite
+
+
+def finish(run: RunDir, store: Store) -> None:
+    """What a worker process does with the labels so far: learn, then find nothing left to do."""
+    again = worker(run, store)
+    while again.step():
+        pass
+    assert not again.step()
+
+
+def learned_once(path: Path) -> tuple[RunDir, Store]:
+    """A run with versions 1 and 2 of its reward, each with the state of its trainer."""
+    run, store = make_run(path, 12)
+    worker(run, store).step()
+    label(store, 3)
+    worker(run, store).step()
+    assert published(run)[0] == 2
+    return run, store
+
+
+def cut_at(share: float) -> Callable[[Path], None]:
+    def damage(path: Path) -> None:
+        whole = path.read_bytes()
+        path.write_bytes(whole[: int(share * len(whole))])
+
+    return damage
+
+
+def flip_at(share: float) -> Callable[[Path], None]:
+    def damage(path: Path) -> None:
+        content = bytearray(path.read_bytes())
+        content[int(share * len(content))] ^= 4
+        path.write_bytes(content)
+
+    return damage
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+DAMAGES = [
+    cut_at(0.0),
+    cut_at(0.001),
+    cut_at(0.3),
+    cut_at(0.97),
+    flip_at(0.0),
+    flip_at(0.2),
+    flip_at(0.99),
+    remove,
+]
+
+
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of `learned_once`; tests damage copies of it."""
+    run, store = learned_once(tmp_path_factory.mktemp("untouched") / "run")
+    store.close()
+    return run.path
+
+
+@pytest.fixture
+def learned(untouched: Path, tmp_path: Path) -> Iterator[tuple[RunDir, Store]]:
+    run = RunDir.open(shutil.copytree(untouched, tmp_path / "run"))
+    with Store.open(run.store) as store:
+        yield run, store
+
+
+def refitted(run: RunDir, version: int) -> dict[str, bytes]:
+    """The tensors of a trainer that never trained before and learns all 15 labels as its first."""
+    with Store.open(run.store) as store:
+        trainer = RewardTrainer(*SPECS, CONFIG.reward, CONFIG.seed)
+        trainer.update(store.labelled())
+    trainer.fit(CONFIG.reward.initial_epochs)
+    path = run.path / "expected.safetensors"
+    trainer.snapshot(version).save(path)
+    return {name: array.tobytes() for name, array in load_file(path).items()}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_trainer_state_is_refitted_from_the_comparisons(
+    learned: tuple[RunDir, Store], damage: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    run, store = learned
+    damage(run.trainer_state)
+    finish(run, store)
+    assert published(run) == (3, refitted(run, 3))
+    assert f"{run.trainer_state}" in caplog.text
+    assert "the reward is fitted again from the comparisons" in caplog.text
+    # The state on disk is whole again, and later labels are learned from it as usual.
+    caplog.clear()
+    label(store, 2)
+    finish(run, store)
+    assert published(run)[0] == 4
+    assert store.counters()["reward_labels"] == 17
+    assert not caplog.records
+
+
+def test_the_dashboard_is_told_what_is_recovered(learned: tuple[RunDir, Store]) -> None:
+    run, store = learned
+    cut_at(0.5)(run.trainer_state)
+    worker(run, store)
+    (heartbeat,) = [each for each in store.workers() if each.name == "reward"]
+    assert heartbeat.state == "recovering"
+    assert "trainer.safetensors is damaged" in heartbeat.detail
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("name", ["000002.safetensors", "latest.json"])
+def test_a_damaged_newest_version_falls_back_to_an_intact_one_until_it_is_refitted(
+    learned: tuple[RunDir, Store], name: str, damage: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    run, store = learned
+    fallback = run.reward / ("000001.safetensors" if name == "000002.safetensors" else "000002.safetensors")
+    expected = {key: array.tobytes() for key, array in load_file(fallback).items()}
+    damage(run.reward / name)
+    again = worker(run, store)
+    # Followers that know version 2 take nothing that is not newer.
+    assert published(run) == (3, expected)
+    assert not again.finished
+    finish(run, store)
+    assert published(run) == (4, refitted(run, 4))
+    assert store.counters()["reward_version"] == 4
+    assert "the reward is fitted again from the comparisons" in caplog.text
+
+
+def test_without_an_intact_version_the_reward_is_refitted_under_a_higher_number(
+    learned: tuple[RunDir, Store],
+) -> None:
+    run, store = learned
+    for path in run.reward.glob("0*.safetensors"):
+        cut_at(0.5)(path)
+    worker(run, store)
+    assert latest_version(run.reward) is None, "followers find none instead of a damaged one"
+    finish(run, store)
+    assert published(run) == (3, refitted(run, 3))
+
+
+def test_a_version_that_is_a_link_is_no_fallback(learned: tuple[RunDir, Store], tmp_path: Path) -> None:
+    run, store = learned
+    outside = tmp_path / "outside.safetensors"
+    (run.reward / "000001.safetensors").rename(outside)
+    (run.reward / "000001.safetensors").symlink_to(outside)
+    cut_at(0.5)(run.reward / "000002.safetensors")
+    worker(run, store)
+    assert latest_version(run.reward) is None
+
+
+def test_a_refit_that_was_stopped_is_finished_by_the_next_worker(
+    learned: tuple[RunDir, Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, store = learned
+    cut_at(0.5)(run.trainer_state)
+    stop = StopFlag()
+    with monkeypatch.context() as patched:
+        stopping(1, stop, patched)
+        assert not worker(run, store, stop).step()
+    assert published(run)[0] == 2
+    with monkeypatch.context() as patched:
+        epochs = stopping(99, StopFlag(), patched)
+        finish(run, store)
+    assert len(epochs) == CONFIG.reward.initial_epochs - 1
+    assert published(run) == (3, refitted(run, 3))
+
+
+def test_a_refit_killed_before_its_version_is_done_again(
+    learned: tuple[RunDir, Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, store = learned
+    flip_at(0.5)(run.trainer_state)
+    with monkeypatch.context() as patched:
+        patched.setattr(reward_module, "publish_version", killed)
+        with pytest.raises(KilledError):
+            worker(run, store).step()
+    finish(run, store)
+    assert published(run) == (3, refitted(run, 3))
+
+
+def test_a_version_of_a_newer_pointer_that_a_power_cut_undid_is_refitted(
+    learned: tuple[RunDir, Store],
+) -> None:
+    run, store = learned
+    store.set_counters({"reward_version": 7.0})
+    finish(run, store)
+    assert published(run) == (8, refitted(run, 8))
+
+
+def test_damage_without_any_label_left_does_not_keep_the_worker_busy(learned: tuple[RunDir, Store]) -> None:
+    run, store = learned
+    store.add_comparisons([replace(each, ranks=None, id=None) for each in store.comparisons(False)])
+    store.set_counters({"reward_comparison": float(store.last_comparison_id())})
+    cut_at(0.5)(run.trainer_state)
+    again = worker(run, store)
+    assert not again.step()
+    assert again._is_up_to_date()

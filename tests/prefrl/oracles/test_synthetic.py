@@ -1,3 +1,5 @@
+"""The synthetic teachers, by hand and for any rewards."""
+
 from __future__ import annotations
 
 import collections
@@ -5,6 +7,7 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +17,7 @@ from hypothesis import strategies as st
 from prefrl.config import TeacherConfig
 from prefrl.data.types import Provenance, Query, Segment
 from prefrl.oracles.base import Oracle
-from prefrl.oracles.synthetic import TEACHERS, SyntheticOracle, chain_ties, discounted_return
+from prefrl.oracles.synthetic import TEACHERS, SyntheticOracle, chain_ties, discounted_return, find_teacher
 
 Ranks = tuple[int, ...] | None
 REWARDS = st.lists(st.floats(-100, 100, width=32), min_size=3, max_size=3)
@@ -50,7 +53,7 @@ def frequencies(teacher: TeacherConfig, *rewards: Sequence[float], answers: int 
 
 
 def test_the_named_teachers_are_those_of_the_paper() -> None:
-    rows = {name: dataclasses.astuple(teacher) for name, teacher in TEACHERS.items()}
+    rows = {name: dataclasses.astuple(find_teacher(name)) for name in TEACHERS}
     assert rows == {
         "oracle": (math.inf, 1, 0, 0, 0),
         "mistake": (math.inf, 1, 0.1, 0, 0),
@@ -62,7 +65,7 @@ def test_the_named_teachers_are_those_of_the_paper() -> None:
 
 
 def test_a_comparison_names_query_and_annotator() -> None:
-    oracle: Oracle = SyntheticOracle(TEACHERS["oracle"], seed=0, name="teacher")
+    oracle: Oracle = SyntheticOracle(find_teacher("oracle"), seed=0, name="teacher")
     comparison = oracle.answer(query([1.0], [2.0], query_id=42))
     assert (comparison.query_id, comparison.annotator, comparison.latency_s) == (42, "teacher", 0)
     assert comparison.ranks == (2, 1)
@@ -70,7 +73,7 @@ def test_a_comparison_names_query_and_annotator() -> None:
 
 @given(st.lists(REWARDS, min_size=2, max_size=5))
 def test_the_perfect_teacher_ranks_by_return(rewards: list[list[float]]) -> None:
-    answer = ranks(TEACHERS["oracle"], query(*rewards), episodes=[(-5.0, 10)])
+    answer = ranks(find_teacher("oracle"), query(*rewards), episodes=[(-5.0, 10)])
     assert answer is not None
     returns = [math.fsum(each) for each in rewards]
     for (rank_a, return_a), (rank_b, return_b) in itertools.combinations(
@@ -80,22 +83,22 @@ def test_the_perfect_teacher_ranks_by_return(rewards: list[list[float]]) -> None
 
 
 def test_equal_returns_are_a_tie_whatever_the_order_of_the_rewards() -> None:
-    assert ranks(TEACHERS["oracle"], query([1.0] * 5, [1.0] * 5)) == (1, 1)
+    assert ranks(find_teacher("oracle"), query([1.0] * 5, [1.0] * 5)) == (1, 1)
     # Summed from the left in float64, these two differ in the last bit.
-    assert ranks(TEACHERS["oracle"], query([0.1, 0.2, 0.3], [0.3, 0.2, 0.1])) == (1, 1)
-    assert ranks(TEACHERS["oracle"], query([2.0], [1.0], [2.0])) == (1, 2, 1)
-    assert frequencies(TEACHERS["mistake"], [1.0], [1.0], answers=50) == {(1, 1): 1.0}
+    assert ranks(find_teacher("oracle"), query([0.1, 0.2, 0.3], [0.3, 0.2, 0.1])) == (1, 1)
+    assert ranks(find_teacher("oracle"), query([2.0], [1.0], [2.0])) == (1, 2, 1)
+    assert frequencies(find_teacher("mistake"), [1.0], [1.0], answers=50) == {(1, 1): 1.0}
 
 
 def test_the_myopic_teacher_weighs_the_last_steps_most() -> None:
     assert discounted_return(segment([1.0, 2.0, 4.0]), 0.5) == 0.25 + 1 + 4
     early, late = [3.0, 0.0, 0.0], [0.0, 0.0, 2.8]
-    assert ranks(TEACHERS["oracle"], query(early, late)) == (1, 2)
-    assert ranks(TEACHERS["myopic"], query([3.0, 0.0, 0.0], late)) == (2, 1)  # 3 * 0.81 < 2.8
+    assert ranks(find_teacher("oracle"), query(early, late)) == (1, 2)
+    assert ranks(find_teacher("myopic"), query([3.0, 0.0, 0.0], late)) == (2, 1)  # 3 * 0.81 < 2.8
 
 
 def test_the_noisy_teacher_draws_from_the_softmax() -> None:
-    observed = frequencies(TEACHERS["noisy"], [1.0], [0.0])
+    observed = frequencies(find_teacher("noisy"), [1.0], [0.0])
     assert observed[1, 2] == pytest.approx(1 / (1 + math.exp(-1)), abs=0.025)
     assert set(observed) == {(1, 2), (2, 1)}
 
@@ -113,7 +116,7 @@ def test_noisy_rankings_follow_plackett_luce() -> None:
 
 
 def test_mistakes_flip_a_pair_and_swap_two_neighbours_of_a_ranking() -> None:
-    assert frequencies(TEACHERS["mistake"], [1.0], [0.0])[2, 1] == pytest.approx(0.1, abs=0.02)
+    assert frequencies(find_teacher("mistake"), [1.0], [0.0])[2, 1] == pytest.approx(0.1, abs=0.02)
     observed = frequencies(TeacherConfig(mistake=0.4), [3.0], [2.0], [1.0])
     assert observed == {
         (1, 2, 3): pytest.approx(0.6, abs=0.03),
@@ -136,8 +139,8 @@ def test_equal_by_the_papers_threshold(gap: float, expected: Ranks) -> None:
     assert ranks(teacher, query([gap, 5.0], [0.0, 5.0]), episodes) == expected
 
 
-def test_only_the_last_ten_episodes_count_and_replace_earlier_ones() -> None:
-    oracle = SyntheticOracle(TEACHERS["equal"], seed=0)
+def test_only_the_last_ten_episodes_set_the_thresholds() -> None:
+    oracle = SyntheticOracle(find_teacher("equal"), seed=0)
     close = query([0.9], [0.0])
     oracle.observe_episodes([(1e6, 1)])
     assert oracle.answer(close).ranks == (1, 1)
@@ -152,8 +155,8 @@ def test_thresholds_wait_for_the_first_episode() -> None:
     assert ranks(teacher, query([-5.0], [-6.0])) == (1, 2)
 
 
-def test_negative_returns_skip_the_far_worse_and_equate_the_close() -> None:
-    episodes = [(-1000.0, 100)]  # a typical segment of one step costs 10; one mirror threshold is 19
+def test_on_negative_returns_far_worse_queries_are_skipped_and_close_ones_tie() -> None:
+    episodes = [(-1000.0, 100)]  # a typical segment of one step has -10; the threshold for skipping is -19
     teacher = TeacherConfig(skip=0.1, equal=0.1)
     assert ranks(teacher, query([-10.0], [-12.0]), episodes) == (1, 2)
     assert ranks(teacher, query([-10.0], [-10.5]), episodes) == (1, 1)
@@ -165,7 +168,7 @@ def test_negative_returns_skip_the_far_worse_and_equate_the_close() -> None:
     rewards=st.lists(REWARDS, min_size=2, max_size=4),
     episodes=st.lists(st.tuples(st.integers(-500, 500).map(float), st.just(64)), min_size=1, max_size=3),
 )
-def test_answers_do_not_depend_on_the_unit_of_reward(
+def test_scaling_all_rewards_does_not_change_the_answers(
     rewards: list[list[float]], episodes: list[tuple[float, int]]
 ) -> None:
     teacher = TeacherConfig(skip=0.25, equal=0.25)
@@ -201,7 +204,7 @@ def test_ties_are_chained_and_never_flipped() -> None:
     assert ranks(teacher, query([9.0], [0.9], [0.5]), episodes) == (2, 1, 1)
 
 
-def test_answers_depend_on_seed_and_query_not_on_the_order_asked() -> None:
+def test_answers_depend_on_seed_and_query_but_not_on_the_order_asked() -> None:
     teacher = TeacherConfig(beta=0.5, mistake=0.3)
     queries = [query([1.0], [0.0], [0.5], query_id=number) for number in range(40)]
     first, restarted = SyntheticOracle(teacher, seed=3), SyntheticOracle(teacher, seed=3)
@@ -212,7 +215,7 @@ def test_answers_depend_on_seed_and_query_not_on_the_order_asked() -> None:
     assert [other.answer(asked).ranks for asked in queries] != list(in_order.values())
 
 
-def test_a_query_without_id_draws_from_its_content() -> None:
+def test_random_answers_to_a_query_without_id_depend_on_its_content() -> None:
     teacher = TeacherConfig(beta=0.0)
     queries = [query([float(value)], [0.0], query_id=None) for value in range(40)]
     answers = [ranks(teacher, asked) for asked in queries]
@@ -235,6 +238,18 @@ def test_a_query_without_id_draws_from_its_content() -> None:
 def test_settings_out_of_range_are_named(field: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"teacher.{field} is {value}"):
         SyntheticOracle(dataclasses.replace(TeacherConfig(), **{field: value}), seed=0)
+
+
+def test_a_teacher_from_outside_is_a_teacher_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_teachers.py").write_text(
+        "from prefrl.config import TeacherConfig\n\ntired = TeacherConfig(mistake=0.3)\nnumber = 3\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert find_teacher("my_teachers:tired") == TeacherConfig(mistake=0.3)
+    with pytest.raises(ValueError, match=r"'my_teachers:number' is 3; a .*TeacherConfig is needed"):
+        find_teacher("my_teachers:number")
+    with pytest.raises(ValueError, match="no teacher 'myopik'; did you mean 'myopic'"):
+        find_teacher("myopik")
 
 
 def test_an_episode_without_steps_is_refused() -> None:

@@ -22,7 +22,7 @@ def specs() -> tuple[SpaceSpec, SpaceSpec]:
 
 @pytest.fixture
 def make_segments() -> MakeSegments:
-    """So many segments of five steps, whose true reward is the first feature; ``start`` gives others."""
+    """Makes segments of five steps, whose true reward is the first feature; another ``start`` makes others."""
 
     def make(count: int, start: int = 0) -> list[Segment]:
         return [_segment(start + number) for number in range(count)]

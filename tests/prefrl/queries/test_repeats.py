@@ -1,3 +1,5 @@
+"""Repeated queries with their segments in another order."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -19,7 +21,7 @@ def query(items: int, query_id: int | None = 7) -> Query:
     return Query(segments, sampler="entropy", score=0.5, policy_step=3, id=query_id)
 
 
-def test_a_pair_changes_sides_and_remembers_the_original() -> None:
+def test_a_repeated_pair_is_reversed_and_refers_to_the_original() -> None:
     original = query(2)
     repeat = swap_repeat(original, np.random.default_rng(0), policy_step=9)
     assert repeat.segments == original.segments[::-1]
@@ -27,7 +29,7 @@ def test_a_pair_changes_sides_and_remembers_the_original() -> None:
     assert (repeat.sampler, repeat.score, repeat.policy_step) == ("entropy", 0.5, 9)
 
 
-def test_more_items_take_every_other_order() -> None:
+def test_more_segments_take_any_order_but_the_original() -> None:
     original = query(3)
     rng = np.random.default_rng(0)
     orders = {swap_repeat(original, rng, 9).segments for _ in range(200)}

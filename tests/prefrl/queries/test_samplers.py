@@ -1,235 +1,175 @@
+"""Samplers choose by name, from outside by module:name, and what they return is checked."""
+
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable
-from random import Random
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
-from prefrl.queries.samplers import (
-    SAMPLERS,
-    disagreement,
-    draw_candidates,
-    entropy,
-    information_gain,
-    k_center,
-    select,
-)
+from prefrl.queries import SAMPLERS, Candidates, Choice, draw_candidates, find_sampler, select
 
-RETURNS = hnp.arrays(
-    np.float64,
-    st.tuples(st.integers(1, 4), st.integers(1, 5), st.integers(2, 4)),
-    elements=st.floats(-1e6, 1e6),
-)
+PAIRS = np.array([[0, 1], [2, 3], [4, 5]])
 
 
-def returns_of(*probabilities: float) -> np.ndarray:
-    """(E, 1, 2) returns of members that prefer the first item with the given probabilities."""
-    return np.array([[[math.log(p), math.log(1 - p)]] for p in probabilities])
-
-
-def binary_entropy(p: float) -> float:
-    return -p * math.log(p) - (1 - p) * math.log(1 - p)
-
-
-def test_scores_of_a_pair_by_hand() -> None:
-    returns = returns_of(0.9, 0.5, 0.1)
-    assert disagreement(returns)[0] == pytest.approx(math.sqrt(2 * 0.4**2 / 3))
-    assert entropy(returns)[0] == pytest.approx(math.log(2))
-    gain = math.log(2) - (2 * binary_entropy(0.9) + math.log(2)) / 3
-    assert information_gain(returns)[0] == pytest.approx(gain)
-
-
-def test_scores_of_three_items_by_hand() -> None:
-    # Member 0 spreads (1/2, 1/4, 1/4), member 1 (1/4, 1/2, 1/4): mean (3/8, 3/8, 1/4).
-    returns = np.log([[[0.5, 0.25, 0.25]], [[0.25, 0.5, 0.25]]])
-    mean_entropy = -(2 * 0.375 * math.log(0.375) + 0.25 * math.log(0.25))
-    assert entropy(returns)[0] == pytest.approx(mean_entropy)
-    assert information_gain(returns)[0] == pytest.approx(mean_entropy - 1.5 * math.log(2))
-    assert disagreement(returns)[0] == pytest.approx(math.sqrt(2 * 0.125**2 / 3))
-
-
-def test_certain_members_that_contradict_each_other_give_one_bit_without_overflow() -> None:
-    returns = np.array([[[1e5, -1e5]], [[-1e5, 1e5]]])
-    assert information_gain(returns)[0] == pytest.approx(math.log(2))
-    assert disagreement(returns)[0] == pytest.approx(0.5)
-
-
-def test_information_gain_tells_contradiction_from_shared_doubt_where_entropy_does_not() -> None:
-    contradiction, doubt = returns_of(0.99, 0.01), returns_of(0.5, 0.5)
-    assert entropy(contradiction)[0] == pytest.approx(entropy(doubt)[0])
-    assert information_gain(contradiction)[0] > 0.6
-    assert information_gain(doubt)[0] == pytest.approx(0, abs=1e-12)
-
-
-@given(RETURNS)
-def test_information_gain_is_between_zero_and_the_entropy(returns: np.ndarray) -> None:
-    gain, total = information_gain(returns), entropy(returns)
-    assert (gain >= 0).all()
-    assert (gain <= total + 1e-9).all()
-    assert (total <= math.log(returns.shape[2]) + 1e-9).all()
-    assert (disagreement(returns) <= 0.5 + 1e-9).all()
-
-
-@given(RETURNS, st.randoms(use_true_random=False))
-@pytest.mark.parametrize("score", [disagreement, entropy, information_gain])
-def test_the_order_of_items_leaves_the_score(
-    score: Callable[[np.ndarray], np.ndarray], returns: np.ndarray, random: Random
-) -> None:
-    order = list(range(returns.shape[2]))
-    random.shuffle(order)
-    np.testing.assert_allclose(score(returns[:, :, order]), score(returns), atol=1e-9)
-
-
-@given(RETURNS)
-def test_identical_members_neither_disagree_nor_inform(returns: np.ndarray) -> None:
-    same = np.repeat(returns[:1], 3, axis=0)
-    np.testing.assert_allclose(disagreement(same), 0, atol=1e-9)
-    np.testing.assert_allclose(information_gain(same), 0, atol=1e-9)
-
-
-def test_a_diverged_reward_is_refused() -> None:
-    with pytest.raises(ValueError, match="not finite"):
-        disagreement(np.array([[[np.nan, 0.0]]]))
-
-
-@given(
-    num_segments=st.integers(2, 30),
-    items=st.integers(2, 5),
-    count=st.integers(0, 20),
-    seed=st.integers(0, 99),
-)
-def test_drawn_queries_hold_distinct_segments(num_segments: int, items: int, count: int, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    if num_segments < items:
-        with pytest.raises(ValueError, match=f"needs at least {items} segments, the pool has {num_segments}"):
-            draw_candidates(num_segments, count, items, rng)
-        return
-    drawn = draw_candidates(num_segments, count, items, rng)
-    assert drawn.shape == (count, items)
-    assert ((drawn >= 0) & (drawn < num_segments)).all()
-    assert all(len(set(row)) == items for row in drawn.tolist())
-
-
-def test_every_ordered_choice_is_equally_likely() -> None:
-    drawn = draw_candidates(4, 24_000, 3, np.random.default_rng(0))
-    choices, counts = np.unique(drawn, axis=0, return_counts=True)
-    assert len(choices) == 24
-    assert np.abs(counts - 1000).max() < 150  # nearly 5 standard deviations
-
-
-def test_items_come_from_one_group_chosen_by_its_share_of_the_segments() -> None:
-    groups = np.array([1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 2])  # group 2 is too small for a pair
-    drawn = draw_candidates(len(groups), 10_000, 2, np.random.default_rng(0), groups=groups)
-    sides = groups[drawn]
-    assert (sides[:, 0] == sides[:, 1]).all()
-    assert 2 not in sides
-    assert (sides[:, 0] == 1).mean() == pytest.approx(2 / 10, abs=0.02)
-
-
-def test_groups_too_small_for_a_query_are_an_error() -> None:
-    with pytest.raises(ValueError, match="needs at least 3 segments in one group, the pool has 2"):
-        draw_candidates(4, 1, 3, np.random.default_rng(0), groups=np.array([0, 0, 1, 1]))
-    with pytest.raises(ValueError, match="one each"):
-        draw_candidates(4, 1, 2, np.random.default_rng(0), groups=np.array([0, 0]))
-    with pytest.raises(ValueError, match="the pool has 0"):
-        draw_candidates(0, 1, 2, np.random.default_rng(0))
-
-
-def test_k_center_takes_the_farthest_first() -> None:
-    line = np.array([[0.0], [1.0], [10.0], [4.0]])
-    assert k_center(line, 4).tolist() == [2, 0, 3, 1]
-    assert k_center(line, 2, existing=np.array([[10.0]])).tolist() == [0, 3]
-
-
-def test_k_center_breaks_ties_by_the_lowest_index_and_never_repeats() -> None:
-    assert k_center(np.zeros((4, 2)), 4).tolist() == [0, 1, 2, 3]
-    assert k_center(np.array([[0.0], [10.0], [5.0]]), 2).tolist() == [0, 1]
-    assert k_center(np.zeros((0, 2)), 0).tolist() == []
-
-
-def test_k_center_reads_bytes_without_overflow() -> None:
-    pixels = np.array([[250], [5], [245]], np.uint8)
-    assert k_center(pixels, 2, existing=pixels[:1]).tolist() == [1, 2]
-
-
-@settings(max_examples=50)
-@given(
-    hnp.arrays(np.float64, (7, 2), elements=st.integers(-5, 5).map(float)),
-    st.integers(1, 7),
-)
-def test_k_center_covers_within_twice_the_optimum(points: np.ndarray, count: int) -> None:
-    """Gonzalez 1985: the greedy radius is at most twice the best, whichever point it starts from."""
-    gaps = np.linalg.norm(points[:, None] - points[None], axis=-1)
-    best = min(
-        gaps[:, list(centres)].min(axis=1).max() for centres in itertools.combinations(range(7), count)
+def candidates_of(
+    queries: np.ndarray,
+    count: int,
+    returns: np.ndarray | None = None,
+    features: np.ndarray | None = None,
+    asked: np.ndarray | None = None,
+) -> Candidates:
+    return Candidates(
+        count,
+        queries,
+        np.random.default_rng(0),
+        compute_returns=None if returns is None else lambda: returns,
+        compute_features=None if features is None else lambda: features,
+        compute_asked_features=None if asked is None else lambda: asked,
     )
-    assert gaps[:, k_center(points, count)].min(axis=1).max() <= 2 * best + 1e-9
 
 
-def test_select_takes_the_best_scores_in_order() -> None:
-    candidates = np.array([[0, 1], [2, 3], [4, 5]])
-    returns = np.concatenate([returns_of(0.6, 0.4), returns_of(0.9, 0.1), returns_of(0.5, 0.5)], axis=1)
-    indices, scores = select("disagreement", 2, candidates, member_returns=returns)
-    assert indices.tolist() == [1, 0]
-    np.testing.assert_allclose(scores, [0.4, 0.1])
+def contradicting(*probabilities: float) -> np.ndarray:
+    """Returns (2, C, 2): on each pair one member prefers the first item with this probability, one the second."""
+    logits = np.array([math.log(p / (1 - p)) for p in probabilities])
+    zeros = np.zeros_like(logits)
+    return np.array([np.stack([logits, zeros], axis=-1), np.stack([-logits, zeros], axis=-1)])
 
 
-def test_select_puts_off_shared_segments_and_takes_a_query_twice_only_at_the_end() -> None:
-    candidates = np.array([[0, 1], [1, 0], [0, 2], [3, 4], [0, 5]])
-    spread = [0.9, 0.9, 0.8, 0.7, 0.6]
-    returns = np.concatenate([returns_of(p, 1 - p) for p in spread], axis=1)
-    indices, _ = select("disagreement", 5, candidates, member_returns=returns)
-    assert indices.tolist() == [0, 3, 2, 4, 1]
+def test_the_highest_scores_come_first() -> None:
+    choice = select("disagreement", candidates_of(PAIRS, 2, contradicting(0.6, 0.9, 0.5)))
+    assert choice.indices.tolist() == [1, 0]
+    np.testing.assert_allclose(choice.scores, [0.4, 0.1])
+
+
+def test_queries_that_share_a_segment_come_later_and_repeats_last() -> None:
+    queries = np.array([[0, 1], [1, 0], [0, 2], [3, 4], [0, 5]])
+    choice = select("disagreement", candidates_of(queries, 5, contradicting(0.9, 0.9, 0.8, 0.7, 0.6)))
+    assert choice.indices.tolist() == [0, 3, 2, 4, 1]
 
 
 def test_uniform_keeps_the_order_drawn_and_needs_no_reward() -> None:
-    indices, scores = select("uniform", 2, np.array([[0, 1], [2, 3], [4, 5]]))
-    assert indices.tolist() == [0, 1]
-    assert scores.tolist() == [0, 0]
+    choice = select("uniform", candidates_of(PAIRS, 2))
+    assert choice.indices.tolist() == [0, 1]
+    assert choice.scores.tolist() == [0, 0]
 
 
-def test_select_by_k_center_scores_by_distance_and_leaves_repeats_for_last() -> None:
-    candidates = np.array([[0, 1], [1, 0], [2, 3]])
+def test_k_center_scores_by_distance_and_takes_repeats_last() -> None:
+    queries = np.array([[0, 1], [1, 0], [2, 3]])
     features = np.array([[0.0, 3.0], [3.0, 0.0], [3.0, 3.0]])
-    indices, scores = select("k_center", 3, candidates, features=features, existing=np.array([[3.0, 3.0]]))
-    assert indices.tolist() == [0, 2, 1]
-    np.testing.assert_allclose(scores, [3, 0, 0])
+    choice = select("k_center", candidates_of(queries, 3, features=features, asked=np.array([[3.0, 3.0]])))
+    assert choice.indices.tolist() == [0, 2, 1]
+    np.testing.assert_allclose(choice.scores, [3, 0, 0])
 
 
-@given(st.sampled_from(SAMPLERS), st.integers(0, 12), st.integers(0, 99))
-def test_select_returns_as_many_different_candidates_as_asked(sampler: str, count: int, seed: int) -> None:
+@pytest.mark.parametrize("sampler", ["disagreement_k_center", "entropy_k_center"])
+def test_prefiltered_k_center_looks_at_the_better_half_alone(sampler: str) -> None:
+    queries = np.arange(8).reshape(4, 2)
+    features = np.array([[100.0], [1.0], [2.0], [50.0]])  # the farthest two are in the worse half
+    spread = [0.1, 0.9, 0.8, 0.2] if sampler == "disagreement_k_center" else [0.1, 0.5, 0.45, 0.2]
+    returns = contradicting(*(0.5 + share / 2 for share in spread))
+    if sampler == "entropy_k_center":
+        returns = np.log(np.array([[[share, 1 - share] for share in spread]]))
+    choice = select(sampler, candidates_of(queries, 1, returns, features, asked=np.array([[0.0]])))
+    assert choice.indices.tolist() == [2]
+    assert choice.scores.tolist() == [2.0]
+    everything = select(sampler, candidates_of(queries, 4, returns, features, asked=np.array([[0.0]])))
+    assert everything.indices.tolist() == [0, 3, 2, 1], "where more than half are asked for, all count"
+
+
+@given(st.sampled_from(list(SAMPLERS)), st.integers(0, 12), st.integers(0, 99))
+def test_every_sampler_chooses_as_many_different_candidates_as_asked(
+    sampler: str, count: int, seed: int
+) -> None:
     rng = np.random.default_rng(seed)
-    candidates = draw_candidates(5, 12, 2, rng)
-    returns, features = rng.normal(size=(3, 12, 2)), rng.normal(size=(12, 4))
-    indices, scores = select(sampler, count, candidates, member_returns=returns, features=features)
-    assert len(set(indices.tolist())) == count == len(scores)
-    assert np.isfinite(scores).all()
-    chosen = [frozenset(candidates[index].tolist()) for index in indices]
-    distinct = len({frozenset(row) for row in candidates.tolist()})
+    queries = draw_candidates(5, 12, 2, rng)
+    choice = select(
+        sampler,
+        candidates_of(queries, count, rng.normal(size=(3, 12, 2)), rng.normal(size=(12, 4))),
+    )
+    assert len(set(choice.indices.tolist())) == count == len(choice.scores)
+    assert choice.indices.dtype == np.int64
+    assert np.isfinite(choice.scores).all()
+    chosen = [frozenset(queries[index].tolist()) for index in choice.indices]
+    distinct = len({frozenset(row) for row in queries.tolist()})
     assert len(set(chosen)) == min(count, distinct)
 
 
 @pytest.mark.parametrize(
     ("sampler", "count", "message"),
     [
-        ("entropie", 1, "'entropie' is unknown.*k_center"),
-        ("entropy", 1, "needs member_returns"),
-        ("k_center", 1, "needs features"),
-        ("uniform", 3, "3 of 2 candidate queries"),
-        ("uniform", -1, "-1 of 2"),
+        ("entropie", 1, "no query sampler 'entropie'; did you mean 'entropy'"),
+        ("entropy", 1, "member_returns needs a learned reward"),
+        ("k_center", 1, "no features"),
+        ("uniform", 4, "4 of 3 candidate queries"),
+        ("uniform", -1, "-1 of 3"),
     ],
 )
-def test_select_names_what_is_wrong(sampler: str, count: int, message: str) -> None:
+def test_unknown_samplers_and_missing_inputs_are_named(sampler: str, count: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        select(sampler, count, np.array([[0, 1], [2, 3]]))
+        select(sampler, candidates_of(PAIRS, count))
 
 
-def test_select_refuses_returns_of_other_candidates() -> None:
-    with pytest.raises(ValueError, match="axis 1 must be the 1 candidates"):
-        select("entropy", 1, np.array([[0, 1]]), member_returns=np.zeros((3, 2, 2)))
+OUTSIDE = """
+import numpy as np
+from prefrl.queries import Choice
+
+def last_first(candidates):
+    return candidates.queries.max(axis=1)
+
+def two_at_random(candidates):
+    return Choice(candidates.rng.permutation(len(candidates.queries))[: candidates.count], np.ones(candidates.count))
+
+number = 3
+"""
+
+
+@pytest.fixture
+def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module of the user's with samplers."""
+    (tmp_path / "outside_samplers.py").write_text(OUTSIDE)
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+@pytest.mark.usefixtures("outside")
+def test_a_sampler_from_outside_scores_or_chooses() -> None:
+    by_score = select("outside_samplers:last_first", candidates_of(PAIRS, 2))
+    assert by_score.indices.tolist() == [2, 1]
+    assert by_score.scores.tolist() == [5, 3]
+    chosen = select("outside_samplers:two_at_random", candidates_of(PAIRS, 2))
+    assert chosen.indices.tolist() == np.random.default_rng(0).permutation(3)[:2].tolist()
+    with pytest.raises(ValueError, match="'outside_samplers:number' is 3; a function of `Candidates`"):
+        find_sampler("outside_samplers:number")
+
+
+RETURNED: list[tuple[Callable[[Candidates], Any], str]] = [
+    (lambda _: np.zeros(2), r"scores of shape \(2,\); \(3,\) is needed"),
+    (lambda _: np.zeros((3, 1)), r"scores of shape \(3, 1\)"),
+    (lambda _: [0.0, math.nan, 1.0], "not finite"),
+    (lambda _: [0.0, math.inf, 1.0], "not finite"),
+    (lambda _: None, "returned None; an array of scores or a Choice"),
+    (lambda _: [[1.0], [2.0, 3.0], [4.0]], "an array of scores or a Choice"),
+    (lambda _: Choice(np.array([0]), np.zeros(2)), r"indices of shape \(1,\).*\(2,\) whole numbers"),
+    (lambda _: Choice(np.array([0.0, 1.0]), np.zeros(2)), "dtype float64.*whole numbers"),
+    (
+        lambda _: Choice(np.array([0, 3]), np.zeros(2)),
+        r"chose the candidates \[0, 3\]; 2 different .* 0 to 2",
+    ),
+    (lambda _: Choice(np.array([1, 1]), np.zeros(2)), r"\[1, 1\]; 2 different"),
+    (lambda _: Choice(np.array([0, 1]), np.zeros(3)), r"scores of shape \(3,\); \(2,\)"),
+    (lambda _: Choice(np.array([0, 1]), np.array([math.nan, 0])), "not finite"),
+]
+
+
+@pytest.mark.parametrize(("sampler", "message"), RETURNED)
+def test_what_a_sampler_returns_wrongly_is_refused_by_its_name(
+    monkeypatch: pytest.MonkeyPatch, sampler: Callable[[Candidates], Any], message: str
+) -> None:
+    monkeypatch.setitem(SAMPLERS._entries, "broken", sampler)
+    with pytest.raises(ValueError, match=f"query sampler 'broken' .*{message}"):
+        select("broken", candidates_of(PAIRS, 2))

@@ -29,7 +29,7 @@ def record(target: SegmentRecorder, step: int, num_envs: int = 1, terminated: bo
     )
 
 
-def test_segments_are_cut_end_to_end() -> None:
+def test_segments_are_consecutive() -> None:
     target = recorder()
     target.reward_version = 4
     for step in range(7):
@@ -38,7 +38,7 @@ def test_segments_are_cut_end_to_end() -> None:
     assert first.observations.tolist() == [[0, 0], [1, 0], [2, 0]]
     assert first.actions.tolist() == [0, 10, 20]
     assert first.true_rewards.tolist() == [0.0, 1.0, 2.0]
-    assert first.terminated.tolist() == [False, True, False], "an episode's end does not cut"
+    assert first.terminated.tolist() == [False, True, False], "episode ends do not cut"
     assert second.observations[:, 0].tolist() == [3, 4, 5]
     provenance = second.provenance
     assert (provenance.env_id, provenance.seed, provenance.policy_step) == ("Test-v0", 0, 6)
@@ -72,7 +72,7 @@ def test_every_environment_is_cut_without_gaps(
             assert (np.diff(times) == 1).all()
         assert steps - len(times) < 2 * segment_steps
     if steps >= 2 * segment_steps:
-        assert len(set(starts_of)) == min(num_envs, segment_steps), "they do not all begin together"
+        assert len(set(starts_of)) == min(num_envs, segment_steps), "offsets differ between environments"
 
 
 def test_segments_do_not_change_afterwards() -> None:
@@ -83,7 +83,7 @@ def test_segments_do_not_change_afterwards() -> None:
     assert segment.observations[0, 0] == 1
 
 
-def test_an_interruption_truncates_what_is_under_way() -> None:
+def test_an_interruption_truncates_the_current_episodes() -> None:
     target = recorder()
     target.interrupt()
     record(target, 0)
@@ -93,7 +93,7 @@ def test_an_interruption_truncates_what_is_under_way() -> None:
     target.interrupt()
     (segment,) = target.take()
     assert segment.terminated.tolist() == [False, True, False]
-    assert not segment.truncated.any(), "what had ended, or was cut already, was not under way"
+    assert not segment.truncated.any(), "ended episodes are not truncated again"
     record(target, 3)
     target.interrupt()
     record(target, 4)
@@ -101,7 +101,7 @@ def test_an_interruption_truncates_what_is_under_way() -> None:
     assert target.take()[0].truncated.tolist() == [True, False, False]
 
 
-def test_episodes_are_noted_at_their_step() -> None:
+def test_episodes_are_recorded_with_their_step() -> None:
     target = recorder(num_envs=2)
     record(target, 0, num_envs=2)
     target.episode(-1.5, 12)
@@ -110,7 +110,7 @@ def test_episodes_are_noted_at_their_step() -> None:
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_numbers_that_are_not_finite_are_named(bad: float) -> None:
+def test_numbers_that_are_not_finite_are_refused(bad: float) -> None:
     target = recorder(num_envs=3)
     record(target, 0, num_envs=3)
     observations, rewards, ends = np.zeros((3, 2), np.float32), np.zeros(3, np.float32), np.zeros(3, bool)
@@ -123,7 +123,7 @@ def test_numbers_that_are_not_finite_are_named(bad: float) -> None:
     assert target.policy_step == 3
 
 
-def test_whole_numbers_and_bytes_are_always_finite() -> None:
+def test_integers_and_bytes_are_always_finite() -> None:
     check_finite("observation", np.array([[255]], np.uint8), 0)
     check_finite("action", np.array([2**40]), 0)
 
@@ -136,7 +136,7 @@ def test_a_segment_without_steps_is_refused() -> None:
 def test_within_episodes_the_last_segment_ends_with_the_episode() -> None:
     target = recorder(within_episodes=True)
     for step in range(12):
-        # Episodes of 5, 2 and 4 steps, and one under way.
+        # Episodes of 5, 2 and 4 steps, and an unfinished one.
         record(target, step, terminated=step in (4, 6, 10))
     times = [segment.observations[:, 0].tolist() for segment in target.take()]
     assert times == [[0, 1, 2], [2, 3, 4], [7, 8, 9], [8, 9, 10]]
@@ -172,5 +172,5 @@ def test_within_episodes_no_segment_crosses_an_end(
         if length >= segment_steps
     }
     assert ended == {last for last in long_enough if ends[last]}, (
-        "every end of a long enough episode is shown"
+        "the end of every long enough episode is in a segment"
     )

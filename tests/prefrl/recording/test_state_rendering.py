@@ -1,4 +1,4 @@
-"""Which environments are shown from their states, and by which camera."""
+"""Which environments are rendered from states, and with which camera."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from prefrl.recording.state_rendering import close_scene, draw_state, has_states, has_texts, state_of
+from prefrl.recording.state_rendering import close_rendering_env, draw_state, has_states, has_texts, state_of
 
 
 @pytest.mark.parametrize(
@@ -20,13 +20,13 @@ from prefrl.recording.state_rendering import close_scene, draw_state, has_states
         ("prefrl_envs:prefrl/RankedAnswers-v0", False, True),
     ],
 )
-def test_what_an_environment_is_shown_from(env_id: str, states: bool, texts: bool) -> None:
+def test_environments_have_states_or_texts_or_neither(env_id: str, states: bool, texts: bool) -> None:
     env = gym.make(env_id)
     assert (has_states(env), has_texts(env)) == (states, texts)
 
 
 class Robot(gym.Env[Any, Any]):
-    """As MuJoCo's environments look from here."""
+    """Has the interface of MuJoCo's environments."""
 
     def __init__(self, cameras: list[str], camera_id: int | None) -> None:
         names = [SimpleNamespace(name=name) for name in cameras]
@@ -45,7 +45,7 @@ class Robot(gym.Env[Any, Any]):
     ("cameras", "chosen", "used"),
     [(["side", "track"], -1, 1), (["side", "track"], None, 1), (["side", "track"], 0, 0), (["side"], -1, -1)],
 )
-def test_the_camera_follows_unless_another_was_chosen(
+def test_the_tracking_camera_is_used_unless_another_was_chosen(
     cameras: list[str], chosen: int | None, used: int
 ) -> None:
     robot = Robot(cameras, chosen)
@@ -54,13 +54,13 @@ def test_the_camera_follows_unless_another_was_chosen(
     assert (robot.data.qpos.item(), robot.data.qvel.item()) == (7.0, 1.0)
 
 
-def test_closing_what_drew_leaves_the_windows_of_the_process_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    pygame = pytest.importorskip("pygame", reason="classic control draws with it")
+def test_closing_an_environment_that_rendered_leaves_windows_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    pygame = pytest.importorskip("pygame", reason="classic control renders with it")
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     pygame.display.init()
     env = gym.make("CartPole-v1", render_mode="rgb_array")
     env.reset(seed=0)
     draw_state(env, state_of(env))
-    close_scene(env)
+    close_rendering_env(env)
     assert pygame.display.get_init()
     pygame.display.quit()

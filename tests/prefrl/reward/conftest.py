@@ -6,9 +6,13 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import torch
 
+from prefrl.config import RewardConfig
 from prefrl.data.spaces import SpaceSpec
 from prefrl.data.types import Comparison, LabelledQuery, Provenance, Query, Segment
+from prefrl.reward import LearnedReward
+from prefrl.reward.networks import build_network
 
 MakeSegment = Callable[..., Segment]
 
@@ -59,3 +63,24 @@ def make_label() -> Callable[..., LabelledQuery]:
 def vector_specs() -> tuple[SpaceSpec, SpaceSpec]:
     """The spaces of `make_segment`: 3 float features, 2 actions."""
     return SpaceSpec("box", (3,), "float32"), SpaceSpec("discrete", (), "int64", (2,), (0,))
+
+
+@pytest.fixture
+def make_reward(vector_specs: tuple[SpaceSpec, SpaceSpec]) -> Callable[[str], LearnedReward]:
+    """An untrained reward of three members for `make_segment`'s segments, with the named loss."""
+
+    def make(loss: str) -> LearnedReward:
+        config = RewardConfig(hidden=(8,), loss=loss, margin=2.0)
+        network = build_network(*vector_specs, config, torch.Generator().manual_seed(0))
+        observations, actions = vector_specs
+        return LearnedReward(
+            network,
+            torch.zeros(3),
+            torch.ones(3),
+            version=1,
+            observation_spec=observations,
+            action_spec=actions,
+            config=config,
+        )
+
+    return make

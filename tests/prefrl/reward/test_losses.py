@@ -1,3 +1,5 @@
+"""Preference losses by hand, by enumeration, and against each other."""
+
 from __future__ import annotations
 
 import itertools
@@ -77,7 +79,7 @@ def test_losses_are_per_member_and_query() -> None:
     torch.testing.assert_close(loss, torch.log1p(torch.exp(-differences)))
 
 
-def test_a_sure_and_wrong_prediction_stays_finite_under_noise() -> None:
+def test_the_loss_of_a_sure_but_wrong_prediction_is_finite_with_noise() -> None:
     returns = one_query(-1000.0, 0.0).requires_grad_()
     loss = bradley_terry_loss(returns, ranked(1, 2), torch.tensor([0.1]))
     loss.sum().backward()
@@ -86,7 +88,7 @@ def test_a_sure_and_wrong_prediction_stays_finite_under_noise() -> None:
     assert returns.grad.isfinite().all()
 
 
-def test_noise_is_the_channel_of_an_annotator_who_errs_half_as_often() -> None:
+def test_noise_2e_is_the_likelihood_of_an_annotator_who_errs_with_probability_e() -> None:
     error, probability = 0.2, 0.75
     loss = bradley_terry_loss(one_query(math.log(3), 0.0), ranked(1, 2), torch.tensor([2 * error]))
     assert math.exp(-loss.item()) == pytest.approx(
@@ -145,7 +147,7 @@ def test_plackett_luce_noise_acts_on_each_choice() -> None:
     noise=st.sampled_from([0.0, 0.2]),
 )
 @settings(max_examples=50, deadline=None)
-def test_plackett_luce_tie_is_the_mean_over_the_orders_it_leaves_open(
+def test_the_plackett_luce_loss_of_a_tie_is_the_mean_over_all_orders_of_the_tied(
     ranks: list[int], returns: list[float], noise: float
 ) -> None:
     items = len(ranks)
@@ -181,7 +183,7 @@ def test_plackett_luce_gradient_is_finite_without_noise() -> None:
     assert returns.grad.isfinite().all()
 
 
-def test_plackett_luce_names_its_limit() -> None:
+def test_plackett_luce_refuses_more_items_than_its_limit() -> None:
     items = MAX_RANKED_ITEMS + 1
     with pytest.raises(ValueError, match=f"at most {MAX_RANKED_ITEMS} segments a query, got {items}"):
         plackett_luce_loss(torch.zeros(1, 1, items), torch.arange(1, items + 1)[None], CLEAN)
@@ -223,7 +225,7 @@ def test_bradley_terry_with_a_margin_by_hand(
     assert preference_loss(config)(one_query(*returns), ranked(*ranks), CLEAN).item() == value.item()
 
 
-def test_a_margin_leaves_ties_alone() -> None:
+def test_a_margin_does_not_change_the_loss_of_ties() -> None:
     arguments = one_query(1.5, 0.0), ranked(1, 1), CLEAN
     assert torch.equal(bradley_terry_loss(*arguments, margin=3.0), bradley_terry_loss(*arguments))
 
@@ -234,7 +236,7 @@ def test_regression_loss_by_hand() -> None:
     assert value.shape == (1, 1)
 
 
-def test_config_names_the_loss() -> None:
+def test_the_settings_choose_the_loss() -> None:
     arguments = one_query(0.5, 0.0), ranked(1, 2), CLEAN
     assert preference_loss(RewardConfig(loss="margin", margin=3.0))(*arguments).item() == pytest.approx(2.5)
     assert preference_loss(RewardConfig(loss="plackett_luce"))(*arguments).item() == pytest.approx(
@@ -254,7 +256,7 @@ def test_losses_do_not_depend_on_a_constant_added_to_all_returns(shift: float, r
         )
 
 
-def test_a_margin_counts_as_near_certainty_whatever_its_size() -> None:
+def test_a_difference_of_one_margin_is_a_preference_of_98_percent() -> None:
     assert preference_scale(RewardConfig()) == 1.0
     for margin in (0.5, 10.0):
         scale = preference_scale(RewardConfig(loss="margin", margin=margin))

@@ -24,7 +24,7 @@ from prefrl.runtime.processes import ProcessLauncher, RunFailedError, _Child
 from prefrl.runtime.result import read_result
 from prefrl.storage import Store, StoreError
 from prefrl.storage.run_dir import RunDir, RunDirError
-from prefrl.storage.run_lock import exclusive_launch
+from prefrl.storage.run_lock import RunLock
 
 pytestmark = pytest.mark.slow
 
@@ -187,11 +187,11 @@ def test_a_worker_that_cannot_be_built_is_not_tried_again(tmp_path: Path) -> Non
 def test_a_second_launcher_is_refused_and_the_first_lets_go_at_its_end(tmp_path: Path) -> None:
     run = RunDir.create(tmp_path / "run", RunConfig())
     Store.open(run.store, create=True).close()
-    with exclusive_launch(run), pytest.raises(RunDirError, match="already being run by another launcher"):
+    with RunLock(run), pytest.raises(RunDirError, match="already being run by another launcher"):
         ProcessLauncher(run, "prefrl_agents.factory:build_agent").launch()
-    with pytest.raises(RunFailedError), exclusive_launch(run):
+    with pytest.raises(RunFailedError), RunLock(run):
         raise RunFailedError("kept in a traceback, as a notebook does")
-    with exclusive_launch(run):
+    with RunLock(run):
         pass
 
 

@@ -1,4 +1,4 @@
-"""Runs in which people answer: what they are shown, and who answers when."""
+"""Runs in which people answer: what they see, and who answers when."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ from prefrl.config import (
 )
 from prefrl.data.types import Comparison, Provenance, Query, Segment
 from prefrl.loop import annotator_heartbeat
-from prefrl.loop.environments import check_environment
+from prefrl.loop.assemble import check_run
+from prefrl.loop.environments import spaces_of
 from prefrl.loop.oracle_worker import OracleWorker
 from prefrl.oracles import SyntheticOracle
 from prefrl.runtime.serial import SerialLauncher
@@ -50,14 +51,14 @@ CONFIG = RunConfig(
 
 def set_up(path: Path, config: RunConfig = CONFIG) -> RunDir:
     run = RunDir.create(path, config)
-    run.write_specs(*check_environment(config))
+    run.write_specs(*spaces_of(config.env))
     Store.open(run.store, create=True).close()
     return run
 
 
 def film_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever share of the time it takes, which depends on the machine."""
-    monkeypatch.setattr("prefrl.recording.clip_recorder.MOST_OF_THE_TIME", 1e9)
+    monkeypatch.setattr("prefrl.recording.clip_recorder.MAX_TIME_SHARE", 1e9)
 
 
 def by_true_return(query: Query) -> tuple[int, ...]:
@@ -66,7 +67,7 @@ def by_true_return(query: Query) -> tuple[int, ...]:
 
 
 class Person(threading.Thread):
-    """Answers whatever is open, in a thread of its own, until told to stop."""
+    """A thread that answers all open queries until it is stopped."""
 
     def __init__(self, run: RunDir, name: str, answer: Callable[[Query], tuple[int, ...]]) -> None:
         super().__init__()
@@ -91,7 +92,7 @@ class Person(threading.Thread):
         return self
 
 
-def test_a_run_is_taught_by_people_alone_and_shows_them_what_they_judge(
+def test_a_run_learns_from_people_alone_and_has_clips_of_all_segments(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     film_everything(monkeypatch)
@@ -107,13 +108,13 @@ def test_a_run_is_taught_by_people_alone_and_shows_them_what_they_judge(
             assert clip is not None
             assert clip.frames is not None
             assert len(clip) == len(segment)
-            # A penguin on another square is another picture.
-            places = segment.observations.reshape(len(segment), -1).tolist()
-            pictures = [frame.tobytes() for frame in clip.frames]
-            assert len(set(map(tuple, places))) == len(set(pictures))
+            # A penguin on another square gives another frame.
+            squares = segment.observations.reshape(len(segment), -1).tolist()
+            frames = [frame.tobytes() for frame in clip.frames]
+            assert len(set(map(tuple, squares))) == len(set(frames))
 
 
-def test_texts_are_asked_about_without_clips(tmp_path: Path) -> None:
+def test_text_queries_have_no_clips(tmp_path: Path) -> None:
     env = replace(CONFIG.env, id="prefrl/RankedAnswers-v0")
     run = set_up(tmp_path / "run", replace(CONFIG, env=env, queries=replace(CONFIG.queries, segment_steps=1)))
     with Person(run, "ann", by_true_return):
@@ -122,14 +123,14 @@ def test_texts_are_asked_about_without_clips(tmp_path: Path) -> None:
         assert {store.clip(entry.id) for entry in store.pool(10_000)} == {None}
 
 
-def test_mixed_runs_go_on_by_themselves_where_nobody_sits(tmp_path: Path) -> None:
+def test_mixed_runs_continue_without_people(tmp_path: Path) -> None:
     run = set_up(tmp_path / "run", replace(CONFIG, oracle=OracleConfig("mixed")))
     assert SerialLauncher(run, build_agent).launch() is not None
     with Store.open(run.store) as store:
         assert store.label_counts() == {"synthetic": CONFIG.labels}
 
 
-def test_a_person_takes_over_from_the_synthetic_oracle_and_back(tmp_path: Path) -> None:
+def test_the_synthetic_oracle_pauses_while_a_person_labels(tmp_path: Path) -> None:
     config = replace(CONFIG, oracle=OracleConfig("mixed"), labels=40)
     run = set_up(tmp_path / "run", config)
     with Store.open(run.store) as store:
@@ -155,8 +156,8 @@ def segment(number: int) -> Segment:
     )
 
 
-class Blind(gym.Env[np.int64, np.int64]):
-    """Nothing of it can be drawn."""
+class NotRenderable(gym.Env[np.int64, np.int64]):
+    """Has no render mode."""
 
     observation_space = gym.spaces.Discrete(2)
     action_space = gym.spaces.Discrete(2)
@@ -168,21 +169,19 @@ class Blind(gym.Env[np.int64, np.int64]):
         return np.int64(0), 0.0, False, False, {}
 
 
-def test_what_people_cannot_see_is_refused_before_any_work() -> None:
-    gym.register("PrefrlTests/Blind-v0", Blind)
+def test_an_environment_that_cannot_render_is_refused_before_any_work() -> None:
+    gym.register("PrefrlTests/NotRenderable-v0", NotRenderable)
     try:
-        config = replace(CONFIG, env=EnvConfig("PrefrlTests/Blind-v0"))
-        with pytest.raises(ValueError, match=r"Blind-v0 cannot be seen.*rgb_array"):
-            check_environment(config)
-        check_environment(replace(config, oracle=OracleConfig("synthetic")))
+        config = replace(CONFIG, env=EnvConfig("PrefrlTests/NotRenderable-v0"))
+        with pytest.raises(ValueError, match=r"NotRenderable-v0 cannot be seen.*rgb_array"):
+            check_run(config)
+        check_run(replace(config, oracle=OracleConfig("synthetic")))
     finally:
-        del gym.registry["PrefrlTests/Blind-v0"]
+        del gym.registry["PrefrlTests/NotRenderable-v0"]
 
 
 @pytest.mark.parametrize("kind", ["human", "mixed"])
-def test_what_people_take_back_while_the_agent_trains_is_asked_anew_and_learned(
-    tmp_path: Path, kind: Any
-) -> None:
+def test_undone_answers_are_asked_and_learned_again_while_the_agent_trains(tmp_path: Path, kind: Any) -> None:
     run = set_up(tmp_path / "run", replace(CONFIG, oracle=OracleConfig(kind)))
     with Store.open(run.store) as store:
         store.add_segments([segment(number) for number in range(60)], 100)
@@ -203,7 +202,7 @@ def test_what_people_take_back_while_the_agent_trains_is_asked_anew_and_learned(
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "nice"), reason="this system has no such priorities")
 @pytest.mark.parametrize(("kind", "niceness"), [("human", 10), ("synthetic", 0)])
-def test_workers_make_way_for_the_window_where_people_label(tmp_path: Path, kind: Any, niceness: int) -> None:
+def test_workers_have_low_priority_where_people_label(tmp_path: Path, kind: Any, niceness: int) -> None:
     run = set_up(tmp_path / "run", replace(CONFIG, oracle=OracleConfig(kind)))
     command = [
         sys.executable,

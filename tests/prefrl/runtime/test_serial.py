@@ -11,11 +11,13 @@ import pytest
 import torch
 
 from prefrl.config import AgentConfig, EnvConfig, QueryConfig, RewardConfig, RunConfig, RuntimeConfig
-from prefrl.loop.environments import check_environment
+from prefrl.loop.environments import spaces_of
 from prefrl.reward import RewardTrainer
 from prefrl.runtime.serial import SerialLauncher
 from prefrl.storage import Store
-from prefrl.storage.run_dir import RunDir, latest_version, read_metrics
+from prefrl.storage.metrics_file import read_metrics
+from prefrl.storage.run_dir import RunDir
+from prefrl.storage.versions import latest_version
 from prefrl_agents.factory import build_agent
 
 SMALL = RunConfig(
@@ -33,7 +35,7 @@ SMALL = RunConfig(
 @pytest.fixture
 def run(tmp_path: Path) -> RunDir:
     run = RunDir.create(tmp_path / "run", SMALL)
-    run.write_specs(*check_environment(SMALL))
+    run.write_specs(*spaces_of(SMALL.env))
     Store.open(run.store, create=True).close()
     return run
 

@@ -14,6 +14,7 @@ from prefrl.config import QueryConfig, RunConfig, RuntimeConfig, ScheduleConfig
 from prefrl.data.types import Comparison, Provenance, Query, Segment
 from prefrl.runtime.snapshot import RunSnapshot, SnapshotReader, read_snapshot
 from prefrl.storage import Episode, Store
+from prefrl.storage.clock import clock_s
 from prefrl.storage.run_dir import RunDir
 
 CONFIG = RunConfig(labels=40, steps=1000, schedule=ScheduleConfig(initial_share=0.25))
@@ -42,11 +43,11 @@ def test_a_run_without_a_store_has_not_started(run: RunDir) -> None:
     snapshot = read_snapshot(run)
     assert snapshot.state == "not started"
     assert [worker.life for worker in snapshot.workers] == ["not started"] * 3
-    run.store.touch()  # what a process killed while making the store leaves
+    run.store.touch()  # as a process killed while it created the store leaves it
     assert read_snapshot(run).state == "not started"
 
 
-def test_the_store_is_read(run: RunDir) -> None:
+def test_the_store_is_read(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
     with Store.open(run.store, create=True) as store:
         started_s = time.monotonic()
         ids = ask(store, 5)
@@ -64,12 +65,14 @@ def test_the_store_is_read(run: RunDir) -> None:
                 "reward_step": 400,
             }
         )
-        store.beat("policy", os.getpid(), "acting", "step 500", now_s=time.time() - 5)
+        store.beat("policy", os.getpid(), "acting", "step 500", now_s=clock_s() - 5)
         store.beat("annotator ada", os.getpid(), "answering")
-    snapshot = read_snapshot(run, now_s=time.time() + 60)
+    wall_s = time.time() + 60
+    monkeypatch.setattr(time, "time", lambda: wall_s)
+    snapshot = read_snapshot(run, now_s=clock_s() + 60)
     assert (snapshot.state, snapshot.policy_step, snapshot.true_return) == ("running", 500, 1.5)
     assert (snapshot.counts.labels, snapshot.counts.cant_tell, snapshot.counts.open_queries) == (3, 1, 1)
-    # 12 due, 3 learned from, and "can't tell" is an answer too.
+    # 12 due, 3 trained on, and "can't tell" is an answer too.
     assert (snapshot.due_labels, snapshot.label_lag) == (12, 8)
     assert (snapshot.reward_version, snapshot.staleness_steps) == (2, 100)
     took_s = 1 + time.monotonic() - started_s
@@ -85,7 +88,7 @@ def test_the_store_is_read(run: RunDir) -> None:
     assert snapshot.worker("policy").silence_s == pytest.approx(65, abs=took_s)
 
 
-def test_no_open_query_waits_and_no_reward_is_stale_before_the_first(run: RunDir) -> None:
+def test_before_the_first_query_and_reward_nothing_is_open_or_stale(run: RunDir) -> None:
     Store.open(run.store, create=True).close()
     snapshot = read_snapshot(run)
     assert snapshot.oldest_open_s is None
@@ -113,7 +116,7 @@ def test_metrics_and_time_left(run: RunDir) -> None:
         assert reader.read().time_left_s == 0
 
 
-def test_a_launcher_passes_over_the_beats_of_the_launch_before(run: RunDir) -> None:
+def test_a_launcher_ignores_heartbeats_of_the_launch_before(run: RunDir) -> None:
     with Store.open(run.store, create=True) as store, SnapshotReader(run, launched_s=1000.0) as reader:
         store.beat("policy", os.getpid(), "stopped", now_s=900.0)
         assert reader.read(now_s=1001.0).state == "starting"
@@ -133,7 +136,7 @@ def test_a_run_with_a_result_is_finished(run: RunDir) -> None:
 
 @pytest.mark.parametrize("window", [3, 500])
 @pytest.mark.parametrize("items", [2, 4])
-def test_first_segments_are_those_the_oracle_waits_for(tmp_path: Path, items: int, window: int) -> None:
+def test_initial_segments_are_those_the_oracle_waits_for(tmp_path: Path, items: int, window: int) -> None:
     from prefrl.queries import initial_segments
 
     config = dataclasses.replace(
@@ -146,7 +149,7 @@ def test_first_segments_are_those_the_oracle_waits_for(tmp_path: Path, items: in
     assert read_snapshot(run).initial_segments == initial_segments(config)
 
 
-def test_state_of_a_launched_run_whose_workers_died() -> None:
+def test_state_of_a_launched_run_whose_workers_are_gone() -> None:
     from prefrl.runtime.liveness import WorkerView
 
     dead = RunSnapshot(Path("x"), CONFIG, (WorkerView("policy", "gone"),))
@@ -154,6 +157,6 @@ def test_state_of_a_launched_run_whose_workers_died() -> None:
     assert dataclasses.replace(dead, is_launched=True).state == "running"
 
 
-def test_looking_at_a_run_loads_no_torch() -> None:
+def test_reading_a_snapshot_imports_no_torch() -> None:
     code = "import sys, prefrl.cli.status_command, prefrl.cli.panel; print('torch' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"

@@ -40,7 +40,7 @@ def test_numbers_get_tags_by_source() -> None:
     assert scalars(given) == {"reward/labels": 7.0, "reward/l2": 0.5}
 
 
-def test_metrics_are_mirrored_as_they_come(run: RunDir) -> None:
+def test_new_metrics_are_copied(run: RunDir) -> None:
     tensorboard = TensorboardMirror(run)
     tensorboard.update()
     assert list(run.tensorboard.iterdir()) == []
@@ -56,7 +56,7 @@ def test_metrics_are_mirrored_as_they_come(run: RunDir) -> None:
 
 
 def test_a_resumed_run_appends_without_repeating(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Event files are read in the order of their names, which begin with the second; launches never share one.
+    # Event files are read in the order of their names, which begin with the time in seconds.
     seconds = itertools.count(time.time())
     monkeypatch.setattr(time, "time", lambda: next(seconds))
     record(run, 10)
@@ -71,7 +71,7 @@ def test_a_resumed_run_appends_without_repeating(run: RunDir, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("cut_bytes", [1, 30])
-def test_an_event_cut_short_by_a_kill_is_written_again(run: RunDir, cut_bytes: int) -> None:
+def test_an_incomplete_event_is_written_again(run: RunDir, cut_bytes: int) -> None:
     record(run, 10)
     record(run, 20)
     mirror(run)
@@ -82,7 +82,7 @@ def test_an_event_cut_short_by_a_kill_is_written_again(run: RunDir, cut_bytes: i
     assert [step for step, _ in points(run, "policy/true_return")] == [10, 20]
 
 
-def test_files_of_others_do_not_count(run: RunDir) -> None:
+def test_event_files_of_other_programs_are_ignored(run: RunDir) -> None:
     (run.tensorboard / "events.out.tfevents.1.host.of-another").write_bytes(b"\0" * 100)
     record(run, 10)
     mirror(run)
@@ -94,7 +94,7 @@ def test_an_empty_file_has_no_events(tmp_path: Path) -> None:
     assert count_events(tmp_path / "empty") == 0
 
 
-def test_mirroring_loads_no_torch(run: RunDir) -> None:
+def test_copying_imports_no_torch(run: RunDir) -> None:
     record(run, 10)
     code = (
         "import sys; from prefrl.storage.run_dir import RunDir;"

@@ -12,7 +12,8 @@ import pytest
 from prefrl.cli import main
 from prefrl.data.tokens import complete, prompt_key
 from prefrl.storage import Store
-from prefrl.storage.run_dir import RunDir, read_metrics
+from prefrl.storage.metrics_file import read_metrics
+from prefrl.storage.run_dir import RunDir
 from prefrl.text.rankings import load_rankings
 from prefrl_envs.text.random_walks import RandomWalks
 

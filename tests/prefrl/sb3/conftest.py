@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from prefrl.data.spaces import SpaceSpec
-from prefrl.sb3 import PreferenceVecEnv
+from prefrl.sb3 import PreferenceVecEnv, make_labeller
 
 TRUE_REWARD = 12345.0
 
@@ -49,40 +50,49 @@ class SpyEnv(gym.Env[Any, Any]):
         return self._observation, reward, False, self._steps == self._episode_steps, info
 
 
-class FormulaLink:
-    """A loop whose learned reward is a known function of a step; versions can be set by hand."""
+class FormulaReward:
+    """A reward that is a known function of a step; versions can be set by hand."""
 
     def __init__(self, venv: PreferenceVecEnv, version: int) -> None:
         self.version = version
-        self.syncs = 0
         self._action_ndim = len(venv.action_spec.shape)
-
-    def sync(self) -> None:
-        self.syncs += 1
-
-    def take_answers(self) -> list[Any]:
-        return []
-
-    def log_metrics(self, figures: dict[str, float]) -> None:
-        self.figures = figures
-
-    def beat(self, state: str, detail: str) -> None:
-        pass
-
-    def sync_if_due(self) -> None:
-        self.syncs += 1
 
     def reward(self, observation: np.ndarray, action: np.ndarray, version: int | None = None) -> float:
         """Of one encoded step; tells apart any two steps, orders of entries and versions."""
         of_version = 10.0 * (self.version if version is None else version)
         return of_version + float(np.cos(_weigh(observation)) + 2.0 * np.cos(_weigh(action)))
 
-    def predict(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray | None:
-        if self.version == 0:
-            return None
+    def predict(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
+        assert self.version, "nobody asks before the first reward"
         lead = actions.shape[: actions.ndim - self._action_ndim]
         rewards = [self.reward(observations[step], actions[step]) for step in np.ndindex(*lead)]
         return np.array(rewards, np.float32).reshape(lead)
+
+
+class LabellingCallback(BaseCallback):
+    """The part of the loop that labels, without the rest of it."""
+
+    def __init__(self, reward: Any, relabel: bool = True) -> None:
+        super().__init__()
+        self.reward, self.relabel = reward, relabel
+        self.labeller: Any = None
+
+    def _on_training_start(self) -> None:
+        if self.labeller is None:
+            self.labeller = make_labeller(self.model, self.relabel)
+        self.labeller.attach(self.reward)
+
+    def _on_rollout_start(self) -> None:
+        self.labeller.begin()
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        self.labeller.label(self.labeller.take(), self.reward)
+
+    def _on_training_end(self) -> None:
+        self.labeller.detach()
 
 
 def _weigh(array: np.ndarray) -> float:
@@ -117,9 +127,24 @@ def wrap() -> Callable[[VecEnv], PreferenceVecEnv]:
 
 
 @pytest.fixture
-def make_link() -> Callable[..., FormulaLink]:
-    def make(venv: PreferenceVecEnv, version: int = 1) -> FormulaLink:
-        return FormulaLink(venv, version)
+def make_reward() -> Callable[..., FormulaReward]:
+    def make(venv: PreferenceVecEnv, version: int = 1) -> FormulaReward:
+        return FormulaReward(venv, version)
+
+    return make
+
+
+@pytest.fixture
+def labelled() -> Callable[..., Callable[..., Any]]:
+    """``learn`` of an algorithm whose rollouts are labelled by a reward; several callbacks may be given besides."""
+
+    def make(model: Any, reward: Any, relabel: bool = True) -> Callable[..., Any]:
+        labelling = LabellingCallback(reward, relabel)
+
+        def learn(steps: int, callback: Any = (), **arguments: Any) -> Any:
+            return model.learn(steps, callback=[labelling, *callback], **arguments)
+
+        return learn
 
     return make
 
@@ -128,10 +153,10 @@ def make_link() -> Callable[..., FormulaLink]:
 def rewards_by_log() -> Callable[..., np.ndarray]:
     """What the formula gives for what the environments logged, shape (steps, N)."""
 
-    def compute(link: FormulaLink, spies: VecEnv) -> np.ndarray:
+    def compute(reward: FormulaReward, spies: VecEnv) -> np.ndarray:
         observed, acted = SpaceSpec.of(spies.observation_space), SpaceSpec.of(spies.action_space)
         logs = [
-            [link.reward(observed.encode(o, ()), acted.encode(a, ())) for o, a in log]
+            [reward.reward(observed.encode(o, ()), acted.encode(a, ())) for o, a in log]
             for log in spies.get_attr("log")
         ]
         return np.array(logs, np.float32).T

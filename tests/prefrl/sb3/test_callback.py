@@ -22,7 +22,8 @@ from prefrl.config import OracleConfig, QueryConfig, RewardConfig, RunConfig, Sc
 from prefrl.data.types import Comparison
 from prefrl.oracles import ScriptedOracle
 from prefrl.storage import Store, StoreError
-from prefrl.storage.run_dir import RunDir, RunDirError, read_metrics
+from prefrl.storage.metrics_file import read_metrics
+from prefrl.storage.run_dir import RunDir, RunDirError
 from prefrl_envs import EndlessEpisodes
 
 SMALL = RunConfig(
@@ -83,8 +84,9 @@ class TestLearn:
         loop = make_loop()
         model = ppo(venv := loop.wrap(pendulums()))
         model.learn(600, callback=loop)
-        link, buffer = loop._link, model.rollout_buffer
-        segments = list(link._store.segments([entry.id for entry in link._store.pool(1000)]))
+        buffer = model.rollout_buffer
+        with Store.open(loop.run.store) as store:
+            segments = store.segments([entry.id for entry in store.pool(1000)])
         # The last rollout's first env, as recorded and stored: the same steps, labelled by the newest reward.
         newest = max(segments, key=lambda segment: segment.provenance.policy_step)
         predicted = loop.reward.predict(newest.observations, newest.actions)
@@ -99,7 +101,7 @@ class TestLearn:
         assert len(asked) == 12
         assert all(len(query.segments[0]) == 5 for query in asked)
 
-    def test_buffers_of_other_classes_sync_too(self, make_loop: Any) -> None:
+    def test_n_step_buffers_are_labelled(self, make_loop: Any) -> None:
         loop = make_loop()
         model = sac(loop.wrap(pendulums()), n_steps=2)
         model.learn(600, callback=loop)
@@ -304,7 +306,7 @@ def test_people_are_shown_what_a_script_s_own_environments_draw(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Whatever share of the time filming takes, which depends on the machine.
-    monkeypatch.setattr("prefrl.recording.clip_recorder.MOST_OF_THE_TIME", 1e9)
+    monkeypatch.setattr("prefrl.recording.clip_recorder.MAX_TIME_SHARE", 1e9)
 
     def answer(stop: threading.Event) -> None:
         while not stop.wait(0.01):

@@ -22,9 +22,9 @@ from prefrl import PreferenceCallback
 from prefrl.config import AgentConfig, EnvConfig, QueryConfig, RewardConfig, RunConfig, RuntimeConfig
 from prefrl.data.spaces import SpaceSpec
 from prefrl.loop import StopFlag
-from prefrl.loop.assemble import make_serial
+from prefrl.loop.assemble import make_others, make_policy
+from prefrl.loop.serial import run_serially
 from prefrl.reward import LearnedReward
-from prefrl.sb3.buffers import PREFERENCE_BUFFERS
 from prefrl.storage import Store
 from prefrl.storage.run_dir import RunDir
 from prefrl_agents.factory import build_agent
@@ -115,7 +115,7 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
         monkeypatch.setattr(owner, name, spied)
 
     spy_on(BaseAlgorithm, "_update_info_buffer", lambda infos, *_: watch.look_at_infos(infos))
-    for buffer in (RolloutBuffer, ReplayBuffer, DictReplayBuffer, *PREFERENCE_BUFFERS.values()):
+    for buffer in (RolloutBuffer, ReplayBuffer, DictReplayBuffer):
         # The last argument of a replay buffer's are infos, looked at already.
         spy_on(buffer, "add", lambda *shown: watch.look("buffer.add", *shown[:5]))
     spy_on(LearnedReward, "predict_members", lambda *shown: watch.look("learned reward", *shown))
@@ -188,7 +188,12 @@ def registered() -> Iterator[None]:
 
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_through_the_agent_of_a_run(
-    name: str, endless: bool, watch: Watch, registered: None, tmp_path: Path
+    name: str,
+    endless: bool,
+    watch: Watch,
+    registered: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     settings = {
         "env": EnvConfig(f"Canary-{name == 'dqn'}-v0", num_envs=2, endless=endless, termination_penalty=5.0),
@@ -201,15 +206,17 @@ def test_through_the_agent_of_a_run(
     run.write_specs(SpaceSpec.of(env.observation_space), SpaceSpec.of(env.action_space))
     Store.open(run.store, create=True).close()
     with Store.open(run.store) as store:
-        worker = make_serial(run, store, build_agent, StopFlag())
-        agent: Any = worker._agent
-        while agent.policy_step < config.steps:
-            worker.step()
+        others = make_others(run, store, config, StopFlag())
+        policy = make_policy(run, store, config, build_agent, StopFlag())
+        agent: Any = policy.agent
+        # The evaluation, in the ordinary environment, is not training.
+        monkeypatch.setattr(policy, "_finish", others.stop.set)
+        run_serially(policy, others, lambda: None)
     look_at_buffers(watch, agent.model)
     assert watch.caught == []
     assert watch.looks > 200
-    assert agent._link.version > 0
-    worker.close()
+    assert policy.channels.reward.version > 0
+    policy.close()
 
 
 def test_the_watch_sees_a_leak(watch: Watch) -> None:

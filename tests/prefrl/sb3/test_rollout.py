@@ -12,9 +12,10 @@ import torch
 from gymnasium import spaces
 from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.buffers import RolloutBuffer
+from stable_baselines3.common.callbacks import ConvertCallback
 from stable_baselines3.common.vec_env import VecEnv, VecFrameStack, VecNormalize, VecTransposeImage
 
-from prefrl.sb3 import install_buffer
+from prefrl.sb3 import RolloutSteps, label_rollout
 
 IMAGE = spaces.Box(0, 255, (36, 40, 3), np.uint8)
 BOX = spaces.Box(-1.0, 1.0, (3,), np.float32)
@@ -44,81 +45,83 @@ def ppo(env: VecEnv, policy: str = "MlpPolicy", **arguments: Any) -> PPO:
 
 @pytest.mark.parametrize("name", SPACES)
 def test_rewards_are_those_of_what_was_really_done(
-    name: str, make_spies: Callable[..., Any], wrap: Any, make_link: Any, rewards_by_log: Any
+    name: str, make_spies: Callable[..., Any], wrap: Any, make_reward: Any, labelled: Any, rewards_by_log: Any
 ) -> None:
     observed, acted, policy = SPACES[name]
     spies = make_spies(observed, acted)
     venv = wrap(spies)
     # Values around the first ones of a Gaussian of std 1 make actions leave the box, which SB3 then clips.
-    model, link = ppo(venv, policy), make_link(venv)
-    install_buffer(model, link)
+    model, reward = ppo(venv, policy), make_reward(venv)
+    learn = labelled(model, reward)
     for rollout in range(2):
-        model.learn(12, reset_num_timesteps=rollout == 0)
-        expected = rewards_by_log(link, spies)[-6:]
+        learn(12, reset_num_timesteps=rollout == 0)
+        expected = rewards_by_log(reward, spies)[-6:]
         np.testing.assert_allclose(model.rollout_buffer.rewards, expected, rtol=1e-5)
-    assert link.syncs == 2
 
 
 def test_actions_out_of_the_box_are_rewarded_as_clipped(
-    make_spies: Callable[..., Any], wrap: Any, make_link: Any, rewards_by_log: Any
+    make_spies: Callable[..., Any], wrap: Any, make_reward: Any, labelled: Any, rewards_by_log: Any
 ) -> None:
     spies = make_spies()
     venv = wrap(spies)
-    model, link = ppo(venv), make_link(venv)
-    install_buffer(model, link)
-    model.learn(12)
+    model, reward = ppo(venv), make_reward(venv)
+    learn = labelled(model, reward)
+    learn(12)
     assert (model.rollout_buffer.actions < -0.5).any(), "this seed should draw an action out of the box"
-    np.testing.assert_allclose(model.rollout_buffer.rewards, rewards_by_log(link, spies), rtol=1e-5)
+    np.testing.assert_allclose(model.rollout_buffer.rewards, rewards_by_log(reward, spies), rtol=1e-5)
 
 
 @pytest.mark.parametrize(
     "around", [lambda v: VecNormalize(v, norm_reward=False), lambda v: VecFrameStack(v, 2)]
 )
 def test_wrappers_around_change_what_the_agent_sees_and_not_its_reward(
-    around: Callable[[VecEnv], VecEnv], make_spies: Any, wrap: Any, make_link: Any, rewards_by_log: Any
+    around: Callable[[VecEnv], VecEnv],
+    make_spies: Any,
+    wrap: Any,
+    make_reward: Any,
+    labelled: Any,
+    rewards_by_log: Any,
 ) -> None:
     spies = make_spies()
     venv = wrap(spies)
-    model, link = ppo(around(venv)), make_link(venv)
-    install_buffer(model, link)
-    model.learn(12)
-    np.testing.assert_allclose(model.rollout_buffer.rewards, rewards_by_log(link, spies), rtol=1e-5)
+    model, reward = ppo(around(venv)), make_reward(venv)
+    learn = labelled(model, reward)
+    learn(12)
+    np.testing.assert_allclose(model.rollout_buffer.rewards, rewards_by_log(reward, spies), rtol=1e-5)
 
 
 def test_images_reach_the_agent_channels_first_and_the_reward_as_they_are(
-    make_spies: Any, wrap: Any, make_link: Any
+    make_spies: Any, wrap: Any, make_reward: Any, labelled: Any
 ) -> None:
     venv = wrap(make_spies(IMAGE, spaces.Discrete(3)))
     model = ppo(venv, "CnnPolicy")
     assert isinstance(model.get_env(), VecTransposeImage)
     seen: list[np.ndarray] = []
-    link = make_link(venv)
-    link.predict = lambda observations, actions: (
+    reward = make_reward(venv)
+    reward.predict = lambda observations, actions: (
         seen.append(observations) or np.zeros(actions.shape, np.float32)
     )
-    install_buffer(model, link)
-    model.learn(12)
+    learn = labelled(model, reward)
+    learn(12)
     assert seen[0].shape == (6, 2, 36, 40, 3)
     assert seen[0].dtype == np.uint8
     stored = model.rollout_buffer.observations.reshape(2, 6, 3, 36, 40)  # flattened, environments first
     np.testing.assert_array_equal(stored.transpose(1, 0, 3, 4, 2), seen[0])
 
 
-class ByHand:
+def by_hand(reward: Any, venv: Any, bootstrap: float, done: bool) -> tuple[np.ndarray, np.ndarray]:
     """Two steps of one environment, gamma 0.5, lambda 0.5, values 1 and 2, then 4 after the rollout."""
-
-    def advantages(self, link: Any, venv: Any, bootstrap: float, done: bool) -> tuple[np.ndarray, np.ndarray]:
-        model = A2C("MlpPolicy", venv, n_steps=2, gamma=0.5, gae_lambda=0.5, device="cpu")
-        install_buffer(model, link)
-        buffer: Any = model.rollout_buffer
-        observation, action = venv.reset(), np.zeros((1, 2), np.float32)
-        buffer.reset()
-        for step, value in enumerate([1.0, 2.0]):
-            venv.step(action)
-            reward = np.array([bootstrap if step == 1 else 0.0])
-            buffer.add(observation, action, reward, np.zeros(1), torch.tensor([value]), torch.zeros(1))
-        buffer.compute_returns_and_advantage(torch.tensor([4.0]), np.array([done]))
-        return buffer.advantages[:, 0], buffer.returns[:, 0]
+    model = A2C("MlpPolicy", venv, n_steps=2, gamma=0.5, gae_lambda=0.5, device="cpu")
+    buffer: Any = model.rollout_buffer
+    observation, action = venv.reset(), np.zeros((1, 2), np.float32)
+    buffer.reset()
+    for step, value in enumerate([1.0, 2.0]):
+        timeout = np.array([bootstrap if step == 1 else 0.0])
+        buffer.add(observation, action, timeout, np.zeros(1), torch.tensor([value]), torch.zeros(1))
+    ends = torch.tensor([4.0]), np.array([done])
+    steps = RolloutSteps(np.zeros((2, 1, 3)), np.zeros((2, 1, 2)), buffer, *ends)
+    assert label_rollout(model, steps, reward) == 6.0
+    return buffer.advantages[:, 0], buffer.returns[:, 0]
 
 
 @pytest.mark.parametrize(
@@ -131,43 +134,45 @@ class ByHand:
     ],
 )
 def test_advantages_by_hand(
-    bootstrap: float, done: bool, second: float, make_spies: Any, wrap: Any, make_link: Any
+    bootstrap: float, done: bool, second: float, make_spies: Any, wrap: Any, make_reward: Any, labelled: Any
 ) -> None:
     venv = wrap(make_spies(num_envs=1))
-    link = make_link(venv)
-    link.predict = lambda observations, actions: np.array([[5.0], [7.0]], np.float32)
-    advantages, returns = ByHand().advantages(link, venv, bootstrap, done)
+    reward = make_reward(venv)
+    reward.predict = lambda observations, actions: np.array([[5.0], [7.0]], np.float32)
+    advantages, returns = by_hand(reward, venv, bootstrap, done)
     first = 5.0 + 0.5 * 2.0 - 1.0 + 0.5 * 0.5 * second
     np.testing.assert_allclose(advantages, [first, second], rtol=1e-6)
     np.testing.assert_allclose(returns, [first + 1.0, second + 2.0], rtol=1e-6)
 
 
 def test_a_timeout_is_bootstrapped_as_sb3_does(
-    make_spies: Any, wrap: Any, make_link: Any, rewards_by_log: Any
+    make_spies: Any, wrap: Any, make_reward: Any, labelled: Any, rewards_by_log: Any
 ) -> None:
     spies = make_spies(episode_steps=3)
     venv = wrap(spies)
-    model, link = ppo(venv, gamma=0.5), make_link(venv)
-    install_buffer(model, link)
+    model, reward = ppo(venv, gamma=0.5), make_reward(venv)
+    learn = labelled(model, reward)
     with torch.no_grad():
         for name, parameter in model.policy.value_net.named_parameters():
             parameter.fill_(8.0 if name == "bias" else 0.0)  # V = 8 everywhere
     model.learning_rate = 0.0
     model._setup_lr_schedule()
-    model.learn(12)
+    learn(12)
     bootstrap = np.zeros((6, 2))
     bootstrap[[2, 5]] = 0.5 * 8.0
     np.testing.assert_allclose(
-        model.rollout_buffer.rewards, rewards_by_log(link, spies) + bootstrap, rtol=1e-5
+        model.rollout_buffer.rewards, rewards_by_log(reward, spies) + bootstrap, rtol=1e-5
     )
 
 
-def test_before_the_first_reward_policy_and_critic_stay(make_spies: Any, wrap: Any, make_link: Any) -> None:
+def test_before_the_first_reward_policy_and_critic_stay(
+    make_spies: Any, wrap: Any, make_reward: Any, labelled: Any
+) -> None:
     venv = wrap(make_spies())
     model = ppo(venv, ent_coef=0.0)
-    install_buffer(model, make_link(venv, version=0))
+    learn = labelled(model, make_reward(venv, version=0))
     before = {name: value.clone() for name, value in model.policy.state_dict().items()}
-    model.learn(12)
+    learn(12)
     assert not model.rollout_buffer.advantages.any()
     np.testing.assert_array_equal(model.rollout_buffer.returns, model.rollout_buffer.values)
     for name, value in model.policy.state_dict().items():
@@ -177,38 +182,55 @@ def test_before_the_first_reward_policy_and_critic_stay(make_spies: Any, wrap: A
 
 
 def test_a_rollout_cut_short_does_not_spill_into_the_next(
-    make_spies: Any, wrap: Any, make_link: Any, rewards_by_log: Any
+    make_spies: Any, wrap: Any, make_reward: Any, labelled: Any, rewards_by_log: Any
 ) -> None:
     spies = make_spies()
     venv = wrap(spies)
-    model, link = ppo(venv), make_link(venv)
-    install_buffer(model, link)
+    model, reward = ppo(venv), make_reward(venv)
+    learn = labelled(model, reward)
     calls = iter([True, True, False])
-    model.learn(12, callback=lambda *_: next(calls))
-    model.learn(12)
-    np.testing.assert_allclose(model.rollout_buffer.rewards, rewards_by_log(link, spies)[-6:], rtol=1e-5)
+    learn(12, callback=[ConvertCallback(lambda *_: next(calls))])
+    learn(12)
+    np.testing.assert_allclose(model.rollout_buffer.rewards, rewards_by_log(reward, spies)[-6:], rtol=1e-5)
 
 
-def test_a_buffer_of_its_own_class_gets_the_reward_from_the_environment(
-    make_spies: Any, wrap: Any, make_link: Any, rewards_by_log: Any
+def test_a_buffer_of_its_own_class_is_labelled_too(
+    make_spies: Any, wrap: Any, make_reward: Any, labelled: Any, rewards_by_log: Any
 ) -> None:
     class OwnBuffer(RolloutBuffer):
         pass
 
     spies = make_spies()
     venv = wrap(spies)
-    model, link = ppo(venv, rollout_buffer_class=OwnBuffer), make_link(venv)
-    assert install_buffer(model, link) is False
-    model.learn(12)
+    model, reward = ppo(venv, rollout_buffer_class=OwnBuffer), make_reward(venv)
+    labelled(model, reward)(12)
     assert type(model.rollout_buffer) is OwnBuffer
-    np.testing.assert_allclose(model.rollout_buffer.rewards, rewards_by_log(link, spies), rtol=1e-5)
+    np.testing.assert_allclose(model.rollout_buffer.rewards, rewards_by_log(reward, spies), rtol=1e-5)
 
 
-def test_learning_on_without_the_loop_is_refused(make_spies: Any, wrap: Any, make_link: Any) -> None:
+def test_the_weights_are_those_of_an_environment_that_gives_the_learned_reward(
+    make_spies: Any, wrap: Any, make_reward: Any, labelled: Any
+) -> None:
+    models = []
+    for is_loop in (True, False):
+        venv = wrap(make_spies(episode_steps=4))
+        reward = make_reward(venv)
+        model = ppo(venv)
+        if is_loop:
+            labelled(model, reward)(24)
+        else:
+            venv.begin_training(reward)
+            model.learn(24)
+        models.append(model.policy.state_dict())
+    assert all(torch.equal(models[0][name], models[1][name]) for name in models[0])
+
+
+def test_after_training_the_algorithm_is_as_sb3_made_it(
+    make_spies: Any, wrap: Any, make_reward: Any, labelled: Any
+) -> None:
     venv = wrap(make_spies())
     model = ppo(venv)
-    install_buffer(model, make_link(venv))
-    model.learn(12)
-    venv.end_training()
-    with pytest.raises(RuntimeError, match="pass the loop to every call of learn"):
-        model.learn(12)
+    before = set(vars(model.rollout_buffer))
+    labelled(model, make_reward(venv))(12)
+    assert type(model.rollout_buffer) is RolloutBuffer
+    assert set(vars(model.rollout_buffer)) == before

@@ -22,7 +22,7 @@ from prefrl.data.spaces import SpaceSpec
 from prefrl.reward import LearnedReward
 from prefrl.reward.networks import build_network
 from prefrl.sb3 import PreferenceVecEnv
-from prefrl.storage.run_dir import publish_version
+from prefrl.storage.versions import publish_version
 from prefrl_envs import EndlessEpisodes
 
 BOX = spaces.Box(-1.0, 1.0, (3,), np.float32)

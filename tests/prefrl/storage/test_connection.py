@@ -12,7 +12,7 @@ import pytest
 
 from prefrl.data.clips import Clip, encode_clip
 from prefrl.data.types import Comparison, Segment
-from prefrl.storage import Store, StoreError
+from prefrl.storage import Counts, Episode, Lease, Store, StoreError, WorkerStatus
 from prefrl.storage.schema import SCHEMA_VERSION
 
 
@@ -153,14 +153,77 @@ def test_answers_wait_for_the_disk_and_heartbeats_do_not(store: Store, ask: Call
     assert store._db.value("PRAGMA synchronous") == normal
 
 
-def test_a_store_without_clips_is_brought_up_to_date(
-    path: Path, make_segment: Callable[..., Segment]
+# Stores of earlier releases
+
+
+@pytest.fixture
+def first_release(tmp_path: Path) -> Path:
+    """A store made by the first release (schema version 2): see what the next test expects of it."""
+    path = tmp_path / "first_release.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(Path(__file__).with_name("store_of_first_release.sql").read_text())
+    return path
+
+
+def test_a_store_of_the_first_release_opens_with_all_it_holds(
+    first_release: Path, make_segment: Callable[..., Segment]
 ) -> None:
-    with Store.open(path) as store:
-        store.add_segments([make_segment(1)], keep_unqueried=10)
-    run_sql(path, "DROP TABLE clips", "UPDATE meta SET value = 1 WHERE key = 'schema_version'")
-    segment = make_segment(1)
-    with Store.open(path) as store:
+    segments = [make_segment(number, steps=2) for number in range(5)]
+    for _ in range(2):  # the second time it is up to date
+        with Store.open(first_release) as store:
+            assert store.segments([segment.id for segment in segments]) == segments
+            assert store.query(2).segments == (segments[1], segments[2])
+            answers = [(c.query_id, c.annotator, c.ranks, c.time_s) for c in store.comparisons()]
+            assert answers == [
+                (1, "ann", (1, 2), 1000.0),
+                (1, "bob", (2, 1), 1001.0),
+                (2, "ann", (1, 1), 1002.0),
+                (2, "ann", None, 1003.0),
+            ]
+            assert store.counts() == Counts(5, 1, 0, 3, 1, 4, 1, 1)
+            assert store.clip(segments[0].id) is not None
+            assert store.counters() == {"policy_step": 400}
+            assert store.recent_episodes(9) == [Episode(100, 1.5, 20)]
+            (worker,) = store.workers(now_s=50.0)
+            assert (worker.name, worker.pid, worker.state, worker.detail) == (
+                "policy",
+                1,
+                "acting",
+                "step 400",
+            )
+            assert worker.beat_s < 0, "of an earlier boot"
+            assert store._db.rows("PRAGMA foreign_key_check") == []
+
+
+def test_a_store_of_the_first_release_can_be_worked_on(first_release: Path) -> None:
+    with Store.open(first_release) as store:
+        assert store.leases() == [], "those timed by the wall clock have lapsed"
+        assert store.lease_batch("bob", 10, 5, now_s=100) == [3]
+        assert store.leases(now_s=101) == [Lease(3, "bob", 110)]
+        assert store.add_comparisons([Comparison(3, (1, 2), "bob")]) == [5]
+        assert store.leases(now_s=102) == []
+        store.beat("policy", 2, "stopped", now_s=103)
+        assert store.workers(now_s=104) == [WorkerStatus("policy", 2, "stopped", "", 103)]
+        assert store.counts().labels == 2
+        with pytest.raises(StoreError, match="append-only"), store.transaction():
+            store._db.run_many("DELETE FROM comparisons WHERE id = ?", [(1,)])
+
+
+def test_the_tables_of_an_updated_store_are_those_of_a_new_one(first_release: Path, path: Path) -> None:
+    def columns(store: Store) -> dict[str, list[object]]:
+        tables = [name for (name,) in store._db.rows("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {name: [row[1:3] for row in store._db.rows(f"PRAGMA table_info({name})")] for name in tables}
+
+    with Store.open(first_release) as old, Store.open(path) as new:
+        assert columns(old) == columns(new)
+
+
+def test_a_store_without_clips_is_brought_up_to_date(
+    first_release: Path, make_segment: Callable[..., Segment]
+) -> None:
+    run_sql(first_release, "DROP TABLE clips", "UPDATE meta SET value = 1 WHERE key = 'schema_version'")
+    segment = make_segment(0, steps=2)
+    with Store.open(first_release) as store:
         assert store.clip(segment.id) is None
         clip = Clip(states=np.zeros((3, 2)))
         store.add_segments([segment], keep_unqueried=10, clips={segment.id: encode_clip(clip)})

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from prefrl.data.clips import Clip, encode_clip
 from prefrl.data.types import Comparison, Query, Segment
-from prefrl.storage import Counts, Episode, Lease, PoolEntry, QueryRecord, Store, StoreError, WorkerStatus
+from prefrl.storage import Counts, PoolEntry, QueryRecord, Store, StoreError
 
 MakeSegment = Callable[..., Segment]
 Ask = Callable[..., int]
@@ -135,64 +135,6 @@ def test_queries_to_ask_again_are_answered_and_no_repeats(store: Store, ask: Ask
     assert store.answered_queries() == [answered]
 
 
-# Leases
-
-
-def test_the_oldest_open_query_goes_to_one_annotator_at_a_time(store: Store, ask: Ask) -> None:
-    first, second = ask(1, 2), ask(3, 4)
-
-    assert leased(store, "ann", now_s=100) == first
-    assert leased(store, "bob", now_s=101) == second
-    assert leased(store, "cem", now_s=102) is None
-    assert leased(store, "bob", now_s=105) == second
-    assert store.leases(now_s=109) == [Lease(first, "ann", 110), Lease(second, "bob", 115)]
-
-
-def test_a_lapsed_lease_returns_to_the_others(store: Store, ask: Ask) -> None:
-    query = ask(1, 2)
-    assert leased(store, "ann", now_s=100) == query
-    assert leased(store, "bob", now_s=109.9) is None
-
-    assert store.leases(now_s=110) == []
-    assert leased(store, "bob", now_s=110) == query
-    assert leased(store, "ann", now_s=111) is None
-
-
-def test_a_released_query_is_free_but_only_its_holder_can_release_it(store: Store, ask: Ask) -> None:
-    query = ask(1, 2)
-    assert leased(store, "ann", now_s=100) == query
-    store.release(query, "bob")
-    assert leased(store, "bob", now_s=101) is None
-
-    store.release(query, "ann")
-    store.release(query, "ann")
-    assert leased(store, "bob", now_s=102) == query
-
-
-def test_an_answer_ends_the_lease_and_closes_the_query(store: Store, ask: Ask) -> None:
-    first, second = ask(1, 2), ask(3, 4)
-    assert leased(store, "ann", now_s=100) == first
-
-    store.add_comparisons([Comparison(first, None, "bob")])
-
-    assert store.leases(now_s=101) == []
-    assert leased(store, "ann", now_s=102) == second
-
-
-def test_a_batch_is_leased_at_once_those_held_first(store: Store, ask: Ask) -> None:
-    first, second, third, fourth = (ask(1, 2 + extra) for extra in range(4))
-    assert leased(store, "bob", now_s=100) == first
-    assert store.lease_batch("ann", lease_s=10, count=2, now_s=100) == [second, third]
-    assert store.lease_batch("ann", lease_s=10, count=9, now_s=101) == [second, third, fourth]
-    assert store.lease_batch("bob", lease_s=10, count=9, now_s=102) == [first]
-    assert store.lease_batch("eve", lease_s=10, count=9, now_s=102) == []
-
-
-def leased(store: Store, annotator: str, now_s: float) -> int | None:
-    query = store.lease(annotator, lease_s=10, now_s=now_s)
-    return None if query is None else query.id
-
-
 # Comparisons
 
 
@@ -224,6 +166,79 @@ def test_supersedes_may_be_given_if_it_is_right(store: Store, ask: Ask) -> None:
         with pytest.raises(StoreError, match=f"comparison {wrong} cannot be superseded"):
             store.add_comparisons([Comparison(query, (1, 1), annotator, supersedes=wrong)])
     assert store.last_comparison_id() == 3
+
+
+def test_an_answer_taken_back_is_withdrawn_for_whoever_follows_the_answers(store: Store, ask: Ask) -> None:
+    """By (query, annotator) the newest row says what counts; ranks None withdraws."""
+    first, second = ask(1, 2), ask(3, 4)
+    store.add_comparisons([Comparison(first, (1, 2), "ann"), Comparison(second, (1, 2), "ann")])
+    follower, after = follow(store, {}, 0)
+    assert follower == {(first, "ann"): (1, 2), (second, "ann"): (1, 2)}
+
+    store.add_comparisons([Comparison(first, None, "ann"), Comparison(first, (2, 1), "bob")])
+    (withdrawn, _) = store.labelled(after=after)
+    assert (withdrawn.comparison.ranks, withdrawn.comparison.supersedes) == (None, 1)
+    follower, after = follow(store, follower, after)
+    assert follower == {(second, "ann"): (1, 2), (first, "bob"): (2, 1)}
+
+    # Changed twice between two looks: the row that comes names one that was never delivered.
+    store.add_comparisons([Comparison(second, (1, 1), "ann"), Comparison(second, (2, 1), "ann")])
+    (changed,) = store.labelled(after=after)
+    assert changed.comparison.supersedes == 5
+    follower, after = follow(store, follower, after)
+    assert follower == {(second, "ann"): (2, 1), (first, "bob"): (2, 1)}
+
+
+Given = dict[tuple[int, str], tuple[int, ...]]
+
+
+def follow(store: Store, given: Given, after: int, limit: int | None = None) -> tuple[Given, int]:
+    """What a learner does that reads only what is new."""
+    given = dict(given)
+    for item in store.labelled(after, limit):
+        comparison = item.comparison
+        key = comparison.query_id, comparison.annotator
+        given.pop(key, None)
+        if comparison.ranks is not None:
+            given[key] = comparison.ranks
+        after = comparison.id or 0
+    return given, after
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 2),
+            st.sampled_from(["ann", "bob"]),
+            st.sampled_from([(1, 2), (2, 1), (1, 1), None]),
+            st.booleans(),
+        ),
+        max_size=12,
+    ),
+    st.sampled_from([None, 1, 2]),
+)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_follower_ends_with_what_a_new_reader_finds(
+    tmp_path_factory: pytest.TempPathFactory,
+    make_segment: MakeSegment,
+    answers: list[tuple[int, str, tuple[int, int] | None, bool]],
+    limit: int | None,
+) -> None:
+    with Store.open(tmp_path_factory.mktemp("follow") / "store.sqlite", create=True) as store:
+        segments = [make_segment(number, steps=1) for number in range(4)]
+        store.add_segments(segments, keep_unqueried=10)
+        queries = store.add_queries([Query((segments[0], segments[number])) for number in (1, 2, 3)])
+        seen, after = Given(), 0
+        for query, annotator, ranks, looks in answers:
+            store.add_comparisons([Comparison(queries[query], ranks, annotator)])
+            if looks:
+                seen, after = follow(store, seen, after, limit)
+        while after < store.last_comparison_id():
+            seen, after = follow(store, seen, after, limit)
+        assert seen == follow(store, {}, 0)[0]
+        counts = store.counts()
+        ranked, answered = {query for query, _ in seen}, {query for query, *_ in answers}
+        assert (counts.labels, counts.cant_tell) == (len(ranked), len(answered) - len(ranked))
 
 
 def test_labelled_loads_the_query_and_can_be_read_in_pages(store: Store, ask: Ask) -> None:
@@ -299,45 +314,30 @@ def test_counts_by_hand(store: Store, ask: Ask, make_segment: MakeSegment) -> No
         queries=4,
         open_queries=1,
         comparisons=7,
-        labels=3,
-        cant_tell=2,
+        labels=2,
+        cant_tell=1,
     )
+    # by annotator every answer that counts is one: query 1 has two
+    assert store.label_counts() == {"ann": 2, "bob": 1}
 
 
-# State of the workers
+def test_a_query_answered_by_two_people_after_a_lapsed_lease_is_one_label(store: Store, ask: Ask) -> None:
+    query = ask(1, 2)
+    assert store.lease_batch("ann", lease_s=10, count=1, now_s=100) == [query]
+    assert store.lease_batch("bob", lease_s=10, count=1, now_s=111) == [query]
+    store.add_comparisons([Comparison(query, (1, 2), "ann")])
+    store.add_comparisons([Comparison(query, (2, 1), "bob")])
 
-
-def test_the_newest_1000_episodes_are_kept_and_all_counted(store: Store) -> None:
-    store.add_episodes([Episode(step, -step / 2, 200) for step in range(600)])
-    store.add_episodes([Episode(step, -step / 2, 200) for step in range(600, 1200)])
-    store.add_episodes([])
-
-    assert store.recent_episodes(2) == [Episode(1198, -599.0, 200), Episode(1199, -599.5, 200)]
-    kept = store.recent_episodes(5000)
-    assert (len(kept), kept[0].policy_step) == (1000, 200)
-    assert store.episode_count() == 1200
-    with pytest.raises(StoreError, match="true_return is nan"):
-        store.add_episodes([Episode(1, math.nan, 2)])
-
-
-def test_the_latest_counter_wins(store: Store) -> None:
-    store.set_counters({"policy_step": 10, "due_labels": 2.5})
-    store.set_counters({"policy_step": 2**40 + 1})
-
-    assert store.counters() == {"due_labels": 2.5, "policy_step": 2**40 + 1}
-    with pytest.raises(StoreError, match="counter policy_step is nan"):
-        store.set_counters({"policy_step": math.nan})
-
-
-def test_the_last_heartbeat_of_each_worker_is_kept(store: Store) -> None:
-    store.beat("reward", 11, "fitting", "epoch 3", now_s=100)
-    store.beat("policy", 12, "acting", now_s=101)
-    store.beat("reward", 13, "waiting", now_s=102)
-
-    assert store.workers() == [
-        WorkerStatus("policy", 12, "acting", "", 101),
-        WorkerStatus("reward", 13, "waiting", "", 102),
-    ]
+    assert [item.comparison.annotator for item in store.labelled()] == ["ann", "bob"], "neither is lost"
+    assert (store.counts().labels, store.counts().comparisons) == (1, 2)
+    store.add_comparisons([Comparison(query, None, "ann")])
+    assert (store.counts().labels, store.counts().cant_tell) == (1, 0), "bob could tell"
+    store.add_comparisons([Comparison(query, None, "bob")])
+    assert (store.counts().labels, store.counts().cant_tell) == (0, 1)
+    repeat = dataclasses.replace(store.query_record(query), repeat_of=query)
+    for number in store.add_query_records([repeat, repeat]):
+        store.add_comparisons([Comparison(number, (1, 2), "ann")])
+    assert store.counts().labels == 2, "a query asked again on purpose is a label each time"
 
 
 def test_what_is_polled_never_scans_the_payloads(store: Store, ask: Ask) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -75,7 +76,7 @@ def content(store: Store) -> list[tuple[Comparison, QueryRecord]]:
 
 
 def test_round_trip(answered: Store, other: Store, folder: Path) -> None:
-    assert export_comparisons(answered, folder, {"observation": {"kind": "box"}}) == ExportReport(6, 4, 5)
+    assert export_comparisons(answered, folder) == ExportReport(6, 4, 5)
     assert import_comparisons(folder, other) == ImportReport(6, 4, 5, 0)
 
     assert content(other) == content(answered)
@@ -84,7 +85,7 @@ def test_round_trip(answered: Store, other: Store, folder: Path) -> None:
     assert other.counts().open_queries == 0
     about = read_about(folder)
     assert about["env_ids"] == ["Test-v0"]
-    assert about["spaces"] == {"observation": {"kind": "box"}}
+    assert about["spaces"] is None
 
 
 def test_importing_again_adds_what_is_new(
@@ -168,6 +169,18 @@ def rewrite_line(folder: Path, number: int, **changes: object) -> None:
 def rewrite_about(folder: Path, **changes: object) -> None:
     path = folder / "about.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_an_export_that_fails_midway_is_not_there(
+    answered: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: ShardWriter) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(ShardWriter, "flush", full)
+    with pytest.raises(StoreError, match="cannot be written \\(No space left"):
+        export_comparisons(answered, folder)
+    assert list(folder.parent.iterdir()) == []
 
 
 def swap_arrays(folder: Path) -> None:

@@ -1,43 +1,23 @@
-"""The run directory: making, finding, appending, publishing."""
+"""The run directory: making, finding, and its settings."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import os
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
 import pytest
 
-import prefrl.storage.run_dir
-from prefrl.config import EnvConfig, OracleConfig, RunConfig, TeacherConfig
+from prefrl.config import EnvConfig, OracleConfig, RunConfig, TeacherConfig, to_json
 from prefrl.data.spaces import SpaceSpec
-from prefrl.storage.run_dir import (
-    RunDir,
-    RunDirError,
-    latest_version,
-    publish_version,
-    read_metrics,
-    write_json_atomic,
-)
+from prefrl.storage.durable import write_json_atomic
+from prefrl.storage.run_dir import RunDir, RunDirError
 
 ROOT = Path(__file__).parents[2]
 CONFIG = RunConfig(env=EnvConfig("CartPole-v1", {"max_episode_steps": 100}), labels=50)
-
-
-def publish(folder: Path, version: int, text: str = "weights", keep: int = 5) -> Path:
-    def write(path: Path) -> None:
-        path.write_text(f"{text} {version}")
-
-    return publish_version(folder, version, write, keep)
-
-
-# Making and finding
 
 
 @pytest.mark.parametrize("config", [CONFIG, RunConfig(oracle=OracleConfig("human", TeacherConfig(beta=2.0)))])
@@ -128,6 +108,32 @@ def test_a_config_that_cannot_be_read_is_told(tmp_path: Path, text: str) -> None
         run.config()
 
 
+FIRST_RELEASE = json.loads(Path(__file__).with_name("configs_of_first_release.json").read_text())
+
+
+@pytest.mark.parametrize("name", FIRST_RELEASE)
+def test_settings_of_the_first_release_are_read_as_they_were(tmp_path: Path, name: str) -> None:
+    run = RunDir.create(tmp_path, CONFIG)
+    run.config_file.write_text(json.dumps(FIRST_RELEASE[name]))
+    read = to_json(RunDir.open(tmp_path).config())
+    assert settings_in(FIRST_RELEASE[name], read) == FIRST_RELEASE[name]
+
+
+def settings_in(wanted: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
+    """The settings of ``config`` that ``wanted`` names; those added since are left out."""
+    return {
+        name: settings_in(value, config[name]) if isinstance(value, dict) and value else config[name]
+        for name, value in wanted.items()
+    }
+
+
+def test_settings_that_are_unknown_here_name_the_way_to_take_the_comparisons_along(tmp_path: Path) -> None:
+    run = RunDir.create(tmp_path, CONFIG)
+    run.config_file.write_text('{"gone": 3}')
+    with pytest.raises(RunDirError, match=rf"unknown settings \['gone'\].*prefrl export {tmp_path} FOLDER"):
+        run.config()
+
+
 def test_specs_come_back(tmp_path: Path) -> None:
     run = RunDir.create(tmp_path, CONFIG)
     with pytest.raises(RunDirError, match=r"spaces\.json cannot be read"):
@@ -140,159 +146,3 @@ def test_specs_come_back(tmp_path: Path) -> None:
     run.spaces.write_text('{"observation": {}}')
     with pytest.raises(RunDirError, match="two spaces"):
         run.specs()
-
-
-# Writing
-
-
-def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "result.json"
-    write_json_atomic(path, {"labels": 1})
-    with pytest.raises(ValueError, match="JSON"):
-        write_json_atomic(path, {"labels": math.nan})
-
-    def fail(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(RunDirError, match="No space left"):
-        write_json_atomic(path, {"labels": 2})
-    assert json.loads(path.read_text()) == {"labels": 1}
-
-
-def test_metrics_are_read_on_from_where_one_was(tmp_path: Path) -> None:
-    run = RunDir.create(tmp_path, CONFIG)
-    assert read_metrics(run.metrics) == ([], 0)
-    run.append_metrics({"step": 1, "loss": 0.5})
-    run.append_metrics({"step": 2, "loss": math.inf, "who": "agent"})
-
-    records, offset = read_metrics(run.metrics)
-    assert records == [{"step": 1, "loss": 0.5}, {"step": 2, "loss": None, "who": "agent"}]
-    assert read_metrics(run.metrics, offset) == ([], offset)
-    run.append_metrics({"step": 3})
-    assert read_metrics(run.metrics, offset)[0] == [{"step": 3}]
-
-
-def test_half_written_metrics_are_waited_for_or_passed_over(tmp_path: Path) -> None:
-    path = tmp_path / "metrics.jsonl"
-    path.write_text('{"step": 1}\n{"st')
-    records, offset = read_metrics(path)
-    assert (records, offset) == ([{"step": 1}], len('{"step": 1}\n'))
-
-    with path.open("a") as file:
-        file.write('ep": 2}\n{"ste{"step": 3}\n7\n{"step": 4}\n')
-    assert read_metrics(path, offset)[0] == [{"step": 2}, {"step": 4}]
-
-
-def test_processes_append_whole_lines(tmp_path: Path) -> None:
-    run = RunDir.create(tmp_path, CONFIG)
-    code = (
-        "import sys; from prefrl.storage.run_dir import RunDir; run = RunDir.open(sys.argv[1])\n"
-        "for step in range(300): run.append_metrics({'who': sys.argv[2], 'step': step, 'pad': 'x' * step})"
-    )
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    writers = [
-        subprocess.Popen([sys.executable, "-c", code, str(run.path), name], env=environment) for name in "ab"
-    ]
-    assert [writer.wait() for writer in writers] == [0, 0]
-
-    records, _ = read_metrics(run.metrics)
-    for name in "ab":
-        assert [record["step"] for record in records if record["who"] == name] == list(range(300))
-
-
-# Publishing
-
-
-def test_the_latest_version_is_found_and_old_ones_go(tmp_path: Path) -> None:
-    folder = tmp_path / "reward"
-    assert latest_version(folder) is None
-    for version in range(1, 8):
-        assert publish(folder, version, keep=3) == folder / f"{version:06d}.safetensors"
-        assert latest_version(folder) == (version, folder / f"{version:06d}.safetensors")
-
-    assert sorted(path.stem for path in folder.glob("*.safetensors")) == ["000005", "000006", "000007"]
-    assert (folder / "000007.safetensors").read_text() == "weights 7"
-    assert latest_version(folder, newer_than=6) == (7, folder / "000007.safetensors")
-    assert latest_version(folder, newer_than=7) is None
-
-
-def test_other_files_and_the_seventh_digit_are_kept_in_mind(tmp_path: Path) -> None:
-    trainer = tmp_path / "trainer.safetensors"
-    trainer.touch()
-    for version in (999_998, 999_999, 1_000_000):
-        publish(tmp_path, version, keep=2)
-
-    assert trainer.exists()
-    assert not (tmp_path / "999998.safetensors").exists()
-    assert latest_version(tmp_path) == (1_000_000, tmp_path / "1000000.safetensors")
-
-
-def test_versions_only_go_up(tmp_path: Path) -> None:
-    publish(tmp_path, 5)
-    for version in (5, 4):
-        with pytest.raises(RunDirError, match=f"version {version} is not newer than version 5"):
-            publish(tmp_path, version, "other")
-    assert latest_version(tmp_path) == (5, tmp_path / "000005.safetensors")
-
-
-def test_a_publisher_may_be_killed_at_any_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Killed(BaseException):
-        """Nothing cleans up after it."""
-
-    def die(*_: object) -> None:
-        raise Killed
-
-    publish(tmp_path, 1)
-    for name in ("_sha256", "_replace_durably", "write_json_atomic"):
-        with monkeypatch.context() as patch:
-            patch.setattr(prefrl.storage.run_dir, name, die)
-            with pytest.raises(Killed):
-                publish(tmp_path, 2, "lost")
-        assert latest_version(tmp_path) == (1, tmp_path / "000001.safetensors")
-
-    (tmp_path / ".4711-000002.safetensors").touch()
-    publish(tmp_path, 2)
-    assert (tmp_path / "000002.safetensors").read_text() == "weights 2"
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "000001.safetensors",
-        "000002.safetensors",
-        "latest.json",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (lambda path: path.write_text("weigh"), "is not what was published"),
-        (lambda path: path.unlink(), "cannot be read"),
-        (lambda path: (path.parent / "latest.json").write_text("{"), "is not JSON"),
-        (lambda path: (path.parent / "latest.json").write_text("{}"), "does not name a version"),
-    ],
-)
-def test_damaged_versions_are_told(tmp_path: Path, damage: Callable[[Path], object], message: str) -> None:
-    path = publish(tmp_path, 1)
-    damage(path)
-    with pytest.raises(RunDirError, match=message):
-        latest_version(tmp_path)
-
-
-def test_a_version_deleted_while_it_is_read_gives_way_to_the_next(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    publish(tmp_path, 1)
-    digest = prefrl.storage.run_dir._sha256
-
-    def overtaken(path: Path) -> str:
-        monkeypatch.setattr(prefrl.storage.run_dir, "_sha256", digest)
-        publish(tmp_path, 2, keep=1)
-        return digest(path)
-
-    monkeypatch.setattr(prefrl.storage.run_dir, "_sha256", overtaken)
-    assert latest_version(tmp_path) == (2, tmp_path / "000002.safetensors")
-
-
-def test_a_folder_that_cannot_be_published_to_is_told(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(RunDirError, match="cannot be published"):
-        publish(tmp_path / "file", 1)

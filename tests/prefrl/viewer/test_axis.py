@@ -1,4 +1,4 @@
-"""Axes of a chart."""
+"""Axes of charts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_labels_by_hand(low: float, high: float, labels: list[str]) -> None:
 
 
 @given(numbers, numbers)
-def test_an_axis_holds_its_range_without_wasting_much(one: float, other: float) -> None:
+def test_an_axis_spans_its_range_without_much_waste(one: float, other: float) -> None:
     low, high = min(one, other), max(one, other)
     axis = nice_axis(low, high)
     slack = 1e-9 * max(abs(low), abs(high))
@@ -39,7 +39,7 @@ def test_an_axis_holds_its_range_without_wasting_much(one: float, other: float) 
 
 
 @given(numbers, numbers)
-def test_labels_say_the_ticks(one: float, other: float) -> None:
+def test_labels_are_the_ticks_values(one: float, other: float) -> None:
     axis = nice_axis(min(one, other), max(one, other))
     for tick, label in enumerate(axis.labels):
         assert float(label) == pytest.approx(axis.low + tick * axis.step, abs=axis.step / 50)
@@ -51,13 +51,13 @@ def test_ends_are_at_0_and_1() -> None:
 
 
 @pytest.mark.parametrize(("low", "high"), [(1.0, 0.0), (float("nan"), 1.0), (0.0, float("inf"))])
-def test_what_is_no_range_is_refused(low: float, high: float) -> None:
+def test_invalid_ranges_are_refused(low: float, high: float) -> None:
     with pytest.raises(ValueError, match="cannot run from"):
         nice_axis(low, high)
 
 
 @given(st.integers(1, 10**7))
-def test_rounding_up_gives_the_number_or_a_little_more(number: int) -> None:
+def test_rounding_up_at_most_doubles(number: int) -> None:
     assert number <= round_up(number) <= 2 * number
 
 

@@ -1,4 +1,4 @@
-"""Keys for people who play."""
+"""Keyboard controls for playing environments."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class Space(gym.Env[Any, Any]):
         ("prefrl/RankedAnswers-v0", {"3"}, 2),
     ],
 )
-def test_keys_do_what_they_say(env_id: str, held: set[str], action: int) -> None:
+def test_keys_give_their_actions(env_id: str, held: set[str], action: int) -> None:
     assert prefrl_envs
     assert find_controls(gym.make(env_id)).action(held) == action
 
 
-def test_keys_held_together_act_together() -> None:
+def test_keys_held_together_combine() -> None:
     pytest.importorskip("ale_py", reason="the games need the atari extra")
     env: Any = gym.make("prefrl/Pong-v0")
     controls, meanings = find_controls(env), env.unwrapped.get_action_meanings()
@@ -55,7 +55,7 @@ def test_keys_held_together_act_together() -> None:
     assert controls.legend == "arrows, space"
 
 
-def test_joints_have_two_keys_each() -> None:
+def test_each_joint_has_two_keys() -> None:
     controls = find_controls(Space(gym.spaces.Box(-LIMITS, LIMITS)))
     assert controls.action(set()).tolist() == [0, 0, 0]
     assert controls.action({"a", "c"}).tolist() == [1, 0, -3]
@@ -66,12 +66,12 @@ def test_joints_have_two_keys_each() -> None:
 @pytest.mark.parametrize(
     "space", [gym.spaces.Discrete(30), gym.spaces.Box(-1, 1, (17,)), gym.spaces.MultiBinary(3)]
 )
-def test_what_cannot_be_played_is_said(space: gym.Space[Any]) -> None:
+def test_unsupported_action_spaces_are_refused(space: gym.Space[Any]) -> None:
     with pytest.raises(ValueError, match="no keys are known"):
         find_controls(Space(space))
 
 
-# Texts are written, not played.
+# Text environments cannot be played.
 @pytest.mark.parametrize(
     "name", [name for name in PRESETS if not name.endswith("-fast") and not name.startswith("text-")]
 )

@@ -1,4 +1,4 @@
-"""Acting before the eyes of the learned reward."""
+"""Running episodes with predicted rewards."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from gymnasium import spaces
 
 from prefrl.data.spaces import SpaceSpec
 from prefrl.recording.state_rendering import check_drawable
-from prefrl.viewer.episodes import act, check_reward
+from prefrl.viewer.episodes import check_reward, run_episode
 
 
 class Countdown(gym.Env[Any, Any]):
-    """Ends after so many steps, with reward 10, 11, ...; one array serves for all observations."""
+    """Ends after ``steps`` steps, with rewards 10, 11, ...; reuses one array for all observations."""
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi", "rgb_array"]}
 
@@ -49,39 +49,39 @@ class Countdown(gym.Env[Any, Any]):
 
 
 @dataclass
-class Recording:
-    """A reward that remembers what it was asked."""
+class RecordingReward:
+    """A reward that keeps its inputs."""
 
     observation_spec: SpaceSpec
     action_spec: SpaceSpec
-    asked: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
+    inputs: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
 
     def predict(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
-        self.asked.append((observations.copy(), actions.copy()))
-        return np.asarray(len(self.asked) / 2, np.float32)
+        self.inputs.append((observations.copy(), actions.copy()))
+        return np.asarray(len(self.inputs) / 2, np.float32)
 
 
 BOX = spaces.Box(-9, 9, (2,), np.float32)
 
 
-def reward_of(env: gym.Env[Any, Any]) -> Recording:
-    return Recording(SpaceSpec.of(env.observation_space), SpaceSpec.of(env.action_space))
+def reward_of(env: gym.Env[Any, Any]) -> RecordingReward:
+    return RecordingReward(SpaceSpec.of(env.observation_space), SpaceSpec.of(env.action_space))
 
 
-def test_a_moment_is_the_frame_and_observation_before_the_action() -> None:
+def test_a_step_has_the_frame_and_observation_before_the_action() -> None:
     env = Countdown(BOX, spaces.Discrete(3))
     reward = reward_of(env)
-    moments = list(act(env, lambda observation: np.int64(2), reward, seed=7))
-    assert [moment.true_reward for moment in moments] == [10.0, 11.0, 12.0]
-    assert [moment.predicted_reward for moment in moments] == [0.5, 1.0, 1.5]
-    assert [int(moment.frame[0, 0, 0]) for moment in moments] == [0, 1, 2]
-    assert [observation.tolist() for observation, _ in reward.asked] == [[0, 7], [1, 7], [2, 7]]
-    assert [action.tolist() for _, action in reward.asked] == [2, 2, 2]
+    steps = list(run_episode(env, lambda observation: np.int64(2), reward, seed=7))
+    assert [step.true_reward for step in steps] == [10.0, 11.0, 12.0]
+    assert [step.predicted_reward for step in steps] == [0.5, 1.0, 1.5]
+    assert [int(step.frame[0, 0, 0]) for step in steps] == [0, 1, 2]
+    assert [observation.tolist() for observation, _ in reward.inputs] == [[0, 7], [1, 7], [2, 7]]
+    assert [action.tolist() for _, action in reward.inputs] == [2, 2, 2]
 
 
-def test_an_episode_can_be_cut_short() -> None:
+def test_an_episode_can_be_limited() -> None:
     env = Countdown(BOX, spaces.Discrete(3))
-    assert len(list(act(env, lambda _: np.int64(0), reward_of(env), 0, most_steps=2))) == 2
+    assert len(list(run_episode(env, lambda _: np.int64(0), reward_of(env), 0, max_steps=2))) == 2
 
 
 @pytest.mark.parametrize(
@@ -105,22 +105,22 @@ def test_the_reward_gets_any_space_encoded(observation_space: Any, action_space:
         seen.append(observation)
         return action_space.sample()
 
-    assert len(list(act(env, choose, reward, seed=0))) == 3
-    for (observation, action), original in zip(reward.asked, seen, strict=True):
+    assert len(list(run_episode(env, choose, reward, seed=0))) == 3
+    for (observation, action), original in zip(reward.inputs, seen, strict=True):
         assert observation.shape == reward.observation_spec.shape
         assert action.shape == reward.action_spec.shape
         np.testing.assert_array_equal(observation, reward.observation_spec.encode(original, ()))
 
 
 @pytest.mark.parametrize("frame", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32)])
-def test_frames_that_are_no_pictures_are_refused(frame: np.ndarray) -> None:
+def test_frames_of_another_shape_or_dtype_are_refused(frame: np.ndarray) -> None:
     env = Countdown(BOX, spaces.Discrete(3))
     env.frame = frame
     with pytest.raises(ValueError, match="Countdown draws arrays of shape"):
-        next(act(env, lambda _: np.int64(0), reward_of(env), seed=0))
+        next(run_episode(env, lambda _: np.int64(0), reward_of(env), seed=0))
 
 
-def test_an_environment_that_cannot_be_drawn_names_its_modes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_environment_that_cannot_render_names_its_modes(monkeypatch: pytest.MonkeyPatch) -> None:
     env = Countdown(BOX, spaces.Discrete(3))
     check_drawable(env)
     monkeypatch.setitem(Countdown.metadata, "render_modes", ["human", "ansi"])

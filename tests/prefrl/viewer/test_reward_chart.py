@@ -1,4 +1,4 @@
-"""The picture of frame and chart, looked at by the colours in it."""
+"""The picture of frame and chart, checked by its colours."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def frame(height: int = 40, width: int = 40) -> np.ndarray:
 
 
 def box(picture: np.ndarray, colour: tuple[int, int, int]) -> tuple[int, int, int, int]:
-    """Left, top, right, bottom of what has this colour."""
+    """Left, top, right, bottom of the pixels of this colour."""
     rows, columns = np.nonzero((np.abs(picture.astype(int) - colour) <= 3).all(axis=-1))
-    assert len(rows), f"nothing is {colour}"
+    assert len(rows), f"no pixel is {colour}"
     return int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1
 
 
-def test_a_wide_picture_has_the_frame_on_the_left_a_high_one_on_top() -> None:
+def test_the_frame_is_on_the_left_of_a_wide_picture_and_on_top_of_a_high_one() -> None:
     wide = draw_picture(frame(), episode([0, 1], [0, 1]), (800, 400))
     assert box(wide, GREEN)[2] < box(wide, PREDICTED)[0]
     high = draw_picture(frame(), episode([0, 1], [0, 1]), (400, 800))
@@ -41,7 +41,9 @@ def test_a_wide_picture_has_the_frame_on_the_left_a_high_one_on_top() -> None:
 
 @pytest.mark.parametrize("size", [(960, 480), (320, 240), (400, 700), (1600, 900), (640, 200)])
 @pytest.mark.parametrize(("height", "width"), [(40, 40), (400, 600), (210, 160)])
-def test_the_frame_is_large_and_keeps_its_shape(size: tuple[int, int], height: int, width: int) -> None:
+def test_the_frame_is_large_and_keeps_its_aspect_ratio(
+    size: tuple[int, int], height: int, width: int
+) -> None:
     picture = draw_picture(frame(height, width), episode([0, 1], [1, 0]), size)
     left, top, right, bottom = box(picture, GREEN)
     assert (right - left) / (bottom - top) == pytest.approx(width / height, rel=0.03)
@@ -62,18 +64,18 @@ def test_any_size_and_any_rewards_can_be_drawn(
     assert (picture.shape, picture.dtype) == ((height, width, 3), np.dtype(np.uint8))
 
 
-def test_a_curve_goes_from_left_to_right_with_the_steps() -> None:
+def test_a_curve_grows_to_the_right_with_the_steps() -> None:
     half = box(draw_picture(frame(), episode([0.0, 1.0] * 25, [0.0] * 50), (800, 400)), PREDICTED)
     whole = box(draw_picture(frame(), episode([0.0, 1.0] * 50, [0.0] * 100), (800, 400)), PREDICTED)
     assert whole[2] - whole[0] > 1.6 * (half[2] - half[0])
 
 
 def plot(predicted: list[float], true: list[float]) -> np.ndarray:
-    """The inside of the chart alone, without readings and labels."""
+    """The plot area, without readings and labels."""
     return draw_picture(frame(), episode(predicted, true, len(true)), (800, 400))[112:365, 440:735]
 
 
-def test_each_curve_has_a_scale_of_its_own() -> None:
+def test_each_curve_has_its_own_scale() -> None:
     inside = plot([0.0] * 50 + [0.01] * 50, [1000.0] * 50 + [0.0] * 50)
     assert box(inside, PREDICTED)[1] == pytest.approx(box(inside, TRUE)[1], abs=3)
     assert box(inside, PREDICTED)[3] == pytest.approx(box(inside, TRUE)[3], abs=3)
@@ -91,13 +93,13 @@ def test_a_long_episode_keeps_its_peaks() -> None:
     assert box(spiked, PREDICTED)[1] < 10 < box(flat, PREDICTED)[1]
 
 
-def test_a_picture_too_small_for_a_chart_is_the_frame_alone() -> None:
+def test_a_small_picture_shows_only_the_frame() -> None:
     picture = draw_picture(frame(), episode([0, 1], [0, 1]), (120, 80))
     _, top, _, bottom = box(picture, GREEN)
     assert bottom - top > 30
     assert not (np.abs(picture.astype(int) - PREDICTED) <= 3).all(axis=-1).any()
 
 
-def test_shrinking_keeps_shape_and_never_enlarges() -> None:
+def test_shrinking_keeps_the_aspect_ratio_and_never_enlarges() -> None:
     assert shrink(frame(400, 600), 300).shape == (200, 300, 3)
     assert shrink(frame(30, 20), 300).shape == (30, 20, 3)

@@ -1,4 +1,4 @@
-"""The window, on SDL's dummy screen."""
+"""The window, with SDL's dummy video driver."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def window(monkeypatch: pytest.MonkeyPatch) -> Iterator[Window]:
         yield window
 
 
-def test_a_picture_is_shown_as_it_is(window: Window) -> None:
+def test_a_picture_is_shown_unchanged(window: Window) -> None:
     picture = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
     window.show(picture)
     shown = pygame.surfarray.array3d(pygame.display.get_surface()).swapaxes(0, 1)
@@ -62,7 +62,7 @@ def test_q_escape_and_the_close_button_close(window: Window, event: Any, closes:
         (pygame.K_2, "²", pygame.KMOD_RALT, "²"),
     ],
 )
-def test_keys_are_named_by_what_they_type_and_those_for_the_desktop_left_alone(
+def test_keys_are_named_by_their_character_and_desktop_shortcuts_ignored(
     window: Window, key: int, typed: str, mod: int, name: str | None
 ) -> None:
     pygame.event.clear()
@@ -70,7 +70,7 @@ def test_keys_are_named_by_what_they_type_and_those_for_the_desktop_left_alone(
     assert window.events(0.0) == ([] if name is None else [Key(name)])
 
 
-def test_a_window_opens_after_an_environment_has_drawn_without_a_screen(
+def test_a_window_opens_after_an_environment_has_rendered_offscreen(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("SDL_VIDEODRIVER", "offscreen")
@@ -87,18 +87,18 @@ def test_closing_ends_a_wait(window: Window) -> None:
     assert window.is_closed
 
 
-def test_the_window_can_be_resized_and_keeps_sound_off(window: Window) -> None:
+def test_the_window_can_be_resized_and_does_not_start_sound(window: Window) -> None:
     assert pygame.display.get_surface().get_flags() & pygame.RESIZABLE
     assert pygame.mixer.get_init() is None
 
 
-def test_closing_twice_is_harmless(window: Window) -> None:
+def test_closing_twice_does_nothing(window: Window) -> None:
     window.close()
     window.close()
     assert window.is_closed
 
 
-def test_without_pygame_the_way_out_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pygame_the_error_names_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
     real_import = builtins.__import__
 
     def no_pygame(name: str, *rest: Any) -> Any:
@@ -111,8 +111,8 @@ def test_without_pygame_the_way_out_is_named(monkeypatch: pytest.MonkeyPatch) ->
         Window("test", way_out="use --gif")
 
 
-def test_without_a_screen_the_way_out_is_named() -> None:
-    # In a process of its own, for SDL looks for screens once.
+def test_without_a_screen_the_error_names_the_way_out() -> None:
+    # In a separate process: SDL looks for screens only once.
     code = "from prefrl.viewer.window import Window; Window('test', way_out='use --gif')"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env={"PATH": "/usr/bin", "HOME": "/"}

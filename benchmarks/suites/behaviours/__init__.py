@@ -1,0 +1,1 @@
+"""Behaviours that no environment rewards, learned from the comparisons of a scripted judge."""

@@ -1,0 +1,1 @@
+"""Tokens learned from per second, beside stock Stable-Baselines3 and TRL."""

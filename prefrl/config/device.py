@@ -1,0 +1,57 @@
+"""The device that a setting names: the CPU, or a GPU that CUDA can use."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["available_device", "is_device_name", "torch_device"]
+
+_NAME = re.compile(r"auto|cpu|cuda(?::(\d+))?")
+
+
+def is_device_name(name: str) -> bool:
+    """Whether ``name`` is auto, cpu, cuda or cuda:N; says nothing about this machine."""
+    return _NAME.fullmatch(name) is not None
+
+
+def torch_device(name: str, setting: str) -> torch.device:
+    """The device called ``name`` on this machine.
+
+    Args:
+        name: "cpu", "cuda", "cuda:N" for the Nth GPU from 0, or "auto": a GPU if CUDA can use one, else the CPU.
+        setting: where the name was given, for messages: "reward.device".
+
+    Raises:
+        ValueError: when it is no such name, or this machine does not have that GPU.
+    """
+    # Loaded late: reading settings takes no torch.
+    import torch
+
+    match = _NAME.fullmatch(name)
+    if match is None:
+        raise ValueError(
+            f"{setting} is {name!r}; it must be auto, cpu, cuda, or cuda:N for the Nth GPU from 0"
+        )
+    gpus = torch.cuda.device_count()
+    if name == "auto":
+        name = "cuda" if gpus else "cpu"
+    if name != "cpu" and int(match[1] or 0) >= gpus:
+        raise ValueError(f"{setting} is {name!r}, and CUDA can use {gpus} GPUs here; take auto or cpu")
+    return torch.device(name)
+
+
+def available_device(name: str, setting: str) -> torch.device:
+    """As `torch_device`, but "auto" replaces a GPU that this machine does not have.
+
+    For what was saved on another machine. Raises ValueError when ``name`` is no name of a device.
+    """
+    try:
+        return torch_device(name, setting)
+    except ValueError:
+        if not is_device_name(name):
+            raise
+        return torch_device("auto", setting)
