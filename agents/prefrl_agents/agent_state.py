@@ -81,7 +81,7 @@ def read_state(model: Any, tensors: Mapping[str, Tensor], plain: Mapping[str, An
     if venv is not None and normaliser is not None:
         normaliser.put_into(venv)
     if model.use_sde:
-        # As Stable-Baselines3 does: its exploration matrix is drawn anew from the weights that were loaded.
+        # As in Stable-Baselines3's load: a new exploration matrix is drawn from the loaded weights.
         model.policy.reset_noise()
 
 

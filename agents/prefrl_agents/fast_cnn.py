@@ -1,12 +1,12 @@
 """Actor-critic on images for CPUs: the network of Mnih et al. 2015, computed several times faster.
 
-Weights, their names and what they mean are those of Stable-Baselines3's `NatureCNN`, so saved models load into its
-``CnnPolicy`` and back. What differs is how it is computed: in bfloat16 where the CPU has instructions for it, channels
-last, the first convolution over blocks of pixels (`prefrl.reward.fast_convolution`). With ``precision="float32"`` the
-outputs are those of `NatureCNN` within rounding.
+The weights are those of Stable-Baselines3's `NatureCNN`, name by name, so that saved models load into its ``CnnPolicy``
+and back. Only the computation differs: bfloat16 where the CPU has instructions for it, channels last, and the first
+convolution over blocks of pixels (`prefrl.reward.fast_convolution`). With ``precision="float32"`` the outputs are those
+of `NatureCNN` within rounding.
 
-``centred=True`` is another network of the same layers, which learns games with small moving things in less than half
-the steps: what it sees of each pixel is the difference from that pixel's mean so far.
+``centred=True`` makes a different network of the same layers, which learns games with small moving objects in less than
+half the steps: its input is the difference of each pixel from that pixel's running mean.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = ["FastCnnPolicy", "FastNatureCNN"]
 KERNEL, STRIDE = 8, 4
 """of the first convolution"""
 CENTRED_SCALE = 25.0
-"""gray levels that centred pixels are divided by: ten times the contrast of `NatureCNN`, which nothing centres"""
+"""gray levels that centred pixels are divided by, a tenth of `NatureCNN`'s 255"""
 
 
 class FastNatureCNN(NatureCNN):
@@ -39,19 +39,19 @@ class FastNatureCNN(NatureCNN):
     Args:
         observation_space: uint8 images (C, H, W).
         features_dim: units of the last layer.
-        precision: of the convolutions and the last layer; "auto" is bfloat16 where that is faster. Parameters,
-            and what comes out, are float32 always.
-        centred: subtract from each pixel its mean over a minibatch of every rollout learned from. A still background
-            then is zeros, and no longer drowns a ball of a few pixels. Such weights mean nothing to `NatureCNN`.
+        precision: of the convolutions and the last layer; "auto" is bfloat16 where that is faster. Parameters and
+            outputs are always float32.
+        centred: subtract from each pixel its running mean, updated with one minibatch per rollout. A still background
+            then becomes zero, and a ball of a few pixels stands out. `NatureCNN` cannot use such weights.
 
     Raises:
-        ValueError: when the precision is none of these.
+        ValueError: when the precision is unknown.
     """
 
     pixel_mean: Tensor
     """in the layout of `blocks`, (H', W', 16 C)"""
     pixel_images: Tensor
-    """how many images that is the mean of"""
+    """number of images in that mean"""
 
     def __init__(
         self,
@@ -70,10 +70,10 @@ class FastNatureCNN(NatureCNN):
             self.register_buffer("pixel_mean", self.blocks(one)[0].float())
             self.register_buffer("pixel_images", torch.zeros(()))
         self._frozen: tuple[tuple[int, ...], list[Tensor]] | None = None
-        """versions of parameters and buffers, and what was made of them, for acting"""
+        """versions of parameters and buffers with the tensors prepared from them, for acting"""
 
     def forward(self, observations: Tensor) -> Tensor:
-        """Features of images (N, C, H, W), or of `blocks` of them (N, H', W', 16 C), uint8; TypeError otherwise."""
+        """Features of uint8 images (N, C, H, W), or of their `blocks` (N, H', W', 16 C); TypeError for other dtypes."""
         if observations.dtype != torch.uint8:
             raise TypeError(
                 f"observations are {observations.dtype}; FastNatureCNN takes bytes and scales them"
@@ -81,11 +81,11 @@ class FastNatureCNN(NatureCNN):
         is_images = observations.shape[1:] == self._observation_space.shape
         blocks = self.blocks(observations) if is_images else observations
         if self._centred and self._is_new_rollout:
-            self._take_in(blocks)
+            self._update_mean(blocks)
         first, *rest = self._weights(blocks.device)
         x = blocks.to(first.dtype)
         if self._centred:
-            # Before the convolution: after it, bfloat16 has rounded away what is small beside the background.
+            # Before the convolution: afterwards bfloat16 has rounded away what is small against the background.
             x = x.sub_(rest[7])
         x = x.permute(0, 3, 1, 2)  # channels last in memory
         x = F.relu_(F.conv2d(x, first, rest[0]))
@@ -95,19 +95,19 @@ class FastNatureCNN(NatureCNN):
 
     def train(self, mode: bool = True) -> FastNatureCNN:
         """Change mode, as SB3 does before it acts and before it learns."""
-        # Fused optimisers change parameters without counting it as a version.
+        # Fused optimisers change parameters without a new version number.
         self._frozen, self._is_new_rollout = None, mode
         super().train(mode)
         return self
 
     @staticmethod
     def blocks(images: Tensor) -> Tensor:
-        """The layout that the first convolution reads, (N, H', W', 16 C) of images (N, C, H, W)."""
+        """Rearrange images (N, C, H, W) as the first convolution reads them, (N, H', W', 16 C)."""
         return space_to_depth(images, KERNEL, STRIDE)
 
     @torch.no_grad()
-    def _take_in(self, blocks: Tensor) -> None:
-        # One minibatch a rollout: the more often the input changes, the less its gradients agree.
+    def _update_mean(self, blocks: Tensor) -> None:
+        # One minibatch per rollout: a mean that changes more often makes gradients disagree.
         self._is_new_rollout = False
         self.pixel_images += len(blocks)
         self.pixel_mean += (blocks.float().mean(dim=0) - self.pixel_mean) * (len(blocks) / self.pixel_images)
@@ -115,7 +115,7 @@ class FastNatureCNN(NatureCNN):
     def _weights(self, device: torch.device) -> list[Tensor]:
         if self.training or torch.is_grad_enabled():
             return self._prepared(device)
-        # Acting takes many small steps between two updates; preparing would take longer than they do.
+        # Acting takes many small steps between two updates; preparing the weights at each would take longer.
         versions = tuple(tensor._version for tensor in [*self.parameters(), *self.buffers()])
         if self._frozen is None or self._frozen[0] != versions:
             self._frozen = versions, self._prepared(device)
@@ -133,15 +133,15 @@ class FastNatureCNN(NatureCNN):
         return [*prepared, self.pixel_mean.to(dtype)] if self._centred else prepared
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without what can be made of the parameters."""
+        """Without what is prepared from the parameters."""
         return self.__dict__ | {"_frozen": None}
 
 
 class FastCnnPolicy(ActorCriticCnnPolicy):
     """SB3's ``CnnPolicy`` on `FastNatureCNN`, for PPO and A2C: ``PPO(FastCnnPolicy, venv)``.
 
-    Logits, values and losses are float32. Takes SB3's arguments; ``features_extractor_kwargs`` may name the
-    ``precision``, and ask for ``centred`` pixels.
+    Logits, values and losses are float32. Takes SB3's arguments; ``features_extractor_kwargs`` may hold ``precision``
+    and ``centred``.
     """
 
     def __init__(
@@ -152,13 +152,13 @@ class FastCnnPolicy(ActorCriticCnnPolicy):
         net_arch: list[int] | dict[str, list[int]] | None = None,
         **kwargs: Any,
     ) -> None:
-        # No further layers, as SB3 has it for its own NatureCNN.
+        # No layers after the features, as SB3 has it for NatureCNN.
         kwargs = {"features_extractor_class": FastNatureCNN} | kwargs
         super().__init__(
             observation_space, action_space, lr_schedule, [] if net_arch is None else net_arch, **kwargs
         )
 
-    # SB3 scales images before it extracts features, in each of these; bytes are to reach the network as they are.
+    # In each of these methods SB3 scales images before it extracts features; this network takes bytes.
 
     def extract_features(  # type: ignore[override]  # SB3's own signatures differ
         self, obs: Tensor, features_extractor: BaseFeaturesExtractor | None = None

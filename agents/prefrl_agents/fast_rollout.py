@@ -1,4 +1,4 @@
-"""A rollout buffer for images that moves bytes as seldom as can be."""
+"""A rollout buffer for images that copies bytes as rarely as possible."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ __all__ = ["FastRolloutBuffer"]
 
 
 class FastRolloutBuffer(RolloutBuffer):
-    """SB3's `RolloutBuffer` for `FastCnnPolicy`: images lie once, in the blocks that the policy's network reads.
+    """SB3's `RolloutBuffer` for `FastCnnPolicy`: images are stored once, in the blocks that the network reads.
 
-    Give it as ``rollout_buffer_class`` together with that policy. The memory is taken once, stays on the policy's
-    device, and nothing but a minibatch is ever copied.
+    Pass it as ``rollout_buffer_class`` together with that policy. Memory is allocated once, on the policy's device,
+    and only minibatches are copied.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._blocks: torch.Tensor | None = None
-        # Of its own, seeded as SB3 seeded the algorithm: minibatches may be drawn while another thread acts.
+        # Its own generator, with the algorithm's seed: minibatches may be drawn while another thread acts.
         self._generator = torch.Generator().manual_seed(torch.initial_seed())
         super().__init__(*args, **kwargs)
 
     def __copy__(self) -> FastRolloutBuffer:
-        """Another of the same kind, for another rollout."""
+        """An empty buffer of the same settings, for another rollout."""
         copied = object.__new__(type(self))
         copied.__dict__ |= self.__dict__ | {"_blocks": None}
         return copied
@@ -38,7 +38,7 @@ class FastRolloutBuffer(RolloutBuffer):
     def reset(self) -> None:
         """Begin a rollout."""
         if self._blocks is None or len(self._blocks) < self.buffer_size:
-            # SB3's own would take this memory anew for every rollout.
+            # SB3's buffer would allocate this memory again for every rollout.
             shape = FastNatureCNN.blocks(torch.zeros((1, *self.obs_shape), dtype=torch.uint8)).shape[1:]
             self._blocks = torch.zeros(
                 (self.buffer_size, self.n_envs, *shape), dtype=torch.uint8, device=self.device
@@ -48,7 +48,7 @@ class FastRolloutBuffer(RolloutBuffer):
         self.obs_shape = kept
 
     def add(self, obs: np.ndarray, *args: Any, **kwargs: Any) -> None:
-        """Store a step of all environments; images as blocks."""
+        """Store a step of all environments, its images as blocks."""
         assert self._blocks is not None
         images = torch.from_numpy(np.ascontiguousarray(obs)).to(self.device)
         self._blocks[self.pos] = FastNatureCNN.blocks(images)
@@ -71,6 +71,6 @@ class FastRolloutBuffer(RolloutBuffer):
         scalars = [
             array[steps, envs] for array in (self.values, self.log_probs, self.advantages, self.returns)
         ]
-        # Many times as fast as indexing, which moves byte by byte.
+        # Many times faster than indexing, which moves byte by byte.
         blocks = self._blocks.flatten(0, 1).index_select(0, rows)
         return RolloutBufferSamples(blocks, *map(self.to_torch, [actions, *scalars]))

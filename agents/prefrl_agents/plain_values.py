@@ -137,9 +137,7 @@ def _plain_dict(value: dict[Any, Any], name: str) -> dict[str, Any]:
     if not all(isinstance(key, str) for key in value):
         raise NotPlainError(f"{name} has keys that are no strings: {list(value)}")
     if len(value) == 1 and next(iter(value)) in _TAGS:
-        raise NotPlainError(
-            f"{name} has the single key {next(iter(value))!r}, which has a meaning of its own"
-        )
+        raise NotPlainError(f"{name} has the single key {next(iter(value))!r}, which is reserved")
     return {key: to_plain(each, f"{name}.{key}") for key, each in value.items()}
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
+import sys
 import textwrap
 import warnings
 from collections.abc import Mapping
@@ -28,6 +29,7 @@ from safetensors.torch import load_file, save_file
 from stable_baselines3.common.base_class import BaseAlgorithm
 from torch import Tensor
 
+import prefrl.config.text
 from prefrl.storage.durable import (
     durable_folder,
     file_digest,
@@ -49,7 +51,7 @@ __all__ = ["SavedAgent", "find_saved", "load_agent", "save_agent"]
 LATEST, DESCRIPTION, TENSORS, PICKLE = "latest.json", "agent.json", "agent.safetensors", "model.zip"
 _MESSAGE_CHARACTERS = 300
 _FORMAT, _FORMAT_VERSION = "prefrl-agent", 1
-_WAY_OUT = "restore the run from a copy, or start it anew"
+_WAY_OUT = "restore the run from a copy, or start a new one"
 
 
 def save_agent(folder: Path, model: BaseAlgorithm) -> None:
@@ -75,7 +77,7 @@ def save_agent(folder: Path, model: BaseAlgorithm) -> None:
         save_replay(target, model)
         files = {path.name: file_digest(path) for path in sorted(target.iterdir())}
     newest = {"folder": name, "policy_step": policy_step, "files": files}
-    previous = _newest_entry(folder)
+    previous = _newest_whole(folder)
     write_json_atomic(folder / LATEST, {**newest, "previous": previous})
     kept = {name, *([] if previous is None else [previous["folder"]])}
     for old in folder.iterdir():
@@ -150,6 +152,8 @@ class SavedAgent:
                 f"{path} was saved by an earlier release as a pickle, which can run any code when it is loaded; if you "
                 "trust whoever made this run, pass --trust"
             )
+        # Online DPO's pickles name its settings by the module that held them then.
+        sys.modules.setdefault("prefrl.text_config", prefrl.config.text)
         try:
             return find_algorithm(algorithm).load_class().load(path, **arguments)
         except Exception as error:
@@ -199,12 +203,10 @@ def find_saved(folder: Path, to_act: bool = False) -> SavedAgent | None:
     newest = resolve_inside(folder, pointer["folder"], _WAY_OUT)
     if "files" not in pointer and (newest / PICKLE).exists():
         resolve_inside(newest, PICKLE, _WAY_OUT)
-        return SavedAgent(newest, int(pointer.get("policy_step", 0)), is_pickled=True)
-    problems = []
-    for entry in (pointer, pointer.get("previous")):
-        if entry is None:
-            continue
-        problem, step = _problem(folder, entry, to_act), int(entry.get("policy_step", 0))
+        return SavedAgent(newest, pointer["policy_step"], is_pickled=True)
+    problems: list[str] = []
+    for entry in _entries(pointer):
+        problem, step = _problem(folder, entry, to_act), entry["policy_step"]
         if problem is None:
             for earlier in problems:
                 warnings.warn(
@@ -267,22 +269,33 @@ def _pointer(folder: Path) -> dict[str, Any]:
     return pointer
 
 
+def _entries(pointer: dict[str, Any]) -> list[dict[str, Any]]:
+    """The saved agents that latest.json names, the newest first."""
+    previous = pointer.get("previous")
+    return [pointer] if previous is None else [pointer, previous]
+
+
 def _is_entry(entry: Any) -> bool:
     return (
         isinstance(entry, dict)
         and isinstance(entry.get("folder"), str)
-        and isinstance(entry.get("policy_step", 0), int)
+        and isinstance(entry.get("policy_step"), int)
         and isinstance(entry.get("files", {}), dict)
     )
 
 
-def _newest_entry(folder: Path) -> dict[str, Any] | None:
-    """The agent that is the newest before another is saved; None where none can be fallen back to."""
-    try:
-        pointer = _pointer(folder)
-    except RunDirError:
+def _newest_whole(folder: Path) -> dict[str, Any] | None:
+    """The entry of the agent to fall back to once another is saved; None where there is none."""
+    if not (folder / LATEST).exists():
         return None
-    return {key: pointer[key] for key in ("folder", "policy_step", "files")} if "files" in pointer else None
+    try:
+        for entry in _entries(_pointer(folder)):
+            if _problem(folder, entry, to_act=True) is None:
+                return {key: entry[key] for key in ("folder", "policy_step", "files")}
+    except RunDirError:
+        # Damaged beyond use: what is about to be saved replaces it.
+        return None
+    return None
 
 
 def _problem(folder: Path, entry: Mapping[str, Any], to_act: bool) -> str | None:
@@ -292,7 +305,7 @@ def _problem(folder: Path, entry: Mapping[str, Any], to_act: bool) -> str | None
     for name in sorted({DESCRIPTION, TENSORS, *files}):
         file = resolve_inside(path, name, _WAY_OUT)
         if name == REPLAY and (to_act or not file.exists()):
-            continue  # an agent whose experience was deleted to save space gathers some anew
+            continue  # an agent whose experience was deleted to save space gathers new experience
         try:
             if file_digest(file) != files.get(name):
                 return f"{file} is damaged: it is not what was saved"

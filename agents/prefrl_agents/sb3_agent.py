@@ -30,9 +30,9 @@ from prefrl_agents.fast_rollout import FastRolloutBuffer
 from prefrl_agents.hyperparameters import algorithm_arguments
 from prefrl_agents.overlap import Overlap
 from prefrl_agents.replay_file import load_replay
-from prefrl_agents.saved_agent import SavedAgent, find_saved, load_agent, save_agent
+from prefrl_agents.saved_agent import SavedAgent, find_saved, save_agent
 
-__all__ = ["SB3Agent", "build_model", "evaluate", "load_model", "start_model"]
+__all__ = ["SB3Agent", "build_model", "evaluate", "start_model"]
 
 FAST_CNN = "FastCnnPolicy"
 """the policy that is not SB3's own"""
@@ -296,15 +296,10 @@ def _has_enough_experience(model: OffPolicyAlgorithm) -> bool:
     return min(model.num_timesteps, stored_steps) > model.learning_starts
 
 
-def load_model(algorithm: str, folder: Path, trust: bool = False) -> Any:
-    """The SB3 model last saved in a run's ``agent`` folder, for acting; see `load_agent`."""
-    return load_agent(folder, algorithm, trust)
-
-
 def _policy_for(space: spaces.Space[Any]) -> str:
     if isinstance(space, spaces.Dict):
         return "MultiInputPolicy"
-    if not is_image_space(space):
+    if not (isinstance(space, spaces.Box) and is_image_space(space)):
         return "MlpPolicy"
     height, width = space.shape[1:] if is_image_space_channels_first(space) else space.shape[:2]
     return "CnnPolicy" if min(height, width) >= _LEAST_PIXELS else "MlpPolicy"

@@ -31,7 +31,10 @@ def space_to_json(space: spaces.Space[Any]) -> dict[str, Any]:
         start = np.broadcast_to(space.start, space.nvec.shape)
         return {"kind": "multi_discrete", "nvec": space.nvec.tolist(), "start": start.tolist()}
     if isinstance(space, spaces.MultiBinary):
-        return {"kind": "multi_binary", "n": int(space.n) if np.isscalar(space.n) else [*map(int, space.n)]}
+        return {
+            "kind": "multi_binary",
+            "n": [*map(int, space.n)] if isinstance(space.n, tuple) else int(space.n),
+        }
     if isinstance(space, spaces.Dict):
         return {"kind": "dict", "parts": [[key, space_to_json(part)] for key, part in space.spaces.items()]}
     raise ValueError(f"a space of type {type(space).__name__} cannot be described")

@@ -26,7 +26,7 @@ from prefrl.sb3.environments import evaluation_environments
 from prefrl.storage import Episode, Store, StoreError
 from prefrl.storage.metrics_file import read_metrics
 from prefrl.storage.run_dir import RunDir
-from prefrl_agents import evaluate, load_model, start_model
+from prefrl_agents import evaluate, load_run_agent, start_model
 
 __all__ = [
     "RunProgress",
@@ -174,7 +174,7 @@ def start_agent(config: RunConfig, seed: int, *, normalize: bool = False) -> Bas
 def newest_agent(path: Path) -> BaseAlgorithm:
     """The newest saved agent of a run. Raises FileNotFoundError before there is one."""
     run = RunDir.open(path)
-    return load_model(run.config().agent.algorithm, run.agent)
+    return load_run_agent(run, run.config())
 
 
 def evaluate_agent(agent: BaseAlgorithm, config: RunConfig, episodes: int, seed: int) -> Evaluation:

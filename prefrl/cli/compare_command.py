@@ -42,6 +42,9 @@ class Options:
     """of prompts and responses"""
     device: str = "auto"
     """what to compute on: auto (a GPU that CUDA can use, else the CPU), cpu, cuda or cuda:N"""
+    trust: bool = False
+    """let the folder of a run execute code: import modules that its settings name, load an agent pickled by an earlier
+    release"""
 
 
 def main(words: Sequence[str]) -> int:
@@ -55,7 +58,7 @@ def main(words: Sequence[str]) -> int:
     prompts = [task.prompt(rng) for _ in range(options.count)]
     opened = []
     for source in (options.first, options.second):
-        texts = open_text_model(source, task, options.seed, options.device)
+        texts = open_text_model(source, task, options.seed, options.device, options.trust)
         encoded = texts.encode_prompts(prompts, task.max_new_tokens)
         score = make_scorer(texts, max(map(len, encoded)) + task.max_new_tokens)
         opened.append((texts.model, encoded, score))

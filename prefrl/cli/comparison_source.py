@@ -13,6 +13,7 @@ from prefrl.config import RewardConfig
 from prefrl.data.spaces import SpaceSpec
 from prefrl.data.types import LabelledQuery
 from prefrl.data.validation_split import split_key, validation_segments
+from prefrl.loop.trust import open_run
 from prefrl.storage import Store, exported_specs, import_comparisons, read_about
 from prefrl.storage.run_dir import RunDir
 
@@ -34,10 +35,10 @@ class ComparisonSource:
     """likewise"""
 
     @classmethod
-    def open(cls, path: Path) -> ComparisonSource:
+    def open(cls, path: Path, trust: bool = False) -> ComparisonSource:
         """Look what lies at ``path``; raises ValueError when it is neither a run directory nor an export."""
         if (path / "config.json").is_file():
-            config = RunDir.open(path).config()
+            config = open_run(path, trust).config()
             return cls(path, True, config.reward, config.seed)
         if (path / "about.json").is_file():
             read_about(path)

@@ -14,9 +14,11 @@ from rich.console import Console
 
 from prefrl.cli.options import parse
 from prefrl.config import EnvConfig
+from prefrl.config.modality import TEXTS, modality_of
 from prefrl.data.tokens import complete, prompt_key
 from prefrl.data.types import Segment
 from prefrl.loop.environments import make_ordinary_environment
+from prefrl.loop.trust import open_run
 from prefrl.storage import Store
 from prefrl.storage.metrics_file import read_metrics
 from prefrl.storage.run_dir import RunDir
@@ -47,6 +49,9 @@ class Options:
 
     run: tyro.conf.Positional[Path]
     """run directory of a text preset, running or not"""
+    trust: bool = False
+    """let the run's folder execute code: import modules that its settings name, load an agent pickled by an earlier
+    release"""
 
 
 @dataclass(frozen=True)
@@ -78,10 +83,10 @@ class _Written:
 def main(words: Sequence[str]) -> int:
     """Print each check with what it found; returns 1 where something is wrong."""
     options = parse(Options, words, "prefrl doctor", "Check a run on texts for what goes wrong in practice.")
-    run = RunDir.open(options.run)
-    if not run.spaces.exists() or not run.specs()[0].is_tokens:
+    run = open_run(options.run, options.trust)
+    if not run.spaces.exists() or modality_of(run.specs()[0]) is not TEXTS:
         raise ValueError(f"{run.path} is no run on texts; `prefrl status {run.path}` looks at others")
-    checks = {**_of_policy(run), **_of_history(run)}
+    checks = {**_of_policy(run, options.trust), **_of_history(run)}
     console = Console()
     if not checks:
         console.print("nothing to look at yet; let the run go on", highlight=False)
@@ -91,14 +96,14 @@ def main(words: Sequence[str]) -> int:
     return int(any(complaint is not None for complaint in checks.values()))
 
 
-def _of_policy(run: RunDir) -> Checks:
+def _of_policy(run: RunDir, trust: bool) -> Checks:
     """What the saved policy itself shows; nothing before it was saved."""
-    from prefrl_agents import load_model
+    from prefrl_agents import load_run_agent
     from prefrl_agents.text import diagnostics
 
     config = run.config()
     try:
-        agent = load_model(config.agent.algorithm, run.agent)
+        agent = load_run_agent(run, config, trust)
     except FileNotFoundError:
         return {}
     model, space = agent.policy.language_model, _observation_space(config.env)

@@ -55,6 +55,9 @@ class Options:
     """train low-rank adapters of this rank in place of all weights (needs peft)"""
     device: str = "auto"
     """what to compute on: auto (a GPU that CUDA can use, else the CPU), cpu, cuda or cuda:N"""
+    trust: bool = False
+    """let the folder of a run execute code: import modules that its settings name, load an agent pickled by an earlier
+    release"""
     dpo: DPOConfig = field(default_factory=DPOConfig)
 
 
@@ -66,7 +69,7 @@ def main(words: Sequence[str]) -> int:
     training, validation = _read(options)
     environment = named_environment(options.env, options.env_kwargs)
     task = None if environment is None else environment.task
-    texts = open_text_model(options.model, task, device=options.device)
+    texts = open_text_model(options.model, task, device=options.device, trust=options.trust)
     (learned, too_long), (held_out, held_out_too_long) = (
         _encoded(texts, side, options.skip_long) for side in (training, validation)
     )

@@ -10,7 +10,6 @@ from pathlib import Path
 import tyro
 
 from prefrl.cli.options import parse
-from prefrl.storage.run_dir import RunDir
 
 __all__ = ["main"]
 
@@ -25,6 +24,9 @@ class Options:
     """whole episodes to act"""
     seed: int = 0
     """of the environments, and of the actions where they are drawn"""
+    trust: bool = False
+    """let the run's folder execute code: import modules that its settings name, load an agent pickled by an earlier
+    release"""
 
 
 def main(words: Sequence[str]) -> int:
@@ -34,15 +36,20 @@ def main(words: Sequence[str]) -> int:
         raise ValueError(f"--episodes is {options.episodes}; at least 1 is needed")
     if options.seed < 0:
         raise ValueError(f"--seed is {options.seed}; 0 or more is needed")
-    run = RunDir.open(options.run)
-    # Loaded late, so that wrong words are answered at once.
-    from prefrl_agents import evaluate, load_model
-    from prefrl_agents.factory import evaluation_environments
+    # Loaded late, so that wrong options are reported at once.
+    from prefrl.loop.trust import open_run
+    from prefrl_agents import evaluate, load_run_agent, make_evaluation_venv
+
+    run = open_run(options.run, options.trust)
 
     config = run.config()
-    model = load_model(config.agent.algorithm, run.agent)
+    model = load_run_agent(run, config, options.trust)
     evaluation = evaluate(
-        model, evaluation_environments(config), options.episodes, options.seed, config.agent.deterministic
+        model,
+        make_evaluation_venv(run, config),
+        options.episodes,
+        options.seed,
+        config.agent.deterministic,
     )
     print(
         json.dumps(

@@ -80,6 +80,8 @@ class Options:
     skip_long: bool = False
     """leave out rankings of a file with a text that is longer than the checkpoint in reward.language_model takes, in
     place of refusing the file"""
+    trust: bool = False
+    """import modules that the settings of the run name, which runs their code"""
     reward: RewardConfig = dataclasses.field(default_factory=RewardConfig)
 
 
@@ -128,7 +130,7 @@ def _read(words: Sequence[str]) -> tuple[Options, ComparisonSource | RankingSour
         default = Options(named.source, named.out, reward=RANKINGS_REWARD)
         options = parse(Options, words, "prefrl fit", _DESCRIPTION, default)
         return options, RankingSource.open(options.source, options.reward, *of_file)
-    source = ComparisonSource.open(named.source)
+    source = ComparisonSource.open(named.source, named.trust)
     if of_file != ("strict", None, False):
         raise ValueError(
             f"--odd-rows, --criterion and --skip-long are for files of rankings, and {named.source} is none; leave "

@@ -46,6 +46,9 @@ class Options:
     """of the prompts drawn and of the responses"""
     device: str = "auto"
     """what to compute on: auto (a GPU that CUDA can use, else the CPU), cpu, cuda or cuda:N"""
+    trust: bool = False
+    """let the folder of a run execute code: import modules that its settings name, load an agent pickled by an earlier
+    release"""
 
 
 def main(words: Sequence[str]) -> int:
@@ -55,7 +58,7 @@ def main(words: Sequence[str]) -> int:
     environment = named_environment(options.env, options.env_kwargs)
     make_scorer = None if options.reward is None else open_reward(environment, options.reward)
     task = None if environment is None else environment.task
-    texts = open_text_model(options.model, task, device=options.device)
+    texts = open_text_model(options.model, task, device=options.device, trust=options.trust)
     max_new_tokens = options.max_new_tokens if task is None else task.max_new_tokens
     prompts = _prompts(options, environment)
     encoded = texts.encode_prompts(prompts, max_new_tokens)

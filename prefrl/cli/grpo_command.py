@@ -45,6 +45,9 @@ class Options:
     """train low-rank adapters of this rank in place of all weights (needs peft)"""
     device: str = "auto"
     """what to compute on: auto (a GPU that CUDA can use, else the CPU), cpu, cuda or cuda:N"""
+    trust: bool = False
+    """let the folder of a run execute code: import modules that its settings name, load an agent pickled by an earlier
+    release"""
     grpo: GRPOConfig = field(default_factory=GRPOConfig)
 
 
@@ -54,7 +57,7 @@ def main(words: Sequence[str]) -> int:
     check_new_folder(options.out)
     environment = text_environment(EnvConfig(options.env, options.env_kwargs))
     make_scorer, task = open_reward(environment, options.reward), environment.task
-    texts = open_text_model(options.model, task, device=options.device)
+    texts = open_text_model(options.model, task, device=options.device, trust=options.trust)
     rng = np.random.default_rng(options.grpo.seed)
 
     def draw_prompts(count: int) -> list[list[int]]:

@@ -13,6 +13,7 @@ import tyro
 from prefrl.cli.options import parse
 from prefrl.labelling.connect import check_asks_people, connect, find_annotator_name, lock_annotator
 from prefrl.labelling.instructions import Instructions, find_instructions
+from prefrl.loop.trust import open_run
 from prefrl.storage.run_dir import RunDir
 from prefrl.viewer.labelling_view import LabellingView
 from prefrl.viewer.scaling import WindowFit
@@ -36,12 +37,15 @@ class Options:
     """name that the answers are saved under; by default your login name"""
     instructions: Path | None = None
     """text to show instead of the run's: the question on the first line, what to judge by below"""
+    trust: bool = False
+    """let the run's folder execute code: import modules that its settings name, load an agent pickled by an earlier
+    release"""
 
 
 def main(words: Sequence[str]) -> int:
     """Label until the person leaves."""
     options = parse(Options, words, "prefrl label", _DESCRIPTION)
-    run = RunDir.open(options.run)
+    run = open_run(options.run, options.trust)
     check_asks_people(run)
     annotator = find_annotator_name(options.annotator)
     instructions = find_instructions(options.instructions, run, run.config().env.id)

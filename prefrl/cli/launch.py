@@ -14,7 +14,6 @@ from dataclasses import asdict
 from prefrl.cli.panel import Progress
 from prefrl.runtime.child_command import child_environment, module_command
 from prefrl.runtime.result import Result
-from prefrl.storage import Store
 from prefrl.storage.run_dir import RunDir
 
 __all__ = ["AGENT_FACTORY", "launch"]
@@ -22,33 +21,33 @@ __all__ = ["AGENT_FACTORY", "launch"]
 AGENT_FACTORY = "prefrl_agents.factory:build_agent"
 
 
-def launch(run: RunDir, opens_viewer: bool = False) -> int:
-    """Run, or go on with, ``run``; returns 0 when it finished and 130 when Ctrl-C stopped it.
+def launch(run: RunDir, opens_viewer: bool = False, trust: bool = True) -> int:
+    """Run, or continue, ``run``; returns 0 when it finished and 130 when Ctrl-C stopped it.
 
     Args:
         run: its directory.
         opens_viewer: whether a window is opened for somebody who labels.
+        trust: whether the user's command lets the run's folder execute code; a new run holds their own settings.
 
     Raises:
         RunFailedError: when a worker kept failing.
     """
-    # The processes expect the store to be there; making it here is harmless when it is.
-    Store.open(run.store, create=True).close()
-    with _viewer(run) if opens_viewer else nullcontext():
-        result = _launch_serial(run) if run.config().runtime.launcher == "serial" else _launch_processes(run)
+    with _viewer(run, trust) if opens_viewer else nullcontext():
+        is_serial = run.config().runtime.launcher == "serial"
+        result = _launch_serial(run, trust) if is_serial else _launch_processes(run, trust)
     if result is None:
-        print(f"stopped; go on with: prefrl resume {run.path}", file=sys.stderr)
+        print(f"stopped; continue with: prefrl resume {run.path}", file=sys.stderr)
         return 130
     print(json.dumps(asdict(result)))
     return 0
 
 
 @contextmanager
-def _viewer(run: RunDir) -> Iterator[None]:
+def _viewer(run: RunDir, trust: bool) -> Iterator[None]:
     """A viewer in a process of its own, closed when the run ends; closing it ends nothing."""
     with run.log("viewer").open("ab") as log:
         process = subprocess.Popen(
-            [*module_command("prefrl"), "label", str(run.path)],
+            [*module_command("prefrl"), "label", str(run.path), *(["--trust"] if trust else [])],
             env=child_environment(),
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -74,24 +73,24 @@ def _tell_when_closed(process: subprocess.Popen[bytes], run: RunDir, is_ending: 
     print(f"the window {why}; label on with: prefrl label {run.path}", file=sys.stderr)
 
 
-def _launch_processes(run: RunDir) -> Result | None:
+def _launch_processes(run: RunDir, trust: bool) -> Result | None:
     from prefrl.runtime.processes import ProcessLauncher
 
     with Progress(run) as progress:
-        launcher = ProcessLauncher(run, AGENT_FACTORY, progress.tick)
+        launcher = ProcessLauncher(run, AGENT_FACTORY, progress.tick, trust)
         signal.signal(signal.SIGINT, lambda *_: launcher.stop())
         signal.signal(signal.SIGTERM, lambda *_: launcher.stop())
         return launcher.launch()
 
 
-def _launch_serial(run: RunDir) -> Result | None:
+def _launch_serial(run: RunDir, trust: bool) -> Result | None:
     from prefrl.loop import keep_heap
     from prefrl.runtime.serial import SerialLauncher
     from prefrl_agents.factory import build_agent
 
     keep_heap()
     with Progress(run) as progress:
-        launcher = SerialLauncher(run, build_agent, progress.tick)
+        launcher = SerialLauncher(run, build_agent, progress.tick, trust)
         signal.signal(signal.SIGINT, launcher.stop.set)
         signal.signal(signal.SIGTERM, launcher.stop.set)
         return launcher.launch()

@@ -61,6 +61,9 @@ class Options:
     """of fresh weights, demonstrations and their order"""
     device: str = "auto"
     """what to compute on: auto (a GPU that CUDA can use, else the CPU), cpu, cuda or cuda:N"""
+    trust: bool = False
+    """let the folder of a run execute code: import modules that its settings name, load an agent pickled by an earlier
+    release"""
     tuning: FineTuningConfig = field(default_factory=FineTuningConfig)
 
 
@@ -102,7 +105,7 @@ def _read(options: Options) -> tuple[TextModel, tuple[Sequences, Sequences], int
     sides = _of_task(options, task) if options.data is None else _of_file(options, options.data)
     if not sides[0]:
         raise ValueError("all demonstrations are held out; lower --validation-fraction or give more of them")
-    texts = open_text_model(options.model, task, options.seed, options.device)
+    texts = open_text_model(options.model, task, options.seed, options.device, options.trust)
     training, validation = (_encoded(texts, side, options.skip_long) for side in sides)
     if not len(training):
         raise ValueError(

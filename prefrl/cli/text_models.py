@@ -12,6 +12,7 @@ import gymnasium as gym
 from prefrl.config import EnvConfig, JsonDict
 from prefrl.config.device import torch_device
 from prefrl.loop.environments import make_ordinary_environment
+from prefrl.loop.trust import open_run
 from prefrl.storage.durable import durable_folder, read_json, write_json_atomic
 from prefrl.storage.run_dir import RunDir
 from prefrl_envs.text import ByteTokenizer, HubTokenizer, TextGenEnv, TextTask, Tokenizer, WordTokenizer
@@ -77,7 +78,11 @@ class TextModel:
 
 
 def open_text_model(
-    source: str, task: TextTask | None = None, seed: int = 0, device: str = "cpu"
+    source: str,
+    task: TextTask | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    trust: bool = False,
 ) -> TextModel:
     """The model at ``source``: a run directory, a checkpoint's folder, a name on the hub, or a size.
 
@@ -86,22 +91,23 @@ def open_text_model(
         task: whose tokens they are, where the source does not say.
         seed: of fresh weights.
         device: where to put it: "cpu", "cuda", "cuda:N", or "auto", a GPU that CUDA can use where there is one.
+        trust: whether the user's command lets the folder of a run execute code.
 
     Raises:
         ValueError: when there is no such model or device, or nothing says what the model's tokens are.
     """
     target = torch_device(device, "--device")
-    texts = _opened(source, task, seed)
+    texts = _opened(source, task, seed, trust)
     texts.model.to(target)
     return texts
 
 
-def _opened(source: str, task: TextTask | None, seed: int) -> TextModel:
+def _opened(source: str, task: TextTask | None, seed: int, trust: bool) -> TextModel:
     from prefrl.text.models import SIZES, LanguageModel
 
     folder = Path(source)
     if (folder / "config.json").is_file() and RunDir(folder).store.is_file():
-        return _of_run(RunDir.open(folder))
+        return _of_run(open_run(folder, trust), trust)
     if source in SIZES:
         if task is None:
             raise ValueError(
@@ -133,14 +139,14 @@ def _tokenizer_of(source: str, model: LanguageModel, task: TextTask | None) -> T
     return HubTokenizer.load(source)
 
 
-def _of_run(run: RunDir) -> TextModel:
-    from prefrl_agents import load_model
+def _of_run(run: RunDir, trust: bool) -> TextModel:
+    from prefrl_agents import load_run_agent
     from prefrl_agents.algorithms import find_algorithm
 
     config = run.config()
     if not find_algorithm(config.agent.algorithm).for_texts:
         raise ValueError(f"{run.path} trained {config.agent.algorithm}, not a language model; {_WAY_OUT}")
-    agent = load_model(config.agent.algorithm, run.agent)
+    agent = load_run_agent(run, config, trust)
     # Without its adapters the run's model is not what the run came to, and what they adapt was frozen.
     model = agent.policy.language_model.merged()
     return TextModel(model, text_environment(config.env).task.tokenizer)

@@ -15,6 +15,7 @@ import tyro
 from prefrl.cli.missing_extra import check_module
 from prefrl.cli.options import parse
 from prefrl.config import RunConfig
+from prefrl.loop.trust import open_run
 from prefrl.storage.run_dir import RunDir
 
 if TYPE_CHECKING:
@@ -57,20 +58,23 @@ class Options:
     """steps per second; by default the environment's own"""
     gif: Path | None = None
     """write an animated GIF instead of opening a window"""
+    trust: bool = False
+    """let the run's folder execute code: import modules that its settings name, load an agent pickled by an earlier
+    release"""
 
 
 def main(words: Sequence[str]) -> int:
     """Show episodes; prints a line with both returns after each."""
     options = parse(Options, words, "prefrl watch", _DESCRIPTION)
     _check(options)
-    run = RunDir.open(options.run)
+    run = open_run(options.run, options.trust)
     config = run.config()
     check_module("PIL", "drawing needs Pillow")
     # Imported late, so that wrong options are reported at once.
     import torch
 
     torch.set_num_threads(1)  # the run may be training at the same time, and needs the cores
-    env = _drawable_environment(config)
+    env = _drawable_environment(run, config)
     try:
         fps = options.fps or env.metadata.get("render_fps") or _DEFAULT_FPS
         if options.gif is None:
@@ -98,10 +102,12 @@ def _check(options: Options) -> None:
             raise ValueError(f"--gif is {options.gif}; its folder does not exist, create it first")
 
 
-def _drawable_environment(config: RunConfig) -> gym.Env[Any, Any]:
+def _drawable_environment(run: RunDir, config: RunConfig) -> gym.Env[Any, Any]:
     from prefrl.loop.environments import make_ordinary_environment
     from prefrl.recording.state_rendering import check_drawable
+    from prefrl_agents.run_agent import check_environment_of
 
+    check_environment_of(run, config)
     plain = make_ordinary_environment(config.env)
     try:
         check_drawable(plain)
@@ -129,7 +135,7 @@ def _episodes(
     if options.gif is not None:
         episodes, max_steps = episodes or 1, max_steps or _GIF_STEPS
     for number in itertools.count(1) if episodes is None else range(1, episodes + 1):
-        model, reward = _newest(run, config)
+        model, reward = _newest(run, config, options.trust)
         check_reward(env, reward)
         caption = (
             f"{config.env.id} · agent at step {model.num_timesteps:,} · reward version {reward.version}"
@@ -140,15 +146,15 @@ def _episodes(
         yield _WatchedEpisode(number, caption, run_episode(env, choose, reward, seed, max_steps))
 
 
-def _newest(run: RunDir, config: RunConfig) -> tuple[Any, LearnedReward]:
+def _newest(run: RunDir, config: RunConfig, trust: bool) -> tuple[Any, LearnedReward]:
     from prefrl.reward import LearnedReward
-    from prefrl_agents import load_model
+    from prefrl_agents import load_run_agent
 
     try:
-        model = load_model(config.agent.algorithm, run.agent)
+        model = load_run_agent(run, config, trust)
     except FileNotFoundError:
         # There is none, or the running policy replaced it while it was read: try once more.
-        model = load_model(config.agent.algorithm, run.agent)
+        model = load_run_agent(run, config, trust)
     return model, LearnedReward.load(run.path)
 
 

@@ -165,7 +165,7 @@ def _waiting_reason(snapshot: RunSnapshot, leased_by_others: int) -> str:
     """Why there may be no query to answer, in plain words."""
     counts, needed = snapshot.counts, snapshot.initial_segments
     if snapshot.state in ("not started", "stopped"):
-        return f"This run is not running. Continue it with: {how_to_continue(RunDir(snapshot.path))}"
+        return f"This run is not running. To continue it, {how_to_continue(snapshot.path, snapshot.config)}."
     if counts.queries == 0 and counts.segments < needed:
         return f"Collecting the first clips: {counts.segments} of {needed}."
     if counts.open_queries > leased_by_others:

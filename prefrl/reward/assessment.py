@@ -1,4 +1,4 @@
-"""How well a learned reward predicts answers and true returns."""
+"""Assessment of a learned reward: how well it predicts answers and true returns."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ __all__ = ["Assessment", "Assessor", "pair_predictions"]
 
 @dataclass(frozen=True)
 class Assessment:
-    """How well a learned reward predicts; None where there was nothing to predict."""
+    """How well a learned reward predicts; a number is None if there was nothing to predict."""
 
     pairs: int
-    """pairs of segments that answers were predicted of, ties included"""
+    """pairs of segments whose answers were predicted, ties included"""
     calibration_error: float | None
     """mean difference of predicted probability and observed share, over those pairs"""
     log_loss: float | None
-    """mean cross-entropy in nats, likewise; always saying .5 gets 0.693"""
+    """mean cross-entropy in nats over those pairs; always predicting .5 gives 0.693"""
     correlation_true_return: float | None
-    """Pearson correlation of the segments' predicted return, as the agent sees it, with the true one; None
-    also where either is constant, as a true return that was never known is"""
+    """Pearson correlation of the segments' predicted return, as the agent sees it, with the true one; None also if
+    either is constant, as true returns are that were never known"""
     length_bias: float | None = None
-    """of texts: Pearson correlation of the predicted reward with the response's tokens (Singhal et al. 2023)"""
+    """for texts: Pearson correlation of the predicted reward with the response's tokens (Singhal et al. 2023)"""
     accuracy_longer: float | None = None
-    """of texts: share of the predicted pairs, ties left out, of which the longer response was ranked better; a reward
-    that is no more accurate may have learned nothing but length"""
+    """for texts: share of the predicted pairs, without ties, whose longer response was ranked better; a reward that is
+    no more accurate may have learned only length"""
 
 
 class Assessor:
-    """Takes comparisons in some at a time, and then says how well ``reward`` predicts them."""
+    """Assesses ``reward`` on comparisons that are given in batches."""
 
     def __init__(self, reward: LearnedReward) -> None:
         self._reward = reward
@@ -48,13 +48,13 @@ class Assessor:
         self._longer_right, self._longer_pairs = 0.0, 0
 
     def predict_answers(self, labelled: Sequence[LabelledQuery]) -> None:
-        """Predict these answers; "can't tell" is none."""
+        """Predict these answers; "can't tell" is skipped."""
         self._predictions.append(pair_predictions(self._reward, labelled))
         if self._reward.observation_spec.is_tokens:
             self._predict_by_length(labelled)
 
     def predict_returns(self, segments: Iterable[Segment]) -> None:
-        """Predict these segments' returns; one that came before is passed over."""
+        """Predict these segments' returns; a segment given before is skipped."""
         for segment in segments:
             if segment.id not in self._returns:
                 predicted = self._reward.predict(segment.observations, segment.actions)
@@ -63,7 +63,7 @@ class Assessor:
                     self._lengths[segment.id] = _length(segment)
 
     def assessment(self) -> Assessment:
-        """How it went."""
+        """The assessment on everything given so far."""
         probabilities, outcomes = (np.concatenate(parts) for parts in zip(*self._predictions, strict=True))
         any_pair = len(outcomes) > 0
         returns = np.array(list(self._returns.values())).reshape(-1, 2)
@@ -97,14 +97,14 @@ def _length(segment: Segment) -> float:
 def pair_predictions(
     reward: LearnedReward, labelled: Sequence[LabelledQuery]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What the ensemble expects of every pair of a query's segments, and what was answered.
+    """Predicted probability and outcome of every pair of segments of the queries.
 
-    The answer's probability, not the preference's: with the label noise that the reward was trained under,
-    P' = (1 - noise) P + noise / 2.
+    The probability is that of the answer, not of the preference: with the label noise that the reward was trained
+    with, P' = (1 - noise) P + noise / 2.
 
     Returns:
-        probability that the first is ranked better, shape (P,) float64, the members' mean; and the outcome, 1
-        when it was, .5 on a tie, else 0, shape (P,).
+        probability that the first is ranked better, mean over the members, shape (P,) float64; and the outcome,
+        shape (P,): 1 if it was, .5 on a tie, else 0.
     """
     pairs, outcomes = [], []
     for item in labelled:

@@ -1,4 +1,4 @@
-"""How well a reward predicts answers that it was not trained on, where there are too few to hold some out."""
+"""Cross-validation: how well a reward predicts answers that it was not trained on, for small numbers of answers."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ __all__ = ["CrossValidation", "cross_validate"]
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """What came out over all folds."""
+    """Result over all folds."""
 
     accuracy: float
-    """share of the pairs predicted right, ties left out"""
+    """share of the pairs predicted right, without ties"""
     interval: tuple[float, float]
     """95%, as if the pairs were independent"""
     pairs: int
@@ -43,13 +43,13 @@ def cross_validate(
     Queries that share a segment with the part left out are left out of the training as well.
 
     Args:
-        specs: of observations and actions.
-        config: of the reward; nothing is held out besides.
-        batches: gives all comparisons, some at a time, as often as it is called.
-        folds: parts, at least 2.
-        epochs: of each training.
-        seed: of the parts and of each training.
-        on_fold: called after each with the number done.
+        specs: layouts of observations and actions.
+        config: settings of the reward; its ``validation_fraction`` is not used.
+        batches: returns all comparisons in batches; called once per fold and once before.
+        folds: number of parts, at least 2.
+        epochs: passes of each training.
+        seed: of the division into parts and of each training.
+        on_fold: called after each fold with the number of folds done.
 
     Raises:
         ValueError: when there are fewer queries than folds, nothing is left to train on, or all answers are ties.

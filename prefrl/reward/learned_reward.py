@@ -22,7 +22,7 @@ from prefrl.reward.networks import RewardNetwork
 from prefrl.reward.reward_file import RewardContent, read_reward, write_reward
 from prefrl.reward.source import leading_shape
 from prefrl.reward.tensor_files import RewardFileError
-from prefrl.storage.run_dir import RunDirError
+from prefrl.storage.errors import RunDirError
 from prefrl.storage.versions import latest_version
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""How good a learned reward is: pure functions of numpy arrays."""
+"""Metrics of a learned reward: pure functions of numpy arrays."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def calibration(probabilities: np.ndarray, outcomes: np.ndarray, bins: int = 10)
 
 
 def brier_score(probabilities: np.ndarray, outcomes: np.ndarray) -> float:
-    """Mean squared difference of probability and outcome; 0 is perfect, .25 is what always saying .5 gets."""
+    """Mean squared difference of probability and outcome; 0 is perfect, always predicting .5 gives .25."""
     return float(np.mean(np.square(np.asarray(probabilities, dtype=np.float64) - outcomes)))
 
 
@@ -85,7 +85,7 @@ def log_loss(probabilities: np.ndarray, outcomes: np.ndarray, floor: float = 1e-
 def pearson(predicted: np.ndarray, true: np.ndarray) -> float:
     """Linear correlation of two arrays of one shape, per step or per segment; NaN when one is constant or empty."""
     x, y = (np.asarray(values, dtype=np.float64).ravel() for values in (predicted, true))
-    # Asked of the values themselves: what is left of a constant less its mean may be rounding.
+    # Checked on the values themselves: a constant minus its mean may leave rounding error.
     if x.size == 0 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return float("nan")
     x, y = x - x.mean(), y - y.mean()

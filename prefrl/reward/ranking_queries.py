@@ -1,4 +1,4 @@
-"""Rankings as queries of segments with their answers, which a reward is learned from."""
+"""Rankings of texts as answered queries, which a reward is trained on."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from prefrl.text.rankings.ranking import Ranking
 __all__ = ["TokenRankings"]
 
 ANNOTATOR = "rankings"
-"""what texts and answers of files are signed with"""
+"""annotator and provenance of texts and answers that come from files"""
 Encode = Callable[[str], list[int]]
 
 
 @dataclass(frozen=True)
 class TokenRankings:
-    """Rankings as token ids, and the spaces that they are of."""
+    """Rankings as token ids, and the spaces that they belong to."""
 
     rankings: Sequence[Ranking]
     prompts: list[list[int]]
     responses: list[list[list[int]]]
-    """each with the token that ends it"""
+    """by prompt and response, each with the token that ends it"""
     vocab_size: int
     eos_id: int
 
@@ -35,7 +35,7 @@ class TokenRankings:
         """Encode all texts.
 
         Raises:
-            ValueError: when there is no ranking, or a text has a part without a token.
+            ValueError: when there is no ranking, or a text cannot be encoded.
         """
         if not rankings:
             raise ValueError("there are no rankings to learn from; give one at least")
@@ -48,11 +48,11 @@ class TokenRankings:
 
     @property
     def max_tokens(self) -> int:
-        """Of the longest prompt with its longest response."""
+        """Length of the longest prompt with its longest response."""
         return max(len(prompt) + self._longest(group) for prompt, group in self._texts())
 
     def specs(self, room: int | None = None) -> tuple[SpaceSpec, SpaceSpec]:
-        """Layout of observations and actions, with room for ``room`` tokens; by default for just these texts.
+        """Layout of observations and actions, with room for ``room`` tokens, by default for the longest text.
 
         Raises:
             ValueError: when a text is longer than that.
@@ -68,10 +68,10 @@ class TokenRankings:
         return observations, SpaceSpec("token", (), "int64", (self.vocab_size,), (0,))
 
     def labelled(self, spec: SpaceSpec | None = None) -> list[LabelledQuery]:
-        """One answered query a ranking, numbered from 1; their segments are of one step (`prefrl.data.tokens`).
+        """One answered query per ranking, numbered from 1; segments have one step (`prefrl.data.tokens`).
 
         Args:
-            spec: layout of the observations, with room for all texts; by default with just as much.
+            spec: layout of the observations, with room for all texts; by default that of `specs`.
         """
         spec = self.specs()[0] if spec is None else spec
         labelled = []
@@ -90,7 +90,7 @@ class TokenRankings:
         lengths = np.array([len(prompt) + len(response) for response in group])
         observations, actions = last_steps(ids, np.full(len(group), len(prompt)), lengths, spec)
         ends, nothing = np.ones(1, bool), np.zeros(1, bool)
-        # Alike for all, so that a text is one segment wherever it was ranked.
+        # The same for all, so that a text is one segment in whichever rankings it occurs.
         provenance = Provenance(ANNOTATOR, 0, 0, 0)
         return tuple(
             Segment(

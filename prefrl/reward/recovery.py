@@ -14,7 +14,7 @@ from prefrl.reward.learned_reward import LearnedReward, latest_reward
 from prefrl.reward.tensor_files import RewardFileError
 from prefrl.reward.training import RewardTrainer
 from prefrl.storage.durable import read_json
-from prefrl.storage.run_dir import RunDirError
+from prefrl.storage.errors import RunDirError
 from prefrl.storage.versions import LATEST, publish_version
 
 __all__ = ["Recovery", "recover_reward", "recover_trainer"]

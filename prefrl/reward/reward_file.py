@@ -25,6 +25,8 @@ __all__ = ["RewardContent", "read_reward", "write_reward"]
 FORMAT = "prefrl-learned-reward"
 NETWORK = "network."
 """prefix of the names of the network's tensors"""
+WITHOUT_MEMORY = torch.device("meta")
+"""where tensors have a shape and a dtype, and no content"""
 
 
 @dataclass(frozen=True)
@@ -112,10 +114,10 @@ def _network(
             # build_network would look for config.language_model on this machine, or download it.
             raise ValueError("it is a reward of texts without the architecture of its language model")
         _check_layers(tensors, checked)
-    with torch.device("meta"):
+    with WITHOUT_MEMORY:
         skeleton = build_network(*specs, config, torch.Generator("cpu"), checked)
     expected = {f"{NETWORK}{name}": tensor for name, tensor in skeleton.state_dict().items()}
-    per_member = torch.empty(config.members, device="meta")
+    per_member = torch.empty(config.members, device=WITHOUT_MEMORY)
     check_layout(tensors, expected | {"member_mean": per_member, "member_std": per_member})
     network = build_network(*specs, config, torch.Generator("cpu"), checked)
     network.load_state_dict({name: tensors[f"{NETWORK}{name}"] for name in network.state_dict()})

@@ -42,6 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("factory", help="module:function that builds the agent")
     parser.add_argument("--threads", type=int, default=1, help="torch threads of this process")
     parser.add_argument("--supervised", action="store_true", help="end when standard input closes")
+    parser.add_argument("--trust", action="store_true", help="let the run's folder execute code")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     keep_heap()
@@ -55,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
     with Store.open(run.store) as store:
         heartbeat = Heartbeat(store, options.role)
         try:
-            return _work(options.role, run, store, options.factory, stop, heartbeat)
+            return _work(options, run, store, stop, heartbeat)
         except Exception as error:
             traceback.print_exc()
             is_hopeless = isinstance(error, _CannotBeBuiltError)
@@ -69,15 +70,15 @@ class _CannotBeBuiltError(Exception):
 
 
 def _work(
-    role: str, run: RunDir, store: Store, factory: str, stop: StopFlag, heartbeat: Heartbeat
+    options: argparse.Namespace, run: RunDir, store: Store, stop: StopFlag, heartbeat: Heartbeat
 ) -> ExitStatus:
-    lock = FileLock(run.lock(role))
-    if not _acquire(lock, role, stop, heartbeat):
+    lock = FileLock(run.lock(options.role))
+    if not _acquire(lock, options.role, stop, heartbeat):
         return ExitStatus.STOPPED
     heartbeat.beat("starting")
     if run.config().oracle.asks_people:
         _make_way()
-    worker = _build(role, run, store, factory, stop)
+    worker = _build(options, run, store, stop)
     _run_worker(worker, stop)
     if stop.is_set and isinstance(worker, PolicyWorker) and not worker.finished:
         worker.save()
@@ -105,14 +106,14 @@ def _acquire(lock: FileLock, role: str, stop: StopFlag, heartbeat: Heartbeat) ->
     return False
 
 
-def _build(role: str, run: RunDir, store: Store, factory: str, stop: StopFlag) -> Worker:
+def _build(options: argparse.Namespace, run: RunDir, store: Store, stop: StopFlag) -> Worker:
     try:
-        return make_worker(role, run, store, _load(factory), stop)
+        return make_worker(options.role, run, store, _load(options.factory), stop, options.trust)
     except StoreError:
         # Another process may have held the store for too long.
         raise
     except (ValueError, TypeError, AttributeError, ImportError) as error:
-        raise _CannotBeBuiltError(f"the {role} worker cannot be built") from error
+        raise _CannotBeBuiltError(f"the {options.role} worker cannot be built") from error
 
 
 def _run_worker(worker: Worker, stop: StopFlag) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 from prefrl.annotators.error_model import DOUBTFUL_ERROR
-from prefrl.config import ROLES
+from prefrl.config import ROLES, RunConfig
 from prefrl.runtime.history import FreshCheck, History, Point
 from prefrl.runtime.liveness import WorkerView
 from prefrl.runtime.snapshot import RunSnapshot
-from prefrl.storage.run_dir import RunDir
 
 __all__ = [
     "format_duration",
@@ -42,11 +42,11 @@ def worker_diagnostics(snapshot: RunSnapshot) -> list[str]:
     if state in ("starting", "finished"):
         return []
     if state == "not started":
-        return [f"this run has not been started; start it with `{_continue(snapshot)}`"]
+        return [f"this run has not been started; to start it, {_continue(snapshot)}"]
     workers = [worker for worker in snapshot.workers if worker.name in ROLES]
     found = [text for worker in workers if (text := _failure(worker, snapshot))]
     if state == "stopped":
-        return [*found, f"this run is not running; continue it with `{_continue(snapshot)}`"]
+        return [*found, f"this run is not running; to continue it, {_continue(snapshot)}"]
     checks = (
         _oracle_waits_for_segments,
         _run_waits_for_people,
@@ -57,9 +57,11 @@ def worker_diagnostics(snapshot: RunSnapshot) -> list[str]:
     return found + [text for check in checks if (text := check(snapshot))]
 
 
-def how_to_continue(run: RunDir) -> str:
-    """The command line that continues a run."""
-    return f"prefrl resume {run.path}"
+def how_to_continue(path: Path, config: RunConfig) -> str:
+    """What to do to continue a run: "run `prefrl resume ...`", or the script that trains it."""
+    if config.runtime.launcher == "script":
+        return "run the training script that made it again"
+    return f"run `prefrl resume {path}`"
 
 
 def reward_hacking_warning(history: History, reward_std: float = 1.0) -> str | None:
@@ -104,7 +106,7 @@ def format_duration(seconds: float) -> str:
 
 
 def _continue(snapshot: RunSnapshot) -> str:
-    return how_to_continue(RunDir(snapshot.path))
+    return how_to_continue(snapshot.path, snapshot.config)
 
 
 def _failure(worker: WorkerView, snapshot: RunSnapshot) -> str | None:

@@ -63,10 +63,13 @@ class ProcessLauncher:
         run: made by `RunDir.create`, or left by an earlier launch.
         factory: ``module:function`` that builds the agent, see `prefrl.loop.assemble.AgentFactory`.
         on_tick: called ten times a second, to show progress.
+        trust: whether the user's own command lets the run's folder execute code.
     """
 
-    def __init__(self, run: RunDir, factory: str, on_tick: Callable[[], None] = lambda: None) -> None:
-        self._run, self._factory, self._on_tick = run, factory, on_tick
+    def __init__(
+        self, run: RunDir, factory: str, on_tick: Callable[[], None] = lambda: None, trust: bool = False
+    ) -> None:
+        self._run, self._factory, self._on_tick, self._trust = run, factory, on_tick, trust
         self._config = run.config()
         self._children: dict[str, _Child] = {}
         self._is_stopping = False
@@ -99,7 +102,7 @@ class ProcessLauncher:
         environment = child_environment(OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads))
         with self._run.log(role).open("ab") as log:
             process = subprocess.Popen(
-                [*command, "--threads", str(threads), "--supervised"],
+                [*command, "--threads", str(threads), "--supervised", *(["--trust"] if self._trust else [])],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,

@@ -74,7 +74,7 @@ def read_result(run: RunDir) -> Result | None:
     """
     if not run.result.exists():
         return None
-    way_out = f"delete it, and `{how_to_continue(run)}` writes it again"
+    way_out = f"delete it, and {how_to_continue(run.path, run.config())} to write it again"
     try:
         return Result(**read_json(run.result, way_out))
     except TypeError as error:

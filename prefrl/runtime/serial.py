@@ -27,12 +27,17 @@ class SerialLauncher:
         run: made by `RunDir.create`, or left by an earlier launch.
         build_agent: the agent's factory.
         on_tick: called between rollouts and while the policy waits, to show progress.
+        trust: whether the user's own command lets the run's folder execute code.
     """
 
     def __init__(
-        self, run: RunDir, build_agent: AgentFactory, on_tick: Callable[[], None] = lambda: None
+        self,
+        run: RunDir,
+        build_agent: AgentFactory,
+        on_tick: Callable[[], None] = lambda: None,
+        trust: bool = False,
     ) -> None:
-        self._run, self._build_agent, self._on_tick = run, build_agent, on_tick
+        self._run, self._build_agent, self._on_tick, self._trust = run, build_agent, on_tick, trust
         self.stop = StopFlag()
         """set it to end after the current rollout"""
 
@@ -51,7 +56,7 @@ class SerialLauncher:
 
             config = self._run.config()
             others = make_others(self._run, store, config, self.stop)
-            policy = make_policy(self._run, store, config, self._build_agent, self.stop)
+            policy = make_policy(self._run, store, config, self._build_agent, self.stop, self._trust)
             try:
                 run_serially(policy, others, on_tick)
                 if not policy.finished:

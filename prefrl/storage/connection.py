@@ -24,12 +24,12 @@ GIVE_UP_S = 60.0
 """our wait on top of it, by repetition"""
 RETRY_S = 0.002
 WAL_LIMIT_BYTES = 64 * 1024 * 1024
-"""the log is cut back to this after a checkpoint, or one slow reader would leave it large for ever"""
+"""the log is cut back to this after a checkpoint, or one slow reader would leave it large"""
 
 WAYS_OUT = {
     "is not a database": "this is no SQLite file; check the path",
     "malformed": "the file is damaged; restore it from a copy or from an export (`prefrl import`)",
-    "is full": "the disk is full; free some space and go on, nothing acknowledged is lost",
+    "is full": "the disk is full; free some space and continue, nothing acknowledged is lost",
     "readonly": "the file or its folder may not be written; change its permissions or take another folder",
     "unable to open": "check that the folder exists, and that it and the file may be read and written",
     "disk i/o": "the disk failed to read or write; check it, and keep runs on a local disk",

@@ -44,7 +44,7 @@ def export_comparisons(store: Store, folder: Path, spaces: Mapping[str, Any] | N
     A query that repeats one nobody answered is written as no repeat; unanswered queries are left out.
 
     Args:
-        store: read in short transactions; a run may go on writing to it meanwhile.
+        store: read in short transactions; a run may write to it meanwhile.
         folder: made when missing.
         spaces: descriptions of the observation and action space (`SpaceSpec.to_json`), kept in about.json.
 

@@ -128,7 +128,7 @@ class RunDir:
         there, here = _flat(to_json(self.config())), _flat(to_json(config))
         names = [name for name in {**here, **there} if here.get(name) != there.get(name)]
         if not names:
-            return f"{self.path} holds this run already; go on with `prefrl resume {self.path}`"
+            return f"{self.path} holds this run already; continue it with `prefrl resume {self.path}`"
         listed = "; ".join(
             f"{name} is {there.get(name)!r} there, {here.get(name)!r} here"
             for name in names[:DIFFERENCES_NAMED]

@@ -1,8 +1,8 @@
 """Segments as compressed .npz files of a few hundred each, which NumPy alone can read.
 
 A shard holds segments of one layout, end to end: `ids` (N,), `lengths` (N,), `provenance` (N,) JSON text, and
-`actions`, `true_rewards`, `terminated`, `truncated` of shape (sum of lengths, ...). Observations lie there
-likewise or, if stacks of images, as `frames` (F, H, W), `frame_index` (sum of lengths, S), `channel_axis`.
+`actions`, `true_rewards`, `terminated`, `truncated` of shape (sum of lengths, ...). Observations have the same
+shape or, if stacks of images, are `frames` (F, H, W), `frame_index` (sum of lengths, S) and `channel_axis`.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def read_shard(path: Path) -> Iterator[Segment]:
         StoreError: when the file is missing, damaged or something else.
     """
     try:
-        # opened here, because NumPy leaves a damaged file of its own opening open
+        # opened here, because NumPy does not close a damaged file that it opened itself
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         yield from _segments(arrays)

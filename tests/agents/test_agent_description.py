@@ -21,6 +21,7 @@ from torch import nn
 
 from prefrl.storage.errors import RunDirError
 from prefrl_agents import load_agent, save_agent
+from prefrl_agents.agent_description import trusted_architecture
 from prefrl_agents.plain_values import NotPlainError, from_plain, to_plain
 from prefrl_agents.space_json import space_from_json, space_to_json
 from prefrl_envs.text import TextSpace
@@ -127,7 +128,7 @@ def test_observations_are_normalised_as_in_training(dictionary: bool, tmp_path: 
     assert not np.array_equal(model.predict(raw, deterministic=True)[0], expected), "the statistics matter"
 
 
-def test_what_cannot_be_named_is_told_when_it_is_loaded(tmp_path: Path) -> None:
+def test_settings_without_a_name_are_reported_when_the_agent_is_loaded(tmp_path: Path) -> None:
     class Local(FlattenExtractor):
         pass
 
@@ -155,7 +156,7 @@ def test_a_network_from_another_module_needs_trust(tmp_path: Path) -> None:
         RunDirError, match=f"names {__name__}:OwnExtractor: loading it runs the code .*--trust"
     ):
         load_agent(tmp_path)
-    assert isinstance(load_agent(tmp_path, trust=True).policy.features_extractor, OwnExtractor)  # type: ignore[union-attr]
+    assert isinstance(load_agent(tmp_path, trust=True).policy.features_extractor, OwnExtractor)
 
 
 def test_an_algorithm_from_another_module_needs_trust(tmp_path: Path) -> None:
@@ -186,6 +187,13 @@ class OwnA2C(A2C):
 def test_only_networks_and_the_like_can_be_named(reference: Any, trust: bool) -> None:
     with pytest.raises(RunDirError, match=r"file\.json"):
         from_plain({"class": reference}, trust, "file.json")
+
+
+def test_a_language_model_loads_no_code_from_elsewhere() -> None:
+    described = {"temperature": 1.0, "model": {"model_type": "gpt2", "auto_map": {"AutoModel": "evil--x"}}}
+    assert trusted_architecture(described) == {"temperature": 1.0, "model": {"model_type": "gpt2"}}
+    with pytest.raises(RunDirError, match="not by 'somebody/checkpoint'"):
+        trusted_architecture({"model": "somebody/checkpoint"})
 
 
 def test_plain_values_come_back() -> None:

@@ -193,7 +193,7 @@ class TestContinue:
         shutil.rmtree(tmp_path / "checkpoint")
         assert_same(make().model, agent.model)
 
-    def test_other_settings_are_told(self, make_agent: MakeAgent, tmp_path: Path) -> None:
+    def test_other_settings_are_refused(self, make_agent: MakeAgent, tmp_path: Path) -> None:
         agent = make_agent()
         agent.save(tmp_path / "agent")
         with pytest.raises(
@@ -237,11 +237,16 @@ class TestFallback:
         else:
             assert load_agent(tmp_path / "agent").num_timesteps == steps[0], "acting needs no experience"
 
-    def test_a_missing_folder(self, make_agent: MakeAgent, tmp_path: Path) -> None:
-        (newest, _), steps = self.saved(make_agent, tmp_path / "agent")
+    def test_a_damaged_agent_is_not_kept_to_fall_back_to(self, make_agent: MakeAgent, tmp_path: Path) -> None:
+        (newest, older), steps = self.saved(make_agent, tmp_path / "agent")
         shutil.rmtree(newest)
         with pytest.warns(UserWarning, match=r"agent\.json cannot be read .No such file"):
-            assert load_agent(tmp_path / "agent").num_timesteps == steps[1]
+            continued = make_agent("sac", total_steps=1000)
+        run(continued, 750)
+        continued.save(tmp_path / "agent")
+        pointer = json.loads((tmp_path / "agent" / "latest.json").read_text())
+        assert (pointer["previous"]["folder"], pointer["previous"]["policy_step"]) == (older.name, steps[1])
+        assert older.is_dir()
 
 
 class Bomb:
@@ -330,9 +335,16 @@ class TestTrust:
             load_agent(folder)
 
     @pytest.mark.parametrize(
-        "pointer", [{}, {"folder": 3}, {"folder": "a", "files": []}, {"folder": "a", "previous": 3}]
+        "pointer",
+        [
+            {},
+            {"folder": 3},
+            {"folder": "a", "policy_step": 1, "files": []},
+            {"folder": "a", "policy_step": 1, "previous": 3},
+            {"folder": "a"},
+        ],
     )
-    def test_a_pointer_to_nothing(self, pointer: dict[str, Any], tmp_path: Path) -> None:
+    def test_a_damaged_pointer(self, pointer: dict[str, Any], tmp_path: Path) -> None:
         write_json_atomic(tmp_path / "latest.json", pointer)
         with pytest.raises(RunDirError, match=r"latest\.json does not name a saved agent; restore the run"):
             find_saved(tmp_path)

@@ -15,7 +15,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from prefrl.config import AgentConfig
 from prefrl.sb3 import PreferenceVecEnv
-from prefrl_agents import SB3Agent, evaluate, load_model
+from prefrl_agents import SB3Agent, evaluate, load_agent
 
 MakeAgent = Callable[..., SB3Agent]
 ALL = ["ppo", "a2c", "dqn", "sac"]
@@ -101,7 +101,7 @@ class TestStep:
 @pytest.mark.slow
 class TestContinue:
     @pytest.mark.parametrize("algorithm", ALL)
-    def test_a_saved_agent_goes_on(self, algorithm: str, make_agent: MakeAgent, tmp_path: Path) -> None:
+    def test_a_saved_agent_continues(self, algorithm: str, make_agent: MakeAgent, tmp_path: Path) -> None:
         agent = make_agent(algorithm, learning_rate="lin_1e-3")
         run(agent, 200)
         agent.save(tmp_path / "agent")
@@ -151,7 +151,9 @@ class TestContinue:
         expected = buffer.observations[:50, :, 0] * (2 if relabel else 1)
         np.testing.assert_allclose(buffer.rewards[:50], expected, rtol=1e-5)
 
-    def test_random_numbers_go_on_too(self, make_agent: MakeAgent, tmp_path: Path) -> None:
+    def test_a_continued_agent_does_not_repeat_its_random_numbers(
+        self, make_agent: MakeAgent, tmp_path: Path
+    ) -> None:
         agent = make_agent()
         run(agent, 40)
         agent.save(tmp_path / "agent")
@@ -236,15 +238,15 @@ class TestSave:
         agent = make_agent(learning_rate="lin_1e-3", policy_kwargs={"activation_fn": "relu"})
         run(agent, 80)
         agent.save(tmp_path / "agent")
-        model = load_model("ppo", tmp_path / "agent")
+        model = load_agent(tmp_path / "agent", "ppo")
         observation = np.array([0.1, -0.2, 0.3, 0.4], np.float32)
         assert model.predict(observation, deterministic=True) == agent.model.predict(
             observation, deterministic=True
         )
 
-    def test_nothing_saved_is_said_so(self, tmp_path: Path) -> None:
+    def test_loading_without_a_saved_agent(self, tmp_path: Path) -> None:
         with pytest.raises(FileNotFoundError, match="no agent has been saved"):
-            load_model("ppo", tmp_path)
+            load_agent(tmp_path, "ppo")
 
 
 class TestEvaluate:
@@ -256,7 +258,7 @@ class TestEvaluate:
         assert make_agent().evaluate(12, seed=3) == result
         assert make_agent().evaluate(12, seed=4) != result
 
-    def test_the_optimum_is_told_where_it_is_known(self, make_agent: MakeAgent) -> None:
+    def test_the_optimal_return_is_reported_where_it_is_known(self, make_agent: MakeAgent) -> None:
         model = make_agent(env_id="prefrl_envs:prefrl/PenguinIce-v0").model
         make_one = gym.make
 

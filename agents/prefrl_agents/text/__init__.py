@@ -1,4 +1,4 @@
-"""Token-level reinforcement learning from preferences: agents whose action is the next token, and their maths."""
+"""Language models as agents: PPO on tokens, online DPO, and the trainers SFT, DPO and GRPO."""
 
 from prefrl_agents.text.dpo import DPO, DPOReport, RankedResponses
 from prefrl_agents.text.grpo import GRPO, GRPOReport

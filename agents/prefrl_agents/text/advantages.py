@@ -1,4 +1,4 @@
-"""How much better a response was than others to its prompt: pure functions of tensors."""
+"""Advantages of responses over others to the same prompt: pure functions of tensors."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ __all__ = ["group_advantages", "zero_std_share"]
 def group_advantages(
     rewards: Float[Tensor, "G K"], scale_by_std: bool, epsilon: float = 1e-4
 ) -> Float[Tensor, "G K"]:
-    """Reward of each of K responses to a prompt, less their mean; with ``scale_by_std`` over their spread.
+    """Reward of each of K responses to a prompt minus their mean; with ``scale_by_std`` divided by their deviation.
 
-    The spread is the sample standard deviation (K - 1 in the denominator) plus ``epsilon``. Without it, this is the
-    advantage of Dr.GRPO. A group of equal rewards has advantages of exactly 0.
+    The divisor is the sample standard deviation (K - 1 in the denominator) plus ``epsilon``. Without it, this is the
+    advantage of Dr. GRPO. A group of equal rewards has advantages of exactly 0.
     Source: Shao et al. 2024, section 4.1.2; Liu et al. 2025, section 3.2.
 
     Raises:
@@ -27,12 +27,12 @@ def group_advantages(
     centred = rewards - rewards.mean(dim=1, keepdim=True)
     if scale_by_std:
         centred = centred / (rewards.std(dim=1, keepdim=True) + epsilon)
-    # A mean is rounded: equal rewards may differ from it by what the division makes large.
+    # The mean is rounded: the division would enlarge the difference of equal rewards from it.
     return centred.masked_fill(_all_equal(rewards)[:, None], 0.0)
 
 
 def zero_std_share(rewards: Float[Tensor, "G K"]) -> Float[Tensor, ""]:
-    """Share of the groups whose rewards are all equal, from which a group baseline learns nothing."""
+    """Share of groups whose rewards are all equal: their advantages are 0."""
     return _all_equal(rewards).to(rewards.dtype).mean()
 
 

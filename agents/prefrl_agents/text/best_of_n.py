@@ -1,4 +1,4 @@
-"""Best of n: draw n responses, keep the one that the reward model likes most."""
+"""Best of n: draw n responses and keep the one with the highest reward."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def best_of_n(scores: Float[Tensor, "B n"]) -> Int[Tensor, " B"]:
 
 
 def best_of_n_kl(n: int) -> float:
-    """KL(best of n || policy) in nats a response: log n - (n - 1) / n.
+    """KL(best of n || policy) in nats per response: log n - (n - 1) / n.
 
-    Exact where no two responses have one score, else an upper bound (Beirami et al. 2024).
+    Exact where all responses have different scores, otherwise an upper bound (Beirami et al. 2024).
     Source: Stiennon et al. 2020, appendix G.3.
 
     Raises:
@@ -35,12 +35,12 @@ def best_of_n_scores(proxy: np.ndarray, gold: np.ndarray, ns: Sequence[int]) -> 
     """Mean gold score of the best of n by proxy, for each n, from N scored responses to one prompt.
 
     The mean over all C(N, n) subsets: the i-th smallest by proxy is the best of C(i - 1, n - 1) of them. Unbiased for
-    any N >= n. Responses of one proxy score are equally likely to be kept.
+    any N >= n. Responses with the same proxy score are equally likely to be kept.
     Source: Nakano et al. 2021, appendix I.
 
     Args:
-        proxy: shape (N,), the scores chosen by.
-        gold: shape (N,), the scores reported.
+        proxy: shape (N,), the scores that select.
+        gold: shape (N,), the scores whose mean is returned.
 
     Returns:
         shape (len(ns),), float64.
@@ -65,13 +65,13 @@ def _check_scores(proxy: np.ndarray, gold: np.ndarray, ns: Sequence[int]) -> Non
 
 
 def _mean_of_ties(proxy: np.ndarray, gold: np.ndarray) -> np.ndarray:
-    """The gold score of each response, averaged over those with its proxy score."""
+    """The gold score of each response, averaged over the responses with the same proxy score."""
     _, group, counts = np.unique(proxy, return_inverse=True, return_counts=True)
     return (np.bincount(group, gold) / counts)[group]
 
 
 def _weights(num_samples: int, n: int) -> np.ndarray:
-    """C(i - 1, n - 1) / C(N, n) for i = 1..N, from the last down by their quotients, which never overflow."""
+    """C(i - 1, n - 1) / C(N, n) for i = 1..N, computed from the last one down by quotients, which cannot overflow."""
     ranks = np.arange(num_samples, 1, -1)
     quotients = np.maximum(ranks - n, 0) / (ranks - 1)
     return n / num_samples * np.concatenate([[1.0], quotients]).cumprod()[::-1]

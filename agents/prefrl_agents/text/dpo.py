@@ -1,4 +1,4 @@
-"""Direct preference optimisation: a policy from comparisons, with no reward model in between (Rafailov et al. 2023)."""
+"""Direct preference optimisation: a policy from comparisons, without a reward model (Rafailov et al. 2023)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class RankedResponses:
     """N prompts with K ranked responses each."""
 
     sequences: Sequences
-    """N * K texts, those of a prompt in a row"""
+    """N * K texts, those of a prompt next to each other"""
     ranks: Tensor
     """shape (N, K) int64, 1 the best"""
 
@@ -40,7 +40,7 @@ class RankedResponses:
         ranks: Sequence[Sequence[int]],
         pad_id: int,
     ) -> RankedResponses:
-        """From token ids; every prompt has as many responses.
+        """From token ids; all prompts have the same number of responses.
 
         Raises:
             ValueError: when there is no prompt, the numbers of responses differ, or a text is empty.
@@ -59,32 +59,32 @@ class RankedResponses:
         return len(self.ranks)
 
     def __getitem__(self, rows: Tensor) -> RankedResponses:
-        """The rankings that ``rows`` (R,) names."""
+        """The rankings with indices ``rows`` (R,)."""
         return RankedResponses(self.sequences[self.texts(rows)], self.ranks[rows])
 
     def texts(self, rows: Tensor) -> Tensor:
-        """The texts (R * K,) of these rankings."""
+        """Indices (R * K,) of the texts of these rankings."""
         items = self.ranks.shape[1]
         return (rows[:, None] * items + torch.arange(items)).flatten()
 
 
 @dataclass(frozen=True)
 class DPOReport:
-    """Means over a pass, or a minibatch; rewards are implied, beta times a log-ratio."""
+    """Means over a pass or a minibatch; rewards are the implied ones, beta times a log-ratio."""
 
     loss: float
     accuracy: float
-    """share of pairs that are not tied whose better response has the higher reward; equal rewards count half"""
+    """share of untied pairs whose better response has the higher reward; equal rewards count half"""
     margin: float
     """mean reward of better minus worse responses"""
     best_log_ratio: float
-    """mean log-ratio to the reference of the best responses: may fall while the margin grows, when all responses get
-    less probable, and others that nobody compared get more so"""
+    """mean log-ratio to the reference of the best responses; it can fall while the margin grows, when all compared
+    responses become less probable"""
     worst_log_ratio: float
 
 
 class DPO:
-    """Trains a model on rankings, against a reference that stays as the model is now.
+    """Trains a model on rankings; the reference is the model as it is at the start.
 
     Args:
         model: trained in place.
@@ -96,20 +96,20 @@ class DPO:
         self.reference = model.begin_reference()
 
     def num_steps(self, rankings: RankedResponses) -> int:
-        """Minibatches that `train` learns from."""
+        """Number of minibatches in `train`."""
         return self.config.epochs * math.ceil(len(rankings) / self.config.batch_size)
 
     def train(
         self, rankings: RankedResponses, on_step: Callable[[DPOReport], None] | None = None
     ) -> list[DPOReport]:
-        """Learn from the rankings; returns a report of each epoch, taken while learning.
+        """Learn from the rankings; returns a report of each epoch, measured while learning.
 
         Args:
-            rankings: what to learn.
-            on_step: called after each minibatch with its figures, as they were before it was learned from.
+            rankings: the data.
+            on_step: called after each minibatch with its figures from before the update.
 
         Raises:
-            ValueError: when there are none.
+            ValueError: when there are no rankings.
         """
         if not len(rankings):
             raise ValueError("there are no rankings to learn from; give one at least")
@@ -181,14 +181,14 @@ class DPO:
 
 
 class _Sums:
-    """Adds up a pass."""
+    """Accumulates the sums of a pass."""
 
     def __init__(self) -> None:
         self._rankings = self._pairs = 0
         self._loss = self._right = self._margin = self._best = self._worst = 0.0
 
     def add(self, loss: Tensor, log_ratios: Tensor, ranks: Tensor) -> None:
-        """Take in losses (B,), log-ratios (B, K) and ranks (B, K)."""
+        """Add losses (B,), log-ratios (B, K) and ranks (B, K)."""
         first, second = torch.triu_indices(ranks.shape[1], ranks.shape[1], offset=1)
         sign = torch.sign(ranks[:, second] - ranks[:, first]).float()
         margins = (sign * (log_ratios[:, first] - log_ratios[:, second]))[sign != 0]

@@ -1,4 +1,4 @@
-"""Group relative policy optimisation: PPO without a value, each response judged by its group (Shao et al. 2024)."""
+"""Group relative policy optimisation: PPO with the mean of a group of responses as baseline (Shao et al. 2024)."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ ScoreTexts = Callable[[Generation], "np.ndarray"]
 
 @dataclass(frozen=True)
 class GRPOReport:
-    """What one rollout came to."""
+    """Figures of one rollout."""
 
     step: int
     """from 1"""
     reward: float
-    """mean of all responses"""
+    """mean over responses"""
     loss: float
     kl: float
-    """mean over tokens of k1 to the reference; 0 where none is kept"""
+    """mean over tokens of k1 to the reference; 0 without a reference"""
     zero_std_share: float
-    """share of groups that taught nothing: their rewards, less the KL where it is taken from them, are all the same"""
+    """share of groups whose rewards, KL penalty included where it is part of them, are all equal: no advantage"""
     clip_fraction: float
     ended_share: float
-    """share of responses that ended before the limit"""
+    """share of responses that ended before the length limit"""
     response_tokens: float
     """mean length"""
 
@@ -51,7 +51,7 @@ class GRPO:
     Args:
         model: trained in place.
         config: settings.
-        max_new_tokens: longest response, the token that ends it included.
+        max_new_tokens: longest response, its end token included.
     """
 
     def __init__(self, model: LanguageModel, config: GRPOConfig, max_new_tokens: int) -> None:
@@ -75,12 +75,12 @@ class GRPO:
         """Sample, score and learn, ``config.steps`` times.
 
         Args:
-            draw_prompts: gives so many prompts, as token ids.
+            draw_prompts: returns that many prompts as token ids.
             score: rewards of sampled texts.
             on_step: called after each step.
 
         Raises:
-            ValueError: when a reward is not finite, or there are others than one a text.
+            ValueError: when a reward is not finite, or their number is not that of the texts.
         """
         reports = []
         for step in range(1, self.config.steps + 1):
@@ -90,7 +90,7 @@ class GRPO:
         return reports
 
     def step(self, number: int, prompts: Sequence[Sequence[int]], score: ScoreTexts) -> GRPOReport:
-        """One rollout and what is learned from it."""
+        """One rollout and its updates."""
         config = self.config
         generation = generate(
             self.model,
@@ -121,7 +121,7 @@ class GRPO:
     def _shaped(
         self, rewards: Tensor, sequences: Sequences, reference: Tensor | None
     ) -> tuple[Tensor, float]:
-        """Rewards (B,) as they are learned from, and the mean KL of a token."""
+        """Rewards (B,) with the KL penalty where it is part of them, and the mean KL per token."""
         if reference is None:
             return rewards, 0.0
         log_ratio = self._log_probs(self.model, sequences) - reference
@@ -142,7 +142,7 @@ class GRPO:
                 batch = sequences[rows]
                 width = batch.ids.shape[1] - 1
                 log_prob = response_log_probs(self.model, batch, config.temperature)
-                # Before the first step the policy is the one that sampled.
+                # Before the first update the policy is the sampling policy.
                 before = log_prob.detach() if old is None else old[rows, :width]
                 known = None if reference is None else reference[rows, :width]
                 loss, statistics = grpo_loss(

@@ -1,6 +1,6 @@
-"""How far a policy is from its reference: estimates per token, their coefficient, and the reward that holds it back.
+"""KL(policy || reference): estimators per token, and controllers of the penalty's coefficient.
 
-All divergences are KL(policy || reference) in nats, estimated from tokens that the policy has sampled.
+All divergences are in nats, estimated from tokens that the policy sampled.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = [
 KLEstimator = Literal["k1", "k2", "k3"]
 
 MAX_ERROR = 0.2
-"""share of the target by which `AdaptiveKL` takes a KL to be off at most"""
+"""largest relative error of a KL that `AdaptiveKL` reacts to"""
 
 
 def kl_k1(
@@ -54,7 +54,7 @@ def kl_k3(
 ) -> Float[Tensor, "*batch"]:
     """exp(-x) - 1 + x: unbiased and never negative (Schulman 2020).
 
-    Where a token is more than e^20 times as probable under the reference, exp goes on as a straight line.
+    Where a token is more than e^20 times as probable under the reference, exp is continued by its tangent.
     """
     log_ratio = log_prob - reference_log_prob
     return ratio_excess(-log_ratio) + log_ratio
@@ -68,17 +68,17 @@ KL_ESTIMATORS: dict[KLEstimator, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 class KLController(Protocol):
-    """Says how much a nat of KL costs. Its whole state is ``coefficient``, which may be set to resume."""
+    """The penalty per nat of KL. Its whole state is ``coefficient``, which may be set to resume."""
 
     coefficient: float
 
     def update(self, kl: float, num_episodes: int) -> None:
-        """Take note of the mean KL of this many responses, each summed over its tokens."""
+        """Update the coefficient from the mean KL of this many responses, each summed over its tokens."""
 
 
 @dataclass
 class FixedKL:
-    """A coefficient that stays as it is.
+    """A constant coefficient.
 
     Raises:
         ValueError: when it is negative.
@@ -96,10 +96,10 @@ class FixedKL:
 
 @dataclass
 class AdaptiveKL:
-    """A coefficient that grows while the KL is above its target, and shrinks while it is below.
+    """A coefficient that grows while the KL is above its target and shrinks while it is below.
 
-    beta <- beta (1 + clip(KL / target - 1, -.2, .2) n / horizon), n <= horizon (Ziegler et al. 2019, section 2.2,
-    with a gain that counts episodes instead of updates).
+    beta <- beta (1 + clip(KL / target - 1, -.2, .2) n / horizon) for n <= horizon episodes. Source: Ziegler et al.
+    2019, section 2.2, with a gain that counts episodes instead of updates.
 
     Raises:
         ValueError: when a setting is not positive.
@@ -108,9 +108,9 @@ class AdaptiveKL:
     coefficient: float
     """of the next batch"""
     target: float
-    """in nats a response"""
+    """nats per response"""
     horizon: int = 10_000
-    """episodes in which the coefficient changes by 20% at most"""
+    """episodes over which the coefficient changes by at most 20%"""
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -118,7 +118,7 @@ class AdaptiveKL:
                 raise ValueError(f"{name} of an adaptive KL coefficient is {value}; it must be positive")
 
     def update(self, kl: float, num_episodes: int) -> None:
-        """Move the coefficient by the mean KL of this many responses, each summed over its tokens.
+        """Update the coefficient from the mean KL of this many responses, each summed over its tokens.
 
         Raises:
             ValueError: when the KL is NaN, from which the coefficient would never recover.
@@ -126,5 +126,5 @@ class AdaptiveKL:
         if math.isnan(kl):
             raise ValueError("the KL to the reference is NaN; look for NaN in the log-probs of this batch")
         error = min(max(kl / self.target - 1, -MAX_ERROR), MAX_ERROR)
-        # A batch beyond the horizon could otherwise turn the sign of the coefficient.
+        # A batch larger than the horizon could otherwise flip the coefficient's sign.
         self.coefficient *= 1 + error * min(num_episodes / self.horizon, 1.0)

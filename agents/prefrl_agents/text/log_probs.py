@@ -1,7 +1,7 @@
-"""Log-probabilities of tokens, and sums and means over responses alone.
+"""Log-probabilities of tokens, and sums and means over the tokens of responses.
 
-Logits are already divided by the sampling temperature. A mask is 1 on the tokens of the response and 0 on those of
-the prompt and on padding; what lies where the mask is 0 may be anything, NaN included, and gets no gradient.
+Logits are already divided by the sampling temperature. A mask is 1 on response tokens and 0 on prompt and padding;
+values where it is 0 may be anything, NaN included, and get no gradient.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ Mask: TypeAlias = Bool[Tensor, "B L"] | Float[Tensor, "B L"]
 """1 on response tokens, else 0"""
 
 MAX_LOG_RATIO = 20.0
-"""in nats: above this `ratio_excess` is a straight line"""
+"""nats; above it, `ratio_excess` is linear"""
 
 
 def token_log_probs(logits: Float[Tensor, "B L V"], tokens: Int[Tensor, "B L"]) -> Float[Tensor, "B L"]:
-    """Log-probability of each token; ``logits[:, t]`` predict ``tokens[:, t]``, so the caller has shifted them."""
-    # No log_softmax: it would keep a second tensor of the size of the vocabulary for the backward pass.
+    """Log-probability of each token; ``logits[:, t]`` predict ``tokens[:, t]``: the caller has shifted them."""
+    # Not log_softmax, which keeps a second tensor of the size of the vocabulary for the backward pass.
     chosen = logits.gather(dim=-1, index=tokens.long()[..., None]).squeeze(-1)
     return chosen - logits.logsumexp(dim=-1)
 
@@ -40,7 +40,7 @@ def response_only(values: Float[Tensor, "B L"], mask: Mask) -> Float[Tensor, "B 
 
 
 def sequence_sum(values: Float[Tensor, "B L"], mask: Mask) -> Float[Tensor, " B"]:
-    """Sum over the response tokens of each row; of log-probs, the log-probability of the response."""
+    """Sum over the response tokens of each row; for log-probs, the log-probability of the response."""
     return response_only(values, mask).sum(dim=-1)
 
 
@@ -50,9 +50,9 @@ def masked_mean(values: Float[Tensor, "B L"], mask: Mask) -> Float[Tensor, ""]:
 
 
 def ratio_excess(log_ratio: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
-    """exp(log_ratio) - 1, exact near 0; above `MAX_LOG_RATIO` it goes on along its tangent.
+    """exp(log_ratio) - 1, exact near 0; above `MAX_LOG_RATIO` it follows its tangent.
 
-    So a ratio of two probabilities never overflows float32, and its gradient keeps its sign.
+    A ratio of two probabilities then never overflows float32, and its gradient keeps its sign.
     """
     bounded = log_ratio.clamp(max=MAX_LOG_RATIO)
     return bounded.expm1() + bounded.exp() * (log_ratio - bounded)

@@ -1,4 +1,4 @@
-"""The optimiser that all trainers of language models share."""
+"""The optimiser of all language-model trainers here: Adam with warm-up, linear decay and clipped gradients."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ __all__ = ["Optimiser", "clipped_step"]
 
 
 class Optimiser:
-    """Adam with a warm-up, a linear fall of the learning rate to 0, and a limit on the gradient's norm.
+    """Adam with warm-up, linear decay of the learning rate to 0, and clipped gradients.
 
     Args:
         model: its weights that require gradients are trained.
-        learning_rate: the highest.
-        total_steps: after which it is 0.
-        warmup_share: of these, in which it rises from 0.
-        max_grad_norm: longer gradients are shortened to it.
+        learning_rate: its peak.
+        total_steps: steps after which the learning rate is 0.
+        warmup_share: share of these steps in which it rises from 0.
+        max_grad_norm: longer gradients are scaled down to this norm.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class Optimiser:
         if not 0 < learning_rate < float("inf"):
             raise ValueError(f"learning_rate is {learning_rate}; a finite number above 0 is needed")
         weights = [weight for weight in model.parameters() if weight.requires_grad]
-        # The small eps of Adam makes the first steps too large where gradients are small.
+        # With torch's default eps of 1e-8, the first steps are too large where gradients are small.
         self._adam = torch.optim.Adam(weights, lr=learning_rate, eps=1e-5, fused=True)
         warmup_steps = max(1, round(warmup_share * total_steps))
         self._max_grad_norm = max_grad_norm
@@ -54,7 +54,7 @@ class Optimiser:
 
 
 def clipped_step(optimizer: torch.optim.Optimizer, loss: Tensor, max_grad_norm: float) -> float:
-    """One step down the gradient of ``loss``, shortened to ``max_grad_norm``; returns the norm it had.
+    """One step down the gradient of ``loss``, clipped to ``max_grad_norm``; returns the norm before clipping.
 
     Raises:
         RuntimeError: when the gradient is not finite; no weight is changed then.

@@ -1,6 +1,6 @@
-"""Signs that a policy has learned its reward model instead of the task: pure functions of numpy arrays.
+"""Measures of reward over-optimisation: fits of gold reward against KL, and diversity. Pure functions of numpy arrays.
 
-d is the square root of KL(policy || reference), in nats a response; gold scores are relative to the reference's.
+d is the square root of KL(policy || reference) in nats per response; gold scores are relative to the reference's.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def fit_best_of_n(d: np.ndarray, reward: np.ndarray) -> tuple[float, float]:
 
     Args:
         d: shape (N,), positive.
-        reward: shape (N,), the mean gold score, 0 being the reference's.
+        reward: shape (N,), the mean gold score; that of the reference is 0.
 
     Raises:
         ValueError: when the shapes differ, a distance is not positive, or fewer than 2 are distinct.
@@ -33,7 +33,7 @@ def fit_rl(d: np.ndarray, reward: np.ndarray) -> tuple[float, float]:
 
 
 def distinct_n(token_lists: Sequence[Sequence[int]], n: int) -> float:
-    """Distinct n-grams over all n-grams of the responses; near 0 when all say the same, NaN without any n-gram.
+    """Distinct n-grams over all n-grams of the responses: near 0 when all are similar, NaN without any n-gram.
 
     Source: Li et al. 2016, A diversity-promoting objective function for neural conversation models.
 

@@ -1,4 +1,4 @@
-"""Is a reward being over-optimised? Gold and proxy reward as a policy leaves the model it began with."""
+"""Over-optimisation of a learned reward: gold and proxy reward against the KL to the reference during training."""
 
 from __future__ import annotations
 
@@ -20,37 +20,36 @@ __all__ = ["OveroptimisationCallback", "OveroptimisationPoint", "plot_overoptimi
 
 @dataclass(frozen=True)
 class OveroptimisationPoint:
-    """One rollout."""
+    """Figures of one rollout, means per response."""
 
     steps: int
     """tokens so far"""
     kl: float
-    """mean of a response, nats"""
+    """nats"""
     proxy: float
-    """mean reward that the policy was trained on, penalties left out"""
+    """reward that the policy was trained on, without penalties"""
     gold: float
-    """mean true return"""
+    """true return"""
     tokens: float
-    """mean length of a response"""
+    """length"""
     distinct_2: float
-    """share of pairs of neighbouring tokens that are different ones, over the rollout: falls when texts get alike; 0
-    where no response has two tokens"""
+    """distinct pairs of neighbouring tokens over all pairs of the rollout, see `distinct_n`; falls when texts become
+    similar; 0 where no response has two tokens"""
 
 
 class OveroptimisationCallback(BaseCallback):
-    """Keeps gold and proxy reward, KL, length and variety of rollouts; stops where gold has turned over.
+    """Records gold and proxy reward, KL, length and diversity of each rollout; stops training when gold declines.
 
-    Rollouts in which no text ended are passed over: a response they have none. Gold is the true return that travels in
-    ``info["episode"]``, as `prefrl.RewardVecEnv` puts it there; the policy never sees it. Source of the picture: Gao
-    et al. 2022.
+    Rollouts in which no text ended are skipped. Gold is the true return in ``info["episode"]``, where
+    `prefrl.RewardVecEnv` puts it; the policy never sees it. Source of the picture: Gao et al. 2022.
 
     Args:
-        patience_rollouts: stop when gold has been below its best for so many rollouts; None never does.
-        most_kl: stop when the KL is above this, nats a response; None never does.
+        patience_rollouts: stop when gold has been below its best for this many rollouts; None never stops.
+        most_kl: stop when the KL exceeds this many nats per response; None never stops.
 
     Raises:
-        ValueError: when training starts with an agent that keeps no reference, so that there is no KL.
-        RuntimeError: when a text ends and the environment does not tell its true return.
+        ValueError: when training starts with an agent that keeps no reference, which leaves the KL unknown.
+        RuntimeError: when a text ends and the environment does not report its true return.
     """
 
     def __init__(self, patience_rollouts: int | None = None, most_kl: float | None = None) -> None:
@@ -63,7 +62,7 @@ class OveroptimisationCallback(BaseCallback):
 
     @property
     def has_turned(self) -> bool:
-        """Whether a reason to stop is there."""
+        """Whether gold has declined, or the KL has exceeded its limit."""
         if not self.history:
             return False
         if self._most_kl is not None and self.history[-1].kl > self._most_kl:
@@ -115,21 +114,21 @@ class OveroptimisationCallback(BaseCallback):
 
 
 def _variety(buffer: TokenRolloutBuffer) -> float:
-    """Share of pairs of neighbouring tokens that are different ones; 0 without any pair."""
+    """Distinct pairs of neighbouring tokens over all pairs; 0 without any pair."""
     actions = buffer.actions.reshape(buffer.buffer_size, buffer.n_envs)
-    texts = [actions[piece.first : piece.end, piece.env].tolist() for piece in buffer.spans]
+    texts = [actions[span.first : span.end, span.env].tolist() for span in buffer.spans]
     share = distinct_n(texts, 2)
     return 0.0 if math.isnan(share) else share
 
 
 def plot_overoptimisation(histories: Mapping[str, Sequence[OveroptimisationPoint]], path: str | Path) -> None:
-    """Draw gold (dots, with Gao et al.'s fit dotted) and proxy (crosses) over the root of the KL, a colour a name.
+    """Plot gold (dots, with the fit of Gao et al. as a dotted line) and proxy (crosses) against the root of the KL.
 
-    Rollouts whose KL is not above 0 are left out: those before the policy has changed, and estimates that fell below.
+    Rollouts whose KL is not above 0 are left out: those before the first update, and negative estimates.
 
     Args:
-        histories: of one run each, or several of the same kind one after the other.
-        path: of the picture, a PNG file.
+        histories: by name, each in a colour; those of one run, or of several runs of a kind one after the other.
+        path: the PNG file to write.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -1,8 +1,7 @@
 """A causal language model as the policy of Stable-Baselines3's actor-critic algorithms.
 
-The action is the next token. What distinguishes it from a policy of any other kind is arithmetic: a text under way is
-not computed anew for every token (`prefrl.text.models.RowDecoder`), and a text that is learned from is computed once,
-not once for each of its tokens (`TokenBatch`).
+The action is the next token. Two things make it fast: acting keeps a cache, so that a text is not recomputed for every
+token (`prefrl.text.models.RowDecoder`), and learning computes a text once, not once per token (`TokenBatch`).
 """
 
 from __future__ import annotations
@@ -41,20 +40,20 @@ class TokenBatch:
 
 
 class LanguageModelPolicy(ActorCriticPolicy):
-    """Takes observations of `prefrl_envs.text.TextSpace` and chooses the next token.
+    """Chooses the next token of a text, observed in a `prefrl_envs.text.TextSpace`.
 
-    The value of a text so far is a linear function, zero at first, of the same hidden state that the logits come from.
-    Stock algorithms train it, ``PPO(LanguageModelPolicy, venv)``; `TokenPPO` does so many times faster.
+    The value of a text is a linear function, zero at first, of the hidden state that also gives the logits. SB3's own
+    algorithms can train it, ``PPO(LanguageModelPolicy, venv)``; `TokenPPO` is many times faster.
 
     Args:
         observation_space: a `prefrl_envs.text.TextSpace`.
         action_space: Discrete(V).
         lr_schedule: as SB3 gives it.
         model: one of `prefrl.text.models.SIZES`, a checkpoint's folder or name, or a `LanguageModel.architecture`.
-        temperature: logits are divided by it, when acting and when learning alike.
-        lora_rank: train low-rank adapters of this rank in place of all weights (needs `peft`).
+        temperature: divides the logits, both in acting and in learning.
+        lora_rank: train low-rank adapters of this rank instead of all weights (needs `peft`).
         seed: of fresh weights.
-        use_sde: must be False; SB3 names it always.
+        use_sde: must be False; SB3 always passes it.
         optimizer_class: of the trained weights.
         optimizer_kwargs: its arguments but the learning rate; eps is 1e-5 unless given.
 
@@ -103,11 +102,13 @@ class LanguageModelPolicy(ActorCriticPolicy):
         self._decoder: RowDecoder | None = None
 
     def keep_reference(self) -> None:
-        """Keep the model as it is now, for a KL penalty; one with adapters needs no copy, they can be left out."""
+        """Keep the present model as the reference of a KL penalty. A model with adapters needs no copy: without them it
+        is the reference.
+        """
         self.reference = self.language_model.begin_reference()
 
     def forward(self, obs: PyTorchObs, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:
-        """Next tokens (N,), values (N, 1) and log-probabilities (N,) of texts under way."""
+        """Next tokens (N,), values (N, 1) and log-probabilities (N,) of unfinished texts."""
         hidden = self._last_hidden(obs)
         distribution = self._distribution(hidden)
         tokens = distribution.get_actions(deterministic=deterministic)
@@ -119,7 +120,7 @@ class LanguageModelPolicy(ActorCriticPolicy):
         """Values (M, 1), log-probabilities (M,) and entropies (M,) of M steps.
 
         Args:
-            obs: one beginning of a text for each step, as SB3 stores them; or the whole texts.
+            obs: the text so far at each step, as SB3 stores it; or the whole texts.
             actions: the chosen tokens, shape (M,).
         """
         hidden = (
@@ -133,12 +134,12 @@ class LanguageModelPolicy(ActorCriticPolicy):
         return self._distribution(self._last_hidden(obs))
 
     def predict_values(self, obs: PyTorchObs) -> Tensor:
-        """Values (N, 1) of texts under way."""
+        """Values (N, 1) of unfinished texts."""
         return self.value_head(self._last_hidden(obs))
 
     @torch.no_grad()
     def reference_log_probs(self, batch: TokenBatch) -> Tensor:
-        """Log-probabilities (M,) of the chosen tokens by the model that `keep_reference` kept.
+        """Log-probabilities (M,) of the chosen tokens under the model that `keep_reference` kept.
 
         Raises:
             RuntimeError: when none was kept.
@@ -151,7 +152,7 @@ class LanguageModelPolicy(ActorCriticPolicy):
         return self._log_probs(self.reference, batch)
 
     def set_training_mode(self, mode: bool) -> None:
-        """Dropout is off always; weights that are about to change make what was cached useless."""
+        """Switch between acting and learning. Dropout is always off; before weights change, the cache is cleared."""
         super().set_training_mode(mode)
         if mode:
             self._forget_texts()
@@ -162,7 +163,7 @@ class LanguageModelPolicy(ActorCriticPolicy):
         return super().load_state_dict(state_dict, *args, **kwargs)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the texts under way."""
+        """Without the cache of unfinished texts."""
         return self.__dict__ | {"_decoder": None}
 
     def _forget_texts(self) -> None:
@@ -195,7 +196,7 @@ class LanguageModelPolicy(ActorCriticPolicy):
 
 
 def _hidden_of(model: LanguageModel, batch: TokenBatch) -> Tensor:
-    """What each step's token was chosen by, shape (M, D): the hidden state of the token before it."""
+    """The hidden states (M, D) from which the tokens were chosen: those of the tokens before them."""
     return model.hidden(batch.ids)[batch.texts, batch.positions - 1]
 
 

@@ -1,7 +1,7 @@
-"""Losses that improve a policy on its own samples, PPO's and GRPO's: pure functions of tensors.
+"""Policy-gradient losses of PPO and GRPO on sampled tokens: pure functions of tensors.
 
-Log-probs are of the sampled tokens. The ratio is that of the policy's to the sampling policy's probability of a
-token; on the first minibatch after sampling it is exactly 1.
+Log-probs are those of the sampled tokens. The ratio is the policy's probability of a token over the sampling policy's;
+on the first minibatch after sampling it is exactly 1.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ __all__ = [
 
 @dataclass(frozen=True)
 class PolicyStatistics:
-    """What a policy loss saw on its response tokens; scalar tensors without a gradient."""
+    """Statistics of a policy loss over its response tokens; scalar tensors without a gradient."""
 
     ratio_mean: Float[Tensor, ""]
     ratio_max: Float[Tensor, ""]
     """0 where the batch has no response tokens"""
     clip_fraction: Float[Tensor, ""]
-    """share of the tokens that the clip keeps from moving further"""
+    """share of tokens whose gradient the clip removes"""
     approx_kl: Float[Tensor, ""]
-    """KL(sampling policy || policy) in nats a token, estimator k3"""
+    """KL(sampling policy || policy) in nats per token, estimator k3"""
 
 
 def ppo_policy_loss(
@@ -61,9 +61,9 @@ def ppo_value_loss(
     mask: Mask,
     clip: float = 0.2,
 ) -> Float[Tensor, ""]:
-    """Half the mean over all response tokens of the larger of two squared errors: as it is, and with a clip.
+    """Half the mean over response tokens of the larger of two squared errors, of the value and of the clipped value.
 
-    The clip keeps values within ``clip`` of those at sampling time. Source: the code of Ziegler et al. 2019.
+    Clipped values lie within ``clip`` of those at sampling time. Source: the code of Ziegler et al. 2019.
     """
     values, old_values, returns = (response_only(each, mask) for each in (values, old_values, returns))
     clipped = old_values + (values - old_values).clamp(-clip, clip)
@@ -83,7 +83,7 @@ def grpo_loss(
     reference_log_prob: Float[Tensor, "B L"] | None = None,
     kl_coefficient: float = 0.0,
 ) -> tuple[Float[Tensor, ""], PolicyStatistics]:
-    """The clipped surrogate with one advantage a response, plus ``kl_coefficient`` times k3 to the reference.
+    """The clipped surrogate with one advantage per response, plus ``kl_coefficient`` times k3 to the reference.
 
     Source: Shao et al. 2024, eq. 3 and 4; a higher upper clip: Yu et al. 2025, section 3.1.
 
@@ -107,13 +107,13 @@ def grpo_loss(
 def aggregate(
     per_token: Float[Tensor, "B L"], mask: Mask, how: Aggregation, max_new_tokens: int
 ) -> Float[Tensor, ""]:
-    """One loss from those of all response tokens; a row without any counts as 0.
+    """Aggregate the losses of all response tokens into one; a row without any counts as 0.
 
     Args:
-        how: "grpo", the mean of the rows' means, in which a token of a short response weighs more (Shao et al. 2024);
-            "dapo", the mean over all tokens (Yu et al. 2025); "dr_grpo", the sum over B ``max_new_tokens``, in which
-            every token weighs the same in every batch (Liu et al. 2025).
-        max_new_tokens: the longest a response may be; used by "dr_grpo" alone.
+        how: "grpo", the mean of the rows' means, where a token of a short response weighs more (Shao et al. 2024);
+            "dapo", the mean over all tokens (Yu et al. 2025); "dr_grpo", the sum divided by B ``max_new_tokens``,
+            where every token weighs the same in every batch (Liu et al. 2025).
+        max_new_tokens: longest response; only "dr_grpo" uses it.
     """
     batch_size = len(per_token)
     lengths = mask.bool().sum(dim=-1)

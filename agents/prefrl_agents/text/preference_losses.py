@@ -1,4 +1,4 @@
-"""Losses that fit a policy to texts people wrote or compared: supervised, and the DPO family.
+"""Losses on texts that people wrote or compared: supervised fine-tuning, and the DPO family.
 
 Preference losses take log-probs summed over a response, shape (B,): see `prefrl_agents.text.log_probs.sequence_sum`.
 D is the difference of two responses' log-ratios, log pi - log pi_ref, the preferred one's first.
@@ -18,7 +18,7 @@ __all__ = ["dpo_loss", "k_wise_dpo", "sft_loss"]
 
 
 def sft_loss(log_probs: Float[Tensor, "B L"], mask: Mask) -> Float[Tensor, ""]:
-    """-log p of the response tokens alone, the mean over all of the batch, in nats a token."""
+    """Mean -log p of the response tokens of the batch, in nats per token."""
     return -masked_mean(log_probs, mask)
 
 
@@ -34,15 +34,15 @@ def dpo_loss(
     """Loss of each pair, and the rewards the policy implies for its two responses.
 
     "sigmoid" is -log sigma(beta D) (Rafailov et al. 2023, eq. 7); "ipo" is (D - 1 / (2 beta))^2 (Azar et al. 2024,
-    eq. 17). With label_smoothing e, the share of pairs taken to be labelled the wrong way round, "cdpo" is
+    eq. 17). With label_smoothing e, the assumed share of wrong labels, "cdpo" is
     (1 - e) l(D) + e l(-D), l being "sigmoid" (Mitchell 2023), and "robust" ((1 - e) l(D) - e l(-D)) / (1 - 2 e),
-    whose mean over wrong labels is l (Chowdhury et al. 2024).
+    which is l in the mean over wrong labels (Chowdhury et al. 2024).
 
     Returns:
         (loss, chosen rewards, rejected rewards); a reward is beta (log pi - log pi_ref), without a gradient.
 
     Raises:
-        ValueError: when beta is not positive, or label_smoothing not of use to this kind.
+        ValueError: when beta is not positive, or label_smoothing is out of range or not used by this kind.
     """
     _check(beta, kind, label_smoothing)
     chosen_ratio, rejected_ratio = chosen - reference_chosen, rejected - reference_rejected
@@ -60,7 +60,7 @@ def k_wise_dpo(
 ) -> tuple[Float[Tensor, " B"], Float[Tensor, "B K"]]:
     """Mean of `dpo_loss` over the C(K, 2) pairs of each prompt's ranking, and the implied rewards.
 
-    Ranks start at 1, the best. Tied pairs are left out; a prompt whose responses all tie has loss 0. At K = 2
+    Ranks start at 1, the best. Tied pairs are left out; a prompt whose responses all tie has loss 0. For K = 2
     without ties this is `dpo_loss`. Source of the mean over pairs: Ouyang et al. 2022, eq. 1.
 
     Returns:

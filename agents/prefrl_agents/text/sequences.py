@@ -1,4 +1,4 @@
-"""Prompts with responses as one array, and the log-probability of each token of a response."""
+"""Prompts with responses as padded arrays, and the log-probability of each response token."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Sequences", "response_log_probs"]
 
 @dataclass(frozen=True)
 class Sequences:
-    """B prompts with a response each.
+    """B prompts with one response each.
 
     Raises:
         ValueError: from `of`, when a prompt or a response has no token.
@@ -27,13 +27,13 @@ class Sequences:
     prompt_lengths: Tensor
     """shape (B,) int64"""
     lengths: Tensor
-    """shape (B,) int64, prompt and response together"""
+    """shape (B,) int64, of prompt and response together"""
 
     @classmethod
     def of(
         cls, prompts: Sequence[Sequence[int]], responses: Sequence[Sequence[int]], pad_id: int
     ) -> Sequences:
-        """From token ids; responses hold the token that ends them, where they end."""
+        """From token ids; a response that ends includes its end token."""
         texts = [[*prompt, *response] for prompt, response in zip(prompts, responses, strict=True)]
         for prompt, response in zip(prompts, responses, strict=True):
             if not len(prompt) or not len(response):
@@ -48,7 +48,7 @@ class Sequences:
 
     @classmethod
     def generated(cls, generation: Generation) -> Sequences:
-        """As they were sampled."""
+        """From sampled texts."""
         return cls(generation.ids, generation.prompt_lengths, generation.lengths)
 
     def __len__(self) -> int:
@@ -57,17 +57,17 @@ class Sequences:
 
     @property
     def mask(self) -> Tensor:
-        """Which tokens, but for the first of each text, are of responses, shape (B, L - 1) bool."""
+        """Which tokens belong to responses, shape (B, L - 1) bool: the first token of each text is left out."""
         places = torch.arange(1, self.ids.shape[1], device=self.ids.device)
         return (places >= self.prompt_lengths[:, None]) & (places < self.lengths[:, None])
 
     @property
     def num_response_tokens(self) -> int:
-        """Of all responses together."""
+        """Tokens of all responses together."""
         return int((self.lengths - self.prompt_lengths).sum())
 
     def __getitem__(self, rows: Tensor) -> Sequences:
-        """The texts that ``rows`` (R,) names, as wide as the longest of them."""
+        """The texts with indices ``rows`` (R,), padded to the longest of them."""
         lengths = self.lengths[rows]
         width = int(lengths.max()) if len(lengths) else 0
         return Sequences(self.ids[rows, :width], self.prompt_lengths[rows], lengths)
@@ -77,9 +77,9 @@ class Sequences:
         return Sequences(self.ids.to(device), self.prompt_lengths.to(device), self.lengths.to(device))
 
     def chunks(self, most_tokens: int) -> Iterator[Tensor]:
-        """Rows (R,) of all texts, those of about one length together, with at most so many tokens, padding included.
+        """Split the texts, sorted by length, into chunks of at most ``most_tokens`` tokens, padding included.
 
-        A text longer than that is a chunk of its own.
+        Yields the indices (R,) of each chunk. A longer text is a chunk alone.
         """
         order = self.lengths.argsort(stable=True)
         start = 0
@@ -93,8 +93,8 @@ class Sequences:
 def response_log_probs(model: LanguageModel, sequences: Sequences, temperature: float = 1.0) -> Tensor:
     """Log-probability of each token of the responses, shape (B, L - 1) as `Sequences.mask`, 0 elsewhere.
 
-    Logits are computed for tokens of responses alone: with a large vocabulary they take the most memory and time.
-    A prompt that many responses share is computed once.
+    Logits are computed for response tokens only: with a large vocabulary they take most memory and time. A prompt
+    that several responses share is computed once.
     """
     mask = sequences.mask
     hidden = response_hidden(model.backbone, sequences.ids, sequences.prompt_lengths, sequences.lengths)

@@ -1,4 +1,4 @@
-"""Supervised fine-tuning: the first stage, on demonstrations."""
+"""Supervised fine-tuning on demonstrations."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["fine_tune", "fine_tune_policy", "mean_loss"]
 _CHUNK_TOKENS = 8192
 
 OnEpoch = Callable[[int, float], None]
-"""takes the number of an epoch that is over, from 1, and its mean loss"""
+"""called with the number of the finished epoch, from 1, and its mean loss"""
 
 
 def fine_tune(
@@ -30,17 +30,17 @@ def fine_tune(
     seed: int = 0,
     on_epoch: OnEpoch | None = None,
 ) -> list[float]:
-    """Raise the probability of the responses; the prompts are given, and nothing is learned of them.
+    """Raise the probability of the responses to their prompts; prompt tokens have no loss.
 
     Args:
         model: trained in place.
-        demonstrations: prompts with the responses to learn.
-        config: settings; how many demonstrations it asks for is of no matter here.
-        seed: of their order.
+        demonstrations: prompts with responses.
+        config: settings; its number of demonstrations is not used here.
+        seed: of the order of minibatches.
         on_epoch: called after each epoch with its number, from 1, and its mean loss.
 
     Returns:
-        Mean loss of each epoch, in nats a token.
+        Mean loss of each epoch, in nats per token.
 
     Raises:
         ValueError: when there is no demonstration.
@@ -71,12 +71,12 @@ def fine_tune_policy(
     seed: int,
     on_epoch: OnEpoch | None = None,
 ) -> list[float]:
-    """Fine-tune a fresh policy on demonstrations of the task that ``venv`` puts; its reference is what comes of it.
+    """Fine-tune a new policy on demonstrations of the environment's task, and take the result as its reference.
 
     ``on_epoch`` is called as by `fine_tune`.
 
     Returns:
-        Mean loss of each epoch, in nats a token.
+        Mean loss of each epoch, in nats per token.
     """
     prompts, responses = venv.env_method("demonstrations", config.demonstrations, seed)[0]
     pad_id = policy.language_model.pad_id or 0
@@ -88,7 +88,7 @@ def fine_tune_policy(
 
 @torch.no_grad()
 def mean_loss(model: LanguageModel, demonstrations: Sequences) -> float:
-    """Mean loss in nats a token of responses, learned from or not."""
+    """Mean loss in nats per token of any responses."""
     total = 0.0
     for rows in demonstrations.chunks(_CHUNK_TOKENS):
         total -= float(response_log_probs(model, demonstrations[rows].to(model.device)).sum())

@@ -1,6 +1,6 @@
-"""Text as an environment: an episode is one response to one prompt, an action one token, the reward comes at the end.
+"""Text environments: an episode is one response to one prompt, an action is one token, the reward comes at the end.
 
-`TextTask` says what is asked and what an answer is worth; `TextGenEnv` and `TextGenVectorEnv` play any task.
+A `TextTask` gives prompts and rewards; `TextGenEnv` and `TextGenVectorEnv` are environments of any task.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Sums of two numbers: a text task with one right answer to each prompt."""
+"""Sums of two numbers: a text task with one right answer per prompt."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ LARGEST_ERROR = 10
 
 
 class Arithmetic:
-    """Prompts such as "12+7=", of bytes; the response is to be the sum in digits, and nothing else.
+    """Prompts such as "12+7=", tokenised by bytes; the right response is the sum in digits and nothing else.
 
-    The right answer earns 1. Another number earns 0.5 / distance, so that it pays to come nearer: 0.5 for one off by
-    1, 0.05 for one off by 10. What is no number, or begins with a needless 0, earns 0.
+    The right answer earns 1. Another number earns 0.5 / distance: 0.5 when off by 1, 0.05 when off by 10. Text that is
+    not a number, or has a leading 0, earns 0.
 
     Args:
-        max_operand: the two numbers are drawn from 0 to this.
+        max_operand: largest operand; operands are drawn from 0 to this.
 
     Raises:
         ValueError: when it is negative.
@@ -38,10 +38,10 @@ class Arithmetic:
         self.tokenizer = ByteTokenizer()
         self.max_prompt_tokens = len(f"{max_operand}+{max_operand}=")
         self.max_new_tokens = len(str(2 * max_operand)) + 1
-        """the digits of the largest sum, and the token that ends it"""
+        """the digits of the largest sum, and the end token"""
 
     def prompt(self, rng: np.random.Generator) -> str:
-        """Two numbers, each alike."""
+        """A sum of two numbers, drawn uniformly."""
         first, second = rng.integers(0, self.max_operand + 1, size=2)
         return f"{first}+{second}="
 
@@ -49,22 +49,22 @@ class Arithmetic:
         """1 for the right answer, else at most 0.5, shape (B,).
 
         Raises:
-            ValueError: when a prompt is no sum.
+            ValueError: when a prompt is not a sum.
         """
         return np.array([_credit(*pair) for pair in zip(prompts, responses, strict=True)])
 
     def demonstration(self, rng: np.random.Generator) -> tuple[str, str]:
-        """A sum and its answer, which is wrong by 1 to 10 in three cases of ten."""
+        """A sum and an answer, which is off by 1 to 10 with probability 0.3."""
         prompt = self.prompt(rng)
         answer = _answer(prompt)
         if rng.random() < WRONG_SHARE:
             error = int(rng.integers(1, LARGEST_ERROR + 1))
-            # A negative answer would need a sign, which right ones never have.
+            # A negative answer would need a sign, which right answers never have.
             answer += error if answer < error or rng.random() < 0.5 else -error
         return prompt, str(answer)
 
     def optimal_return(self) -> float:
-        """Of right answers."""
+        """1, the reward of right answers."""
         return 1.0
 
 
@@ -79,6 +79,6 @@ def _credit(prompt: str, response: str) -> float:
     answer = _answer(prompt)
     if _NUMBER.fullmatch(response) is None:
         return 0.0
-    # A float, since Python refuses to read integers of thousands of digits.
+    # A float: Python refuses to parse integers of thousands of digits.
     distance = abs(float(response) - answer)
     return PARTIAL_CREDIT / distance if distance else 1.0

@@ -1,4 +1,4 @@
-"""The capital of France once more: the question of `prefrl_envs.ranked_answers`, answered letter by letter."""
+"""The capital of France: the question of `prefrl_envs.ranked_answers`, answered byte by byte."""
 
 from __future__ import annotations
 
@@ -15,40 +15,40 @@ LIKENESS_WORTH = 0.5
 
 
 class CapitalOfFrance:
-    """One prompt, the question, of bytes; people have ranked five answers to it, 3 > 1 > 2 > 5 >> 4.
+    """One prompt, the question, tokenised by bytes; people ranked five answers to it, 3 > 1 > 2 > 5 >> 4.
 
-    A response that is one of them earns its true reward. Any other earns half that of the answer it is most like,
-    times the likeness: 1 less the edit distance as a share of the longer of the two. So an empty text earns 0, and
-    a likeness of the wrong and rude answer less. Where two are as like, the worse counts.
+    One of these answers earns its true reward. Any other response earns half the reward of the most similar answer
+    times the similarity: 1 minus the edit distance over the length of the longer text. An empty text thus earns 0, and
+    one similar to the wrong and rude answer less. Of equally similar answers, the worst counts.
     """
 
     def __init__(self) -> None:
         self.tokenizer = ByteTokenizer()
         self.max_prompt_tokens = len(self.tokenizer.encode(QUESTION))
         self.max_new_tokens = max(len(self.tokenizer.encode(answer)) for answer in ANSWERS) + 1
-        """the longest answer, and the token that ends it"""
+        """the longest answer, and the end token"""
 
     def prompt(self, rng: np.random.Generator) -> str:
         """The question."""
         return QUESTION
 
     def reward(self, prompts: Sequence[str], responses: Sequence[str]) -> np.ndarray:
-        """That of the answers as people ranked them, or of a likeness of one, shape (B,); prompts are not looked at."""
+        """Rewards by similarity to the ranked answers, shape (B,); prompts are ignored."""
         return np.array([_reward(response) for response in responses])
 
     def demonstration(self, rng: np.random.Generator) -> tuple[str, str]:
-        """The question and any of the five answers."""
+        """The question and one of the five answers, uniformly."""
         return QUESTION, ANSWERS[rng.integers(len(ANSWERS))]
 
     def optimal_return(self) -> float:
-        """Of the best answer."""
+        """The reward of the best answer."""
         return max(REWARDS)
 
 
 def edit_distances(text: str, references: Sequence[str]) -> np.ndarray:
-    """The fewest characters to insert, delete or replace that make the text each of the references, shape (K,) int.
+    """Edit distance (insertions, deletions, replacements) of the text to each reference, shape (K,) int.
 
-    Source: Wagner and Fischer 1974, The string-to-string correction problem, a row at a time.
+    Source: Wagner and Fischer 1974, The string-to-string correction problem, row by row.
     """
     lengths = np.array([len(reference) for reference in references])
     codes = np.full((len(references), lengths.max()), -1)
@@ -59,7 +59,7 @@ def edit_distances(text: str, references: Sequence[str]) -> np.ndarray:
     for character in text:
         above = np.minimum(row[:, 1:] + 1, row[:, :-1] + (codes != ord(character)))
         row = np.concatenate([row[:, :1] + 1, above], axis=1) - columns
-        # Insertions run along a row: the least of what lies to the left, each column away costing 1.
+        # Insertions run along a row: the minimum over the columns to the left, plus 1 per column.
         row = np.minimum.accumulate(row, axis=1) + columns
     return row[np.arange(len(references)), lengths]
 

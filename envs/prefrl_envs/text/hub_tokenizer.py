@@ -41,7 +41,7 @@ class HubTokenizer:
         inner: the tokenizer of `transformers`.
 
     Raises:
-        ValueError: when it has no token that ends a text.
+        ValueError: when it has no end token.
     """
 
     def __init__(self, inner: Any) -> None:
@@ -82,7 +82,7 @@ class HubTokenizer:
         return cls(inner)
 
     def save(self, folder: str | Path) -> None:
-        """Write its files beside those of the model."""
+        """Write the tokenizer's files into a checkpoint's folder."""
         self.inner.save_pretrained(str(folder))
 
     def encode(self, text: str) -> list[int]:

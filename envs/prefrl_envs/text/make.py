@@ -1,4 +1,4 @@
-"""The ready tasks by name, as Gymnasium's registry makes them."""
+"""Entry points of Gymnasium's registry: the environments of the tasks that ship with the package."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def make_text_env(
     """The environment of one of `TASKS`.
 
     Args:
-        task: which.
-        reward: in place of the task's own: a function, or "package.module:function".
+        task: its name.
+        reward: replaces the task's reward; a function, or "package.module:function".
         render_mode: see `TextGenEnv`.
-        settings: the task's own.
+        settings: arguments of the task.
 
     Raises:
         ValueError: when the function cannot be imported.

@@ -1,4 +1,4 @@
-"""Prompts of one's own, for a language model of one's own: what a response is worth is for people to say."""
+"""Prompts from a file of yours for a language model of yours, without a reward: people judge the responses."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ __all__ = ["Prompts"]
 
 
 class Prompts:
-    """Draws from a file of prompts, each alike.
+    """Draws prompts from a file, uniformly.
 
     Args:
-        prompts: a file with a prompt a line: plain text (.txt), or JSON objects with a "prompt" (any other name). A
-            "response", or "chosen", that is there too is taken as a demonstration.
-        tokenizer: folder or hub name of the checkpoint that is to respond.
-        max_new_tokens: longest response, the token that ends it included.
+        prompts: a file with one prompt per line: plain text (.txt), or JSON objects with a "prompt" (any other suffix).
+            A "response" or "chosen" beside it is a demonstration.
+        tokenizer: folder or hub name of the checkpoint that responds.
+        max_new_tokens: longest response, its end token included.
 
     Raises:
-        ValueError: when a line of the file is no prompt, or the tokenizer cannot be loaded.
+        ValueError: when a line of the file has no prompt, or the tokenizer cannot be loaded.
     """
 
     has_reward = False
-    """unless the environment is given one, only people can tell responses apart"""
+    """only people can judge responses, unless the environment is given a reward function"""
 
     def __init__(
         self, prompts: str | None = None, tokenizer: str | None = None, max_new_tokens: int = 48
@@ -48,18 +48,18 @@ class Prompts:
         self.max_prompt_tokens, self.max_new_tokens = max(lengths), max_new_tokens
 
     def prompt(self, rng: np.random.Generator) -> str:
-        """Any of the file."""
+        """A prompt of the file, uniformly."""
         return self._prompts[rng.integers(len(self._prompts))]
 
     def reward(self, prompts: Sequence[str], responses: Sequence[str]) -> np.ndarray:
-        """Nothing, shape (B,)."""
+        """Zeros, shape (B,)."""
         return np.zeros(len(responses))
 
     def demonstration(self, rng: np.random.Generator) -> tuple[str, str]:
-        """Any of the file.
+        """A demonstration of the file, uniformly.
 
         Raises:
-            ValueError: when it has none.
+            ValueError: when the file has none.
         """
         if not self._demonstrations:
             raise ValueError(
@@ -70,13 +70,13 @@ class Prompts:
 
 
 def _read(path: Path) -> tuple[list[str], list[tuple[str, str]]]:
-    """All prompts, and those that come with a response."""
+    """All prompts, and the (prompt, response) pairs among them."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} cannot be read as prompts ({error}); give a text file in UTF-8") from error
     prompts, demonstrations = [], []
-    # Not splitlines, which cuts at U+2028 and its like within a prompt.
+    # Not splitlines, which also splits at U+2028 and similar characters within a prompt.
     for number, line in enumerate(text.split("\n"), start=1):
         line = line.removesuffix("\r")
         if not line.strip():

@@ -1,4 +1,4 @@
-"""The shortest walk through a random graph: the least text task whose best answers are known exactly.
+"""Shortest walks through a random graph: a minimal text task whose best answers are known exactly.
 
 After the toy task of Chen et al. 2021 (Decision Transformer, section 3), which learns shortest walks from random ones.
 """
@@ -21,20 +21,20 @@ _NOWHERE = -1
 
 
 class RandomWalks:
-    """Walk from the node that the prompt names to the goal, node "a", along edges, in as few steps as can be.
+    """Walk from the prompt's node to the goal, node "a", along edges in as few steps as possible.
 
-    The response names the nodes walked to, "c f a", each a token; it ends at the goal, which no edge leaves. A
+    The response lists the nodes of the walk, "c f a", each a token; it ends at the goal, which no edge leaves. A
     valid walk of n steps earns (longest + 1 - n) / (longest + 1 - shortest), where longest is
     ``max_walk_nodes`` - 1 steps and shortest the fewest from its start: 1 for a shortest walk, more than 0 for the
-    longest, and defined where they are one. A walk that takes a step along no edge, or does not end at the goal, or is
-    longer, earns 0.
+    longest, and defined where both are equal. A walk that leaves the edges, does not end at the goal, or is longer
+    earns 0.
 
     Args:
         edges: shape (nodes, nodes) bool, ``edges[i, j]`` an edge from i to j; `random_graph` if not given.
-        max_walk_nodes: most nodes of a walk, its start among them.
+        max_walk_nodes: most nodes of a walk, its start included.
 
     Raises:
-        ValueError: when the edges are no square of 2 to 26 nodes, or no node leads to the goal in so few steps.
+        ValueError: when the edges are not square with 2 to 26 nodes, or no node reaches the goal in that many steps.
     """
 
     def __init__(self, edges: np.ndarray | None = None, max_walk_nodes: int = 10) -> None:
@@ -42,7 +42,7 @@ class RandomWalks:
         self.nodes = string.ascii_lowercase[: len(edges)]
         if edges.shape != (len(self.nodes),) * 2 or len(edges) < 2:
             raise ValueError(f"edges have shape {edges.shape}; a square of 2 to 26 nodes is needed")
-        # Whoever has arrived has arrived.
+        # A walk ends at the goal.
         edges[GOAL] = False
         self.edges, self.shortest = edges, shortest_steps(edges)
         self.longest = max_walk_nodes - 1
@@ -56,24 +56,24 @@ class RandomWalks:
         self.tokenizer = WordTokenizer(self.nodes)
         self.max_prompt_tokens = 1
         self.max_new_tokens = max_walk_nodes
-        """a walk from the start, and the token that ends it"""
+        """a walk without its start, and the end token"""
 
     def prompt(self, rng: np.random.Generator) -> str:
-        """Any node but the goal that leads there, each alike."""
+        """A node from which the goal can be reached, uniformly."""
         return self.nodes[rng.choice(self.starts)]
 
     def reward(self, prompts: Sequence[str], responses: Sequence[str]) -> np.ndarray:
-        """How near each walk is to the shortest, in [0, 1], shape (B,).
+        """Reward of each walk in [0, 1], 1 for a shortest one, shape (B,).
 
         Raises:
-            ValueError: when a prompt is no node to start from.
+            ValueError: when a prompt is not a start node.
         """
         return np.array(
             [self._optimality(prompt, response) for prompt, response in zip(prompts, responses, strict=True)]
         )
 
     def demonstration(self, rng: np.random.Generator) -> tuple[str, str]:
-        """A random walk, until it is at the goal, at a dead end or as long as may be; most are not shortest."""
+        """A random walk up to the goal, a dead end or the longest length; most are not shortest."""
         start = int(rng.choice(self.starts))
         walk = [start]
         while len(walk) <= self.longest and self.edges[walk[-1]].any():
@@ -81,7 +81,7 @@ class RandomWalks:
         return self.nodes[start], " ".join(self.nodes[node] for node in walk[1:])
 
     def optimal_return(self) -> float:
-        """Of shortest walks."""
+        """1, the reward of shortest walks."""
         return 1.0
 
     def _optimality(self, prompt: str, response: str) -> float:
@@ -99,12 +99,12 @@ class RandomWalks:
 
 
 def random_graph(seed: int = 0) -> np.ndarray:
-    """A graph of 21 nodes that all lead to the goal; apart from that, each edge is there with probability 0.1.
+    """A graph of 21 nodes with edges of probability 0.1, drawn again until the goal can be reached from all nodes.
 
-    In that of seed 0 the goal is 1 to 5 steps away, and half of the random walks arrive, a fifth by a shortest way.
+    With seed 0 the goal is 1 to 5 steps away; half of the random walks reach it, a fifth by a shortest walk.
 
     Returns:
-        edges, shape (21, 21) bool, see `RandomWalks`; none leaves the goal, or leads back to its own node.
+        edges, shape (21, 21) bool, see `RandomWalks`; none leaves the goal, and there are no loops.
     """
     rng = np.random.default_rng(seed)
     while True:
@@ -116,11 +116,11 @@ def random_graph(seed: int = 0) -> np.ndarray:
 
 
 def shortest_steps(edges: np.ndarray) -> np.ndarray:
-    """Fewest steps from each node to the goal, shape (nodes,) int; -1 where no walk leads there."""
+    """Fewest steps from each node to the goal, shape (nodes,) int; -1 where there is no walk."""
     steps = np.full(len(edges), -1)
     reached, count = np.arange(len(edges)) == GOAL, 0
     while reached.any():
         steps[reached] = count
-        # Breadth first, backwards: the nodes one step before those just reached, and not reached before.
+        # Breadth-first from the goal: nodes one step before those just reached that were not reached earlier.
         reached, count = edges[:, reached].any(axis=1) & (steps < 0), count + 1
     return steps

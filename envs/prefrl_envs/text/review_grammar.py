@@ -1,4 +1,4 @@
-"""The words of reviews: what they mean, which may follow which, and how ordinary reviews are made of them."""
+"""The words of reviews: their sentiment, the grammar, and how ordinary reviews are drawn."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _BY_VALUE = {
 _ADJECTIVES = {word: value for value, words in _BY_VALUE.items() for word in words}
 _VERBS = {"love": 2.0, "like": 1.0, "want": 1.0, "regret": -1.0, "dislike": -1.0, "hate": -2.0}
 VALUES = {**_ADJECTIVES, **_VERBS}
-"""sentiment of each word that has one"""
+"""sentiment of each adjective and verb"""
 VALUES_OF_ASPECTS = {
     ("price", "cheap"): 1.5,
     ("finish", "cheap"): -1.5,
@@ -50,13 +50,13 @@ VALUES_OF_ASPECTS = {
     ("sound", "loud"): 1.5,
     ("design", "loud"): -1.5,
 }
-"""sentiment of (aspect, word), in place of the word's own, where the prompt names the aspect"""
+"""sentiment of (aspect, word), which replaces the word's value when the prompt names the aspect"""
 INTENSIFIERS = {"slightly": 0.5, "rather": 0.75, "quite": 1.0, "really": 1.5, "very": 1.5, "extremely": 2.0}
-"""factor of the sentiment that follows"""
+"""factor of the sentiment of the next word"""
 NOT = "not"
 NEGATION = -0.5
 FREE = ("and", "but", "i", "it")
-"""words that a good review may repeat"""
+"""words whose repetition costs nothing"""
 
 WORDS = ("the", *PRODUCTS, *ASPECTS, "is", *VALUES, *INTENSIFIERS, NOT, *FREE)
 
@@ -87,22 +87,22 @@ _KINDS = {
 }
 
 JUDGEMENTS = (1, 2, 3)
-"""how many a review may hold, each alike"""
+"""possible numbers of judgements in a review, drawn uniformly"""
 VERB_SHARE, NOT_SHARE, INTENSIFIER_SHARE = 0.25, 0.2, 0.4
 
 
 def kind_of(word: str) -> str:
-    """The word's kind, a key of `FOLLOWERS`; any string has one."""
+    """The word's kind, a key of `FOLLOWERS`; defined for any string."""
     return _KINDS.get(word, _OTHER)
 
 
 def prompt_words(product: str, aspect: str) -> list[str]:
-    """The beginning of a review."""
+    """The first words of a review."""
     return ["the", product, aspect, "is"]
 
 
 def draw_response(rng: np.random.Generator) -> list[str]:
-    """The words of an ordinary review: one to three judgements, 2 to 11 words, none of weight repeated."""
+    """The words of an ordinary review: one to three judgements, 2 to 11 words, no repetition but of `FREE` words."""
     words = _draw_judgement(rng)
     for _ in range(int(rng.choice(JUDGEMENTS)) - 1):
         judgement = _draw_judgement(rng)

@@ -1,7 +1,7 @@
-"""Short reviews of products, with a reward for praise that cannot be had by saying one word again and again.
+"""Short product reviews: the reward is their sentiment, minus penalties for repetition and bad style.
 
-The true reward stands for people's taste: it knows what goes with what. A reward learned from comparisons of ordinary
-reviews does not know what repetition and word salad are worth, so it can be over-optimised (Gao et al. 2022).
+The true reward stands for people's taste. A reward learned from comparisons of ordinary reviews has not seen repetition
+or word salad, so it can be over-optimised (Gao et al. 2022).
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ CURT_COST = 1.0
 
 
 class Reviews:
-    """The prompt begins a review, "the camera weight is"; the response goes on, "not very light but i like it".
+    """The prompt starts a review, "the camera weight is"; the response continues it, "not very light but i like it".
 
-    The true reward is 4 tanh(x / 4), in which x is the sentiment less what bad style costs:
+    The true reward is 4 tanh(x / 4), where x is the sentiment minus the cost of bad style:
 
-    - each adjective or verb adds its value, from -2 to 2; that of some depends on the aspect: "cheap" praises a
-      price, and nothing else;
-    - an intensifier right before it scales it, by 0.5 for "slightly" up to 2 for "extremely", and "not" before the
-      two turns it to minus a half;
+    - each adjective or verb adds its value, from -2 to 2; for some it depends on the aspect: "cheap" only
+      praises a price;
+    - an intensifier right before it scales it, by 0.5 for "slightly" up to 2 for "extremely", and "not" before both
+      multiplies it by -0.5;
     - each earlier use of the same word halves it, and the n-th use of any word but "and", "but", "i" and "it" costs
       0.5 (n - 1);
-    - each word that may not follow the one before costs 2, and so does an end in the middle of a phrase;
+    - each word that the grammar does not allow after the previous one costs 2, and so does an end within a phrase;
     - each word after the twelfth costs 0.3, and fewer than two words cost 1.
     """
 
@@ -46,10 +46,10 @@ class Reviews:
         self.tokenizer = WordTokenizer(grammar.WORDS)
         self.max_prompt_tokens = len(grammar.prompt_words(grammar.PRODUCTS[0], grammar.ASPECTS[0]))
         self.max_new_tokens = grammar.MAX_WORDS + 1
-        """the words, and the token that ends them"""
+        """the words, and the end token"""
 
     def prompt(self, rng: np.random.Generator) -> str:
-        """A product and an aspect of it, each alike."""
+        """A product and one of its aspects, drawn uniformly."""
         product, aspect = (words[rng.integers(len(words))] for words in (grammar.PRODUCTS, grammar.ASPECTS))
         return " ".join(grammar.prompt_words(product, aspect))
 
@@ -60,7 +60,7 @@ class Reviews:
         )
 
     def demonstration(self, rng: np.random.Generator) -> tuple[str, str]:
-        """A prompt and a review in good order and of any mind: as often praise as blame."""
+        """A prompt and a grammatical review, positive as often as negative."""
         return self.prompt(rng), " ".join(grammar.draw_response(rng))
 
 

@@ -1,4 +1,4 @@
-"""Calling a reward function that anybody may have written."""
+"""Calls of reward functions, whose results are checked: users write them."""
 
 from __future__ import annotations
 

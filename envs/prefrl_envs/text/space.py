@@ -1,4 +1,4 @@
-"""Spaces of text: what has been written so far, and which token may come next."""
+"""Spaces of text environments: the text so far as observation, the next token as action."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ __all__ = ["TextSpace", "TokenSpace", "encode_observation"]
 
 
 class TextSpace(spaces.Dict):
-    """A prompt and the response so far, L = ``max_prompt_tokens + max_new_tokens`` tokens at most.
+    """A prompt and the response so far, at most L = ``max_prompt_tokens + max_new_tokens`` tokens.
 
-    An observation holds, all int32,
+    An observation has, all int32,
 
     - ``input_ids``, shape (L,): the prompt's tokens, then the response's, then ``pad_id`` up to the end;
-    - ``length``, shape (1,): how many tokens there are, padding not counted;
-    - ``prompt_length``, shape (1,): how many of them are the prompt's.
+    - ``length``, shape (1,): number of tokens without padding;
+    - ``prompt_length``, shape (1,): number of prompt tokens among them.
 
     Args:
         vocab_size: V.
         pad_id: of padding.
-        eos_id: of the token that ends a text.
+        eos_id: of the end token.
         max_prompt_tokens: longest prompt.
-        max_new_tokens: longest response, the token that ends it included.
+        max_new_tokens: longest response, its end token included.
 
     Raises:
-        ValueError: when an id is not in 0..V-1, padding and end are one, or a limit is below 1.
+        ValueError: when an id is not in 0..V-1, padding and end token are equal, or a limit is below 1.
     """
 
     def __init__(
@@ -53,14 +53,14 @@ class TextSpace(spaces.Dict):
     def sample(  # type: ignore[override]
         self, mask: dict[str, Any] | None = None, probability: dict[str, Any] | None = None
     ) -> dict[str, np.ndarray]:
-        """A prompt of at least one token and a response that has not ended, tokens at random, padded as it should be.
+        """A prompt of at least one token and an unfinished response, of random tokens, with padding.
 
         Raises:
             ValueError: when given a mask or probabilities.
         """
         if mask is not None or probability is not None:
             raise ValueError("a TextSpace is sampled without mask or probability; change the sample instead")
-        # Each part has a generator of its own, which `seed` has seeded.
+        # Each part has its own generator, which `seed` seeds.
         prompt_length = int(self["prompt_length"].np_random.integers(1, self.max_prompt_tokens + 1))
         length = prompt_length + int(self["length"].np_random.integers(0, self.max_new_tokens + 1))
         written = [token for token in range(self.vocab_size) if token not in (self.pad_id, self.eos_id)]
@@ -73,7 +73,7 @@ class TextSpace(spaces.Dict):
         }
 
     def __eq__(self, other: object) -> bool:
-        """Whether the other is a TextSpace of the same settings."""
+        """Whether the other is a TextSpace with the same settings."""
         return isinstance(other, TextSpace) and self._settings() == other._settings()
 
     def __repr__(self) -> str:
@@ -86,7 +86,7 @@ class TextSpace(spaces.Dict):
 
 
 class TokenSpace(spaces.Discrete):
-    """Discrete(V), but ``pad_id`` is never sampled, so that random play goes well.
+    """Discrete(V) that never samples ``pad_id``, so that random actions are valid.
 
     Args:
         vocab_size: V.
@@ -101,13 +101,13 @@ class TokenSpace(spaces.Discrete):
         self.allowed.flags.writeable = False
 
     def sample(self, mask: np.ndarray | None = None, probability: np.ndarray | None = None) -> np.int64:
-        """A token; as Discrete has it where a mask or probabilities are given."""
+        """A token other than padding; with a mask or probabilities, as Discrete samples."""
         if mask is None and probability is None:
             mask = self.allowed.astype(np.int8)
         return super().sample(mask=mask, probability=probability)
 
     def __setstate__(self, state: Any) -> None:
-        """As Discrete; a copy's array would else be open to writing."""
+        """As Discrete; keeps the array of a copy read-only."""
         super().__setstate__(state)
         self.allowed.flags.writeable = False
 

@@ -1,4 +1,4 @@
-"""What a text environment asks for, and what an answer is worth."""
+"""The task of a text environment: prompts, and the true reward of responses."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ RewardFunction = Callable[[Sequence[str], Sequence[str]], Sequence[float] | np.n
 
 
 class TextTask(Protocol):
-    """Prompts, and the true reward of responses. Tasks whose best expected reward is known have `optimal_return` too.
+    """Prompts, and the true reward of responses. Tasks with a known best expected reward also have `optimal_return`.
 
-    All randomness comes from the generators given, so one task may serve many environments.
+    All randomness comes from the generators passed in, so that several environments can share a task.
     """
 
     @property
     def tokenizer(self) -> Tokenizer:
-        """Of prompts and responses alike."""
+        """Of prompts and of responses."""
 
     @property
     def max_prompt_tokens(self) -> int:
@@ -31,7 +31,7 @@ class TextTask(Protocol):
 
     @property
     def max_new_tokens(self) -> int:
-        """Longest response, the token that ends it included."""
+        """Longest response, its end token included."""
 
     def prompt(self, rng: np.random.Generator) -> str:
         """Draw a prompt."""
@@ -40,4 +40,4 @@ class TextTask(Protocol):
         """The true reward of any B responses to prompts of this task, shape (B,) float64."""
 
     def demonstration(self, rng: np.random.Generator) -> tuple[str, str]:
-        """Draw a prompt and an ordinary, not an optimal response, to fine-tune on."""
+        """Draw a prompt and an ordinary, not optimal, response for fine-tuning."""

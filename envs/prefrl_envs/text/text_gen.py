@@ -1,4 +1,4 @@
-"""A response to a prompt, token by token, as a Gymnasium environment."""
+"""Responding to a prompt token by token, as a Gymnasium environment."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ Info = dict[str, Any]
 
 
 class TextGenEnv(gym.Env[Any, np.int64]):
-    """An episode is one response: each action puts a token, and the reward comes with the last.
+    """An episode is one response: each action appends a token, and the reward comes with the last one.
 
-    Observations are those of `TextSpace`, actions token ids, Discrete(V). An episode terminates when ``eos_id`` is
-    chosen and truncates when ``task.max_new_tokens`` tokens have been put without it. The reward is 0 until then.
-    Each info holds ``action_mask``, shape (V,) bool: padding may not be chosen, all else may. The info of the last
-    step also holds ``text``, with ``prompt`` and ``response``.
+    Observations are in a `TextSpace`, actions are token ids, Discrete(V). An episode terminates when ``eos_id`` is
+    chosen, and truncates after ``task.max_new_tokens`` tokens without it. The reward is 0 until then. Each info has
+    ``action_mask``, shape (V,) bool, which excludes padding. The info of the last step also has ``text``, with
+    ``prompt`` and ``response``.
 
-    The response is decoded from the very tokens that were chosen, and never encoded again.
+    The response is decoded from the chosen tokens, which are never encoded again.
 
     Args:
-        task: prompts, and the reward.
-        reward: in place of the task's own.
+        task: prompts and reward.
+        reward: replaces the task's reward.
         render_mode: None, or "ansi", the text so far.
 
     Raises:
-        ValueError: when the task's tokenizer or limits make no sense, or the render mode is unknown.
+        ValueError: when the task's tokenizer or limits are invalid, or the render mode is unknown.
     """
 
     metadata: ClassVar[Info] = {"render_modes": ["ansi"], "render_fps": 8}  # type: ignore[misc]
@@ -59,16 +59,16 @@ class TextGenEnv(gym.Env[Any, np.int64]):
 
     @property
     def reward_function(self) -> RewardFunction | None:
-        """What scores whole texts: the function given, or the task's own; None where the task has none (`Prompts`)."""
+        """The function given, or the task's reward; None where the task has none (`Prompts`)."""
         return self._reward if self._has_reward else None
 
     def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Observation, Info]:
-        """Put a prompt: the task's own, or ``options["prompt"]``.
+        """Start with a prompt of the task, or with ``options["prompt"]``.
 
-        The prompts of a seed are always the same, whatever responses are given; one that is put counts as one of them.
+        The seed alone determines the sequence of prompts; one given in ``options`` takes the place of one of them.
 
         Raises:
-            ValueError: when the prompt is empty, too long, or has a part without a token.
+            ValueError: when the prompt is empty, too long, or contains text without a token.
         """
         super().reset(seed=seed)
         if seed is not None or self._seed is None:
@@ -86,11 +86,11 @@ class TextGenEnv(gym.Env[Any, np.int64]):
         return self._observe(), self._info()
 
     def step(self, action: int | np.int64) -> tuple[Observation, float, bool, bool, Info]:
-        """Put a token.
+        """Append a token.
 
         Raises:
-            ValueError: when it is padding or no token at all, or the reward function fails or gives no finite number.
-            gymnasium.error.ResetNeeded: when no episode is under way.
+            ValueError: when it is padding or not a token, or the reward function fails or returns no finite number.
+            gymnasium.error.ResetNeeded: when the episode has ended or not begun.
         """
         if not self._is_under_way:
             raise gym.error.ResetNeeded("no text is under way; call reset before this step")
@@ -104,13 +104,13 @@ class TextGenEnv(gym.Env[Any, np.int64]):
             response = response_text(self.task.tokenizer, self._ids[self._prompt_length : length])
             reward = float(score_texts(self._reward, [self._prompt], [response])[0])
             info["text"] = {"prompt": self._prompt, "response": response}
-        # Not before: where the reward function fails, the token has not been put.
+        # Not before: where the reward function fails, the token is not appended.
         self._length = length
         self._is_under_way = not (terminated or truncated)
         return self._observe(), reward, terminated, truncated, info
 
     def action_masks(self) -> np.ndarray:
-        """The tokens that may be chosen, shape (V,) bool, read-only; the name is sb3-contrib's."""
+        """The tokens that may be chosen, shape (V,) bool, read-only; named as sb3-contrib expects."""
         return self._token_space.allowed
 
     def render(self) -> str | None:
@@ -120,14 +120,14 @@ class TextGenEnv(gym.Env[Any, np.int64]):
         return self.task.tokenizer.decode(self._ids[: self._length].tolist())
 
     def segment_text(self, observations: np.ndarray, actions: np.ndarray) -> tuple[str, str]:
-        """Prompt and response of a segment, for people to read: as they are after its last step.
+        """Prompt and response after the last step of a segment, as text.
 
         Args:
-            observations: those before each step, shape (T, L + 2) int32, see `encode_observation`.
-            actions: the tokens chosen, T of them.
+            observations: before each step, shape (T, L + 2) int32, see `encode_observation`.
+            actions: the chosen tokens, T of them.
 
         Raises:
-            ValueError: when the observations are of another shape.
+            ValueError: when the observations have another shape.
         """
         width = self._text_space.max_tokens + 2
         if observations.ndim != 2 or observations.shape[1] != width:
@@ -149,5 +149,5 @@ class TextGenEnv(gym.Env[Any, np.int64]):
         }
 
     def _info(self) -> Info:
-        # A copy each step, since Gymnasium lets users keep and change what an info holds.
+        # A copy in each step: Gymnasium lets users keep and change infos.
         return {"action_mask": self._token_space.allowed.copy()}

@@ -1,4 +1,4 @@
-"""Many responses written side by side, in one array of tokens."""
+"""A vector environment of text tasks: N responses in one array of tokens."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ Info = dict[str, Any]
 
 
 class TextGenVectorEnv(VectorEnv[Observation, np.ndarray, np.ndarray]):
-    """N rows, each of which is what `TextGenEnv` is; the rewards of all that end in a step come from one call.
+    """N rows, each a `TextGenEnv`; one call gives the rewards of all texts that end in a step.
 
-    Observations hold ``input_ids`` (N, L), ``length`` and ``prompt_length`` (N, 1), all int32; actions are (N,)
-    integers; rewards (N,) float64. Where a text ends the next begins within the same step, and infos say so as
-    those of Gymnasium's own vector environments do in that mode: ``final_obs`` and ``final_info``, with masks
-    ``_final_obs`` and ``_final_info``. ``action_mask``, (N, V) bool, is read-only: all rows and infos share one mask.
+    Observations have ``input_ids`` (N, L), ``length`` and ``prompt_length`` (N, 1), all int32; actions are (N,)
+    integers; rewards (N,) float64. When a text ends, the next one begins within the same step; infos then have
+    ``final_obs`` and ``final_info`` with masks ``_final_obs`` and ``_final_info``, as in Gymnasium's own vector
+    environments. ``action_mask``, (N, V) bool, is read-only: all rows and infos share one mask.
 
-    Rows in blocks of ``responses_per_prompt`` share a stream of prompts: the episodes of the same number in the rows
-    of a block answer the same one. The stream of the first block is `TextGenEnv`'s of the same seed.
+    The rows of a block of ``responses_per_prompt`` get the same sequence of prompts: episode k of each answers the
+    same one. The first block has the prompts of a `TextGenEnv` with the same seed.
 
     Args:
-        task: prompts, and the reward.
+        task: prompts and reward.
         num_envs: N.
         responses_per_prompt: rows in a block.
-        reward: in place of the task's own.
+        reward: replaces the task's reward.
 
     Raises:
-        ValueError: when the task's tokenizer or limits make no sense, or N is not a positive multiple of
+        ValueError: when the task's tokenizer or limits are invalid, or N is not a positive multiple of
             ``responses_per_prompt``.
     """
 
     metadata: ClassVar[Info] = {  # type: ignore[misc]
         "autoreset_mode": AutoresetMode.SAME_STEP,
-        # A text that reaches its limit has been scored: nothing of it is still to come.
+        # A text that reaches the length limit has been scored; no reward follows.
         "limit_is_end": True,
     }
 
@@ -67,7 +67,7 @@ class TextGenVectorEnv(VectorEnv[Observation, np.ndarray, np.ndarray]):
         self.action_space = batch_space(self._token_space, num_envs)
         self._reward = task.reward if reward is None else reward
         if hasattr(task, "optimal_return"):
-            # Known here only where the task knows it.
+            # An attribute of this environment only where the task has it.
             self.optimal_return = task.optimal_return
         self._seed: int | None = None
         self._episodes = np.zeros(num_envs, int)
@@ -77,10 +77,10 @@ class TextGenVectorEnv(VectorEnv[Observation, np.ndarray, np.ndarray]):
         self._prompt_lengths = np.zeros((num_envs, 1), np.int32)
 
     def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Observation, Info]:
-        """Put a prompt in every row: the task's own, ``options["prompt"]`` in all, or the N ``options["prompts"]``.
+        """Start every row with a prompt of the task, with ``options["prompt"]``, or with the N ``options["prompts"]``.
 
         Raises:
-            ValueError: when there are other than N prompts, or one is empty, too long, or has a part without a token.
+            ValueError: when there are not N prompts, or one is empty, too long, or contains text without a token.
         """
         super().reset(seed=seed)
         if seed is not None or self._seed is None:
@@ -124,9 +124,9 @@ class TextGenVectorEnv(VectorEnv[Observation, np.ndarray, np.ndarray]):
         return self._token_space.allowed
 
     def demonstrations(self, count: int, seed: int) -> tuple[list[list[int]], list[list[int]]]:
-        """Prompts and ordinary responses as token ids, to fine-tune on; responses end with the token that ends a text.
+        """Prompts and ordinary responses as token ids, for fine-tuning; responses include the end token.
 
-        Those longer than the limit are cut off there.
+        Responses longer than the limit are cut off.
 
         Raises:
             ValueError: when the task has none.
@@ -142,7 +142,7 @@ class TextGenVectorEnv(VectorEnv[Observation, np.ndarray, np.ndarray]):
         return prompts, [response[: self.task.max_new_tokens] for response in responses]
 
     def _end(self, ended: list[int], lengths: np.ndarray, info: Info) -> np.ndarray:
-        """Rewards of the rows that ended, which begin anew; ``info`` is told."""
+        """Rewards of the rows that ended; starts their next episodes and fills in ``info``."""
         starts, stops = self._prompt_lengths[:, 0], lengths[:, 0]
         responses = [
             response_text(self.task.tokenizer, self._ids[row, starts[row] : stops[row]]) for row in ended
@@ -151,7 +151,7 @@ class TextGenVectorEnv(VectorEnv[Observation, np.ndarray, np.ndarray]):
         rewards = score_texts(self._reward, prompts, responses)
         next_prompts = [self._draw(row, self._episodes[row] + 1) for row in ended]
         next_ids = [encode_prompt(self.task, prompt) for prompt in next_prompts]
-        # Not before: where something above fails, no token has been put.
+        # Not before: where something above fails, no token is appended.
         self._lengths = lengths
         info.update(self._final_info(ended, prompts, responses))
         self._episodes[ended] += 1
@@ -210,7 +210,7 @@ class TextGenVectorEnv(VectorEnv[Observation, np.ndarray, np.ndarray]):
 
 
 def _spread(present: np.ndarray, **values: list[Any]) -> Info:
-    """By key and for the rows marked in ``present`` (N,), one value each, as (N,) object; under _KEY the marks."""
+    """For each key, an (N,) object array with the values of the rows in ``present`` (N,), and ``present`` as _KEY."""
     info: Info = {}
     for key, entries in values.items():
         info[key] = np.full(present.shape, None, object)

@@ -1,4 +1,4 @@
-"""Texts as token ids: bytes, or words of a list."""
+"""Tokenizers: bytes, or the words of a list."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ _BYTES = 256
 
 @runtime_checkable
 class Tokenizer(Protocol):
-    """What the text environments ask of a tokenizer; one of another library needs no more than an adapter."""
+    """What the text environments need of a tokenizer; write an adapter for one of another library."""
 
     @property
     def vocab_size(self) -> int:
-        """V; ids lie in 0..V-1, those of padding and of the end among them."""
+        """V; ids lie in 0..V-1, those of padding and the end token included."""
 
     @property
     def pad_id(self) -> int:
-        """Fills up a text that is shorter than others; never part of one."""
+        """Pads a text that is shorter than others; never part of a text."""
 
     @property
     def eos_id(self) -> int:
-        """Ends a text; another id than ``pad_id``, or the end could not be told from what comes after it."""
+        """Ends a text; must differ from ``pad_id``, or the end could not be distinguished from padding."""
 
     def encode(self, text: str) -> list[int]:
-        """The text's ids, with no special token added; ValueError when the text has a part that no token stands for."""
+        """The text's ids, without special tokens; ValueError when a part of the text has no token."""
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of any ids in 0..V-1, special tokens left out."""
 
 
 class ByteTokenizer:
-    """Each byte of the text's UTF-8 is a token, 0 to 255; then padding 256 and the end 257."""
+    """Each byte of the text's UTF-8 is a token, 0 to 255; padding is 256 and the end token 257."""
 
     vocab_size = _BYTES + 2
     pad_id = _BYTES
     eos_id = _BYTES + 1
 
     def encode(self, text: str) -> list[int]:
-        """The text's bytes; ValueError when it holds half a surrogate pair, which has none."""
+        """The text's bytes; ValueError when it contains half a surrogate pair, which has no bytes."""
         try:
             return list(text.encode())
         except UnicodeEncodeError as error:
@@ -50,18 +50,18 @@ class ByteTokenizer:
             ) from error
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of the bytes; U+FFFD stands for what is not UTF-8."""
+        """The text of the bytes; invalid UTF-8 becomes U+FFFD."""
         return bytes(token for token in ids if token < _BYTES).decode(errors="replace")
 
 
 class WordTokenizer:
-    """Each word is a token, in the order given; then padding and the end. Texts are words with spaces between.
+    """Each word is a token, in the order given, followed by padding and the end token. Texts are words and spaces.
 
     Args:
-        words: all there are.
+        words: the vocabulary.
 
     Raises:
-        ValueError: when there is none, one comes twice, is empty or holds white space.
+        ValueError: when it is empty, or a word is repeated, empty or contains white space.
     """
 
     def __init__(self, words: Sequence[str]) -> None:

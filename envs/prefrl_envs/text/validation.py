@@ -1,4 +1,4 @@
-"""What the single and the vector environment share: checks of a task and of tokens, and how an episode begins."""
+"""Checks of tasks, prompts and tokens, shared by the single and the vector environment."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["check_tokens", "draw_prompt", "encode_prompt", "response_text", "spa
 
 
 def spaces_of(task: TextTask) -> tuple[TextSpace, TokenSpace]:
-    """Observations and actions of a task.
+    """Observation and action space of a task.
 
     Raises:
-        ValueError: when its tokenizer is none, or tokenizer and limits make no sense.
+        ValueError: when its tokenizer lacks a part of the protocol, or its limits are invalid.
     """
     tokenizer = task.tokenizer
     if not isinstance(tokenizer, Tokenizer):
@@ -36,12 +36,12 @@ def spaces_of(task: TextTask) -> tuple[TextSpace, TokenSpace]:
 
 
 def draw_prompt(task: TextTask, seed: int, block: int, episode: int) -> str:
-    """The prompt of an episode, which depends on nothing else that happens.
+    """The prompt of an episode; it depends on the arguments only.
 
     Args:
-        task: which draws it.
+        task: draws the prompt.
         seed: of the run.
-        block: which stream of prompts.
+        block: number of the block of rows, see `TextGenVectorEnv`.
         episode: number of the episode in its row, from 0.
     """
     return task.prompt(np.random.default_rng((seed, block, episode)))
@@ -51,7 +51,7 @@ def encode_prompt(task: TextTask, prompt: str) -> np.ndarray:
     """The prompt's token ids, int32, at least 1 and at most ``task.max_prompt_tokens``.
 
     Raises:
-        ValueError: when it is empty or too long, or has a part without a token.
+        ValueError: when it is empty or too long, or contains text without a token.
     """
     if not isinstance(prompt, str):
         raise ValueError(f"the prompt is {prompt!r}, of type {type(prompt).__name__}; it must be text")
@@ -72,10 +72,10 @@ def encode_prompt(task: TextTask, prompt: str) -> np.ndarray:
 
 
 def check_tokens(actions: Any, shape: tuple[int, ...], space: TokenSpace) -> np.ndarray:
-    """The chosen tokens as an integer array of that shape.
+    """The chosen tokens as an integer array of shape ``shape``.
 
     Raises:
-        ValueError: when they are no integers of that shape in 0..V-1, or padding is among them.
+        ValueError: when they are not integers of that shape in 0..V-1, or padding is among them.
     """
     tokens = np.asarray(actions)
     if tokens.shape != shape or tokens.dtype.kind not in "iu":
@@ -94,6 +94,6 @@ def check_tokens(actions: Any, shape: tuple[int, ...], space: TokenSpace) -> np.
 
 
 def response_text(tokenizer: Tokenizer, ids: np.ndarray) -> str:
-    """The text of a response's tokens, the token that ends it left out."""
+    """The text of a response's tokens without the end token."""
     tokens: list[int] = ids.tolist()
     return tokenizer.decode(tokens[:-1] if tokens and tokens[-1] == tokenizer.eos_id else tokens)

@@ -23,7 +23,7 @@ class TestTemperature:
     def test_one_temperature_is_fine(self, learning: np.ndarray) -> None:
         assert diagnostics.temperature_off(self.ODDS, learning) is None
 
-    def test_another_is_told_by_its_factor(self) -> None:
+    def test_another_temperature_is_found_by_its_factor(self) -> None:
         # Logits over a temperature twice as high are half as far apart.
         found = diagnostics.temperature_off(self.ODDS, self.ODDS / 2)
         assert found is not None
@@ -77,13 +77,13 @@ class TestNegativeKL:
     def test_none_or_noise_is_fine(self, kl: list[float]) -> None:
         assert diagnostics.negative_kl(kl) is None
 
-    def test_that_of_the_last_rollouts_is_told(self) -> None:
+    def test_a_negative_kl_in_the_last_rollouts_is_reported(self) -> None:
         found = diagnostics.negative_kl([9.0, *[-0.5] * 10])
         assert found is not None
         assert "-0.50 nats" in found
         assert "another temperature, top-k, forced tokens, or padding" in found
 
-    def test_one_that_is_not_finite_is_told(self) -> None:
+    def test_a_kl_that_is_not_finite_is_reported(self) -> None:
         found = diagnostics.negative_kl([1.0, float("nan"), 1.0])
         assert found is not None
         assert "not finite" in found

@@ -47,7 +47,7 @@ def test_sums_and_means_over_the_response(mask: Tensor) -> None:
     assert masked_mean(VALUES, mask).item() == 3.0
 
 
-def test_the_mean_of_no_tokens_is_nought() -> None:
+def test_the_mean_of_no_tokens_is_zero() -> None:
     assert masked_mean(VALUES, torch.zeros(2, 3)).item() == 0.0
 
 

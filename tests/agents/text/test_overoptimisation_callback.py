@@ -76,29 +76,29 @@ def agent(venv: VecEnv | None = None, kl_coefficient: float = 1e-4, n_steps: int
     return TokenPPO(LanguageModelPolicy, venv or RewardVecEnv(inner, Longer(inner)), **settings)  # type: ignore[arg-type]
 
 
-def test_every_rollout_is_taken_down_as_it_was() -> None:
-    watching, notes = OveroptimisationCallback(), Notes()
-    agent().learn(6 * N_STEPS * NUM_ENVS, callback=CallbackList([watching, notes]))
-    assert [each.steps for each in watching.history] == [n * N_STEPS * NUM_ENVS for n in range(1, 7)]
-    for number, found in enumerate(watching.history):
+def test_every_rollout_is_recorded() -> None:
+    callback, notes = OveroptimisationCallback(), Notes()
+    agent().learn(6 * N_STEPS * NUM_ENVS, callback=CallbackList([callback, notes]))
+    assert [each.steps for each in callback.history] == [n * N_STEPS * NUM_ENVS for n in range(1, 7)]
+    for number, found in enumerate(callback.history):
         returns, lengths = np.array(notes.ended[number]).T
         assert found.gold == pytest.approx(returns.mean())
         assert found.tokens == pytest.approx(lengths.mean())
         assert found.proxy == pytest.approx(lengths.mean() / 10)
         assert found.kl == pytest.approx(notes.kl_sums[number] / len(returns), abs=1e-4)
         assert found.distinct_2 == pytest.approx(notes.distinct_2[number])
-    assert watching.history[0].kl == pytest.approx(0.0, abs=1e-4), "nothing has been learned yet"
-    assert watching.history[-1].kl > 0.1
+    assert callback.history[0].kl == pytest.approx(0.0, abs=1e-4), "nothing has been learned yet"
+    assert callback.history[-1].kl > 0.1
 
 
-def test_rollouts_without_an_end_are_passed_over() -> None:
-    watching, notes = OveroptimisationCallback(), Notes()
-    agent(n_steps=2).learn(40 * NUM_ENVS, callback=CallbackList([watching, notes]))
+def test_rollouts_without_an_end_are_skipped() -> None:
+    callback, notes = OveroptimisationCallback(), Notes()
+    agent(n_steps=2).learn(40 * NUM_ENVS, callback=CallbackList([callback, notes]))
     *rollouts, _ = notes.ended
     with_ends = [2 * NUM_ENVS * number for number, ended in enumerate(rollouts, start=1) if ended]
-    assert [each.steps for each in watching.history] == with_ends
+    assert [each.steps for each in callback.history] == with_ends
     assert 0 < len(with_ends) < len(rollouts)
-    assert not any(math.isnan(figure) for each in watching.history for figure in astuple(each))
+    assert not any(math.isnan(figure) for each in callback.history for figure in astuple(each))
 
 
 def watched(gold: float, kl: float = 0.0, proxy: float = 0.0) -> OveroptimisationPoint:
@@ -116,23 +116,23 @@ def watched(gold: float, kl: float = 0.0, proxy: float = 0.0) -> Overoptimisatio
         ([3.0, 1.0, 1.0, 1.0], None, False),
     ],
 )
-def test_stops_when_gold_has_been_below_its_best_for_long(
+def test_stops_when_gold_stays_below_its_best(
     gold: list[float], patience_rollouts: int | None, stops: bool
 ) -> None:
-    watching = OveroptimisationCallback(patience_rollouts)
-    watching.history = [watched(each) for each in gold]
-    watching.locals = {"infos": []}
-    assert watching.has_turned == stops
-    assert watching._on_step() == (not stops)
+    callback = OveroptimisationCallback(patience_rollouts)
+    callback.history = [watched(each) for each in gold]
+    callback.locals = {"infos": []}
+    assert callback.has_turned == stops
+    assert callback._on_step() == (not stops)
 
 
 def test_stops_past_the_most_kl() -> None:
-    watching, model = OveroptimisationCallback(most_kl=0.05), agent()
-    model.learn(100 * N_STEPS * NUM_ENVS, callback=watching)
-    *before, last = [each.kl for each in watching.history]
+    callback, model = OveroptimisationCallback(most_kl=0.05), agent()
+    model.learn(100 * N_STEPS * NUM_ENVS, callback=callback)
+    *before, last = [each.kl for each in callback.history]
     assert max(before) <= 0.05 < last
     # At the first step of the rollout after.
-    assert model.num_timesteps == (len(watching.history) * N_STEPS + 1) * NUM_ENVS < 100 * N_STEPS * NUM_ENVS
+    assert model.num_timesteps == (len(callback.history) * N_STEPS + 1) * NUM_ENVS < 100 * N_STEPS * NUM_ENVS
 
 
 def test_an_agent_without_a_reference_is_refused_before_its_first_step() -> None:
@@ -148,12 +148,12 @@ def test_agents_that_write_no_texts_are_refused() -> None:
         model.learn(16, callback=OveroptimisationCallback())
 
 
-def test_an_environment_that_tells_no_true_return_is_refused() -> None:
+def test_an_environment_without_true_returns_is_refused() -> None:
     with pytest.raises(RuntimeError, match="RewardVecEnv"):
         agent(walks()).learn(1000, callback=OveroptimisationCallback())
 
 
-def test_patience_is_a_rollout_at_least() -> None:
+def test_patience_is_at_least_one_rollout() -> None:
     with pytest.raises(ValueError, match="patience_rollouts is 0"):
         OveroptimisationCallback(patience_rollouts=0)
 

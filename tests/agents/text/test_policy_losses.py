@@ -80,7 +80,7 @@ def test_aggregation_by_hand(how: Aggregation, loss: float) -> None:
 
 
 @pytest.mark.parametrize("how", ["grpo", "dapo", "dr_grpo"])
-def test_a_batch_without_responses_has_a_loss_of_nought(how: Aggregation) -> None:
+def test_a_batch_without_responses_has_zero_loss(how: Aggregation) -> None:
     assert aggregate(torch.ones(2, 3), torch.zeros(2, 3), how, 10).item() == 0.0
 
 

@@ -118,7 +118,7 @@ def test_k_wise_loss_of_a_pair_is_that_of_the_pair(kind: PreferenceKind, smoothi
     torch.testing.assert_close(by_rank(rewards), tuple(pair_rewards))
 
 
-def test_settings_that_make_no_sense_are_named() -> None:
+def test_invalid_settings_are_refused() -> None:
     with pytest.raises(ValueError, match=r"beta is 0\.0"):
         loss_of(1.0, 0.0, "sigmoid")
     with pytest.raises(ValueError, match=r"label_smoothing is 0\.5"):

@@ -197,7 +197,7 @@ def test_the_reference_of_adapters_is_the_model_as_it_was_fine_tuned() -> None:
     assert model.logger.name_to_value["rollout/kl"] == pytest.approx(0.0, abs=1e-3)
 
 
-def test_fine_tuning_tells_how_far_it_is() -> None:
+def test_fine_tuning_reports_its_progress() -> None:
     venv, tuning = walks(), FineTuningConfig(demonstrations=40, epochs=2)
     told = list[tuple[str, str]]()
     start_model(AgentConfig("token_ppo", fine_tuning=tuning), venv, 0, lambda *words: told.append(words))
@@ -268,7 +268,7 @@ def test_kl_coefficient_goes_to_its_target() -> None:
     assert model.kl.coefficient == pytest.approx(0.3 * (1 - 0.2 * episodes / 10_000))
 
 
-def test_saved_and_loaded_it_goes_on_as_it_was(tmp_path: Path) -> None:
+def test_a_loaded_model_continues_training(tmp_path: Path) -> None:
     model = token_ppo(kl_coefficient=0.3)
     model.learn(2 * N_STEPS * NUM_ENVS)
     model.save(tmp_path / "model.zip")

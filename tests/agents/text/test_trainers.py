@@ -122,7 +122,7 @@ class TestDPO:
         assert reports[-1].margin > reports[0].margin > 0
         assert after.best_log_ratio > after.worst_log_ratio
 
-    def test_every_minibatch_is_told_of(self) -> None:
+    def test_every_minibatch_is_reported(self) -> None:
         dpo, told = DPO(model(), DPOConfig(epochs=2, batch_size=10, learning_rate=1e-3)), list[DPOReport]()
         reports = dpo.train(ranked(30), told.append)
         assert len(told) == dpo.num_steps(ranked(30)) == 6

@@ -31,7 +31,7 @@ def test_rewards_by_hand(response: str, reward: float) -> None:
 
 
 @given(first=st.integers(0, 99), second=st.integers(0, 99), guesses=st.tuples(*[st.integers(0, 999)] * 2))
-def test_nearer_pays_more(first: int, second: int, guesses: tuple[int, int]) -> None:
+def test_closer_answers_earn_more(first: int, second: int, guesses: tuple[int, int]) -> None:
     near, far = sorted(guesses, key=lambda guess: abs(guess - first - second))
     rewards = Arithmetic().reward([f"{first}+{second}="] * 2, [str(near), str(far)])
     assert 1 >= rewards[0] >= rewards[1] > 0

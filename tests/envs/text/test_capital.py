@@ -34,7 +34,7 @@ def test_edit_distances_by_hand() -> None:
     assert edit_distances("kitten", ["sitting", "kitten", "", "mitten"]).tolist() == [3, 0, 6, 1]
 
 
-def test_answers_earn_what_people_think_of_them() -> None:
+def test_answers_are_rewarded_as_people_ranked_them() -> None:
     task = CapitalOfFrance()
     rewards = task.reward([QUESTION] * 5, ANSWERS)
     assert rewards.tolist() == list(REWARDS)
@@ -52,7 +52,7 @@ def test_answers_earn_what_people_think_of_them() -> None:
         ("?", 0.0),
     ],
 )
-def test_likenesses_by_hand(response: str, reward: float) -> None:
+def test_similar_answers_by_hand(response: str, reward: float) -> None:
     assert CapitalOfFrance().reward([QUESTION], [response])[0] == pytest.approx(reward)
 
 

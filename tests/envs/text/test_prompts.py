@@ -50,7 +50,7 @@ def test_responses_that_are_there_are_demonstrations(gpt2: Path, tmp_path: Path)
     assert drawn == {("Question 1?", " The answer is 1."), ("Question 2 and more?", " No idea.")}
 
 
-def test_plain_text_has_a_prompt_a_line(gpt2: Path, tmp_path: Path) -> None:
+def test_plain_text_has_one_prompt_per_line(gpt2: Path, tmp_path: Path) -> None:
     path = tmp_path / "prompts.txt"
     path.write_text('Question 1?\n\n{"prompt": 2}\n')
     task = Prompts(str(path), str(gpt2))
@@ -61,7 +61,7 @@ def test_plain_text_has_a_prompt_a_line(gpt2: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["prompts.txt", "prompts.jsonl"])
-def test_lines_end_where_lines_end_and_nowhere_else(gpt2: Path, tmp_path: Path, name: str) -> None:
+def test_only_line_feeds_end_a_line(gpt2: Path, tmp_path: Path, name: str) -> None:
     prompts = ["First\u2028half", "two\x85\x0cpages", "spaces  "]
     lines = (
         prompts
@@ -99,7 +99,7 @@ def test_any_function_can_be_named_as_the_reward(gpt2: Path, tmp_path: Path) -> 
     assert (reward, terminated, info["text"]["response"]) == (2, True, " No idea")
 
 
-def test_a_reward_that_is_no_number_is_told_of(gpt2: Path, tmp_path: Path) -> None:
+def test_a_reward_that_is_no_number_is_reported(gpt2: Path, tmp_path: Path) -> None:
     settings = {"prompts": jsonl(tmp_path, ROWS), "tokenizer": str(gpt2), "reward": f"{__name__}:nothing"}
     env = gym.make(prefrl_envs.PROMPTS_ID, **settings).unwrapped
     env.reset(seed=0)

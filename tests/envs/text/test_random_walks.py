@@ -63,7 +63,7 @@ def test_shortest_steps_are_those_of_all_walks_enumerated(bits: list[bool]) -> N
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_whoever_walks_shortest_ways_gets_everything(seed: int) -> None:
+def test_shortest_walks_earn_the_optimal_return(seed: int) -> None:
     task = RandomWalks(random_graph(seed))
     env = TextGenEnv(task)
     for start in task.starts:
@@ -125,7 +125,7 @@ def test_prompts_are_nodes_from_which_the_goal_is_in_reach() -> None:
         (graph("abc", "bc", "cb"), "no node leads to the goal in 9 steps"),
     ],
 )
-def test_graphs_that_make_no_sense_are_refused(edges: np.ndarray, message: str) -> None:
+def test_invalid_graphs_are_refused(edges: np.ndarray, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         RandomWalks(edges)
 

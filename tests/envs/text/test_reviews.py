@@ -57,7 +57,7 @@ def test_rewards_by_hand(prompt: str, response: str, x: float) -> None:
 
 
 @pytest.mark.parametrize("word", grammar.WORDS)
-def test_one_word_again_and_again_scores_badly(word: str) -> None:
+def test_repeating_a_word_scores_badly(word: str) -> None:
     rewards = [gold(" ".join([word] * times)) for times in range(3, grammar.MAX_WORDS + 1)]
     assert rewards == sorted(rewards, reverse=True)
     assert max(rewards) < 0
@@ -102,7 +102,7 @@ def test_prompts_name_product_and_aspect() -> None:
     assert (task.max_prompt_tokens, task.max_new_tokens) == (4, 17)
 
 
-def test_demonstrations_are_in_good_order_and_of_mixed_mind() -> None:
+def test_demonstrations_are_grammatical_and_of_mixed_sentiment() -> None:
     task, rng = Reviews(), np.random.default_rng(0)
     pairs = [task.demonstration(rng) for _ in range(3000)]
     for _, response in pairs:

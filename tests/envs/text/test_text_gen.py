@@ -224,7 +224,7 @@ def raising(prompts: Sequence[str], responses: Sequence[str]) -> list[float]:
         (raising, "raised KeyError: 'out of order'; for prompt 'c' and response 'b'"),
     ],
 )
-def test_rewards_that_make_no_sense_are_told_with_their_text(letters: Any, reward: Any, message: str) -> None:
+def test_invalid_rewards_are_reported_with_their_text(letters: Any, reward: Any, message: str) -> None:
     env = under_way(letters, reward=reward)
     env.step(B)
     with pytest.raises(ValueError, match=message):

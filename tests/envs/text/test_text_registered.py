@@ -51,7 +51,7 @@ def test_twins_with_one_seed_agree_and_another_seed_differs(env_id: str) -> None
 
 
 @all_envs
-def test_a_pickled_copy_goes_on_alike(env_id: str) -> None:
+def test_a_pickled_copy_continues_identically(env_id: str) -> None:
     env = gym.make(env_id).unwrapped
     env.reset(seed=1)
     env.action_space.seed(1)  # a text of one token would leave nothing to go on with

@@ -168,7 +168,7 @@ def test_with_one_response_a_prompt_each_row_has_its_own(letters: Any) -> None:
     assert len(set(map(tuple, rows))) == 4
 
 
-def test_a_reset_without_seed_goes_on_to_the_next_prompts(letters: Any) -> None:
+def test_a_reset_without_seed_continues_with_the_next_prompts(letters: Any) -> None:
     env = TextGenVectorEnv(letters, num_envs=2)
     (first, _), (second, _) = env.reset(seed=0), env.reset()
     assert not data_equivalence(first, second)
@@ -212,7 +212,7 @@ def test_what_was_returned_is_never_changed(letters: Any) -> None:
         assert data_equivalence(now, pickle.loads(before), exact=True)
 
 
-def test_a_pickled_copy_goes_on_alike(letters: Any) -> None:
+def test_a_pickled_copy_continues_identically(letters: Any) -> None:
     env = TextGenVectorEnv(TASKS["Reviews"](), num_envs=4, responses_per_prompt=2)
     rng = np.random.default_rng(0)
     env.reset(seed=0)
@@ -232,7 +232,7 @@ def test_a_pickled_copy_goes_on_alike(letters: Any) -> None:
         ([A, 0.5], "type float64"),
     ],
 )
-def test_bad_actions_are_refused_and_no_row_goes_on(letters: Any, actions: Any, message: str) -> None:
+def test_bad_actions_are_refused_and_no_row_advances(letters: Any, actions: Any, message: str) -> None:
     env = TextGenVectorEnv(letters, num_envs=2)
     env.reset(options={"prompt": "c"})
     with pytest.raises(ValueError, match=message):
@@ -265,7 +265,7 @@ def raising(prompts: Sequence[str], responses: Sequence[str]) -> list[float]:
         (lambda prompts, responses: [1.0], r"gave \[1.0\], of shape \(1,\).*shape \(2,\); for 2 texts"),
     ],
 )
-def test_a_reward_that_fails_for_a_batch_is_told(letters: Any, reward: Any, message: str) -> None:
+def test_a_reward_that_fails_for_a_batch_is_reported(letters: Any, reward: Any, message: str) -> None:
     env = TextGenVectorEnv(letters, num_envs=2, reward=reward)
     env.reset(options={"prompt": "a"})
     with pytest.raises(ValueError, match=message):

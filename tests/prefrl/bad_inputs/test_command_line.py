@@ -25,7 +25,7 @@ TRAIN_WORDS: list[tuple[list[str], list[str], int]] = [
     (["pendulum", "--queries.sampler", "entrop"], ["queries.sampler", "did you mean 'entropy'"], 1),
     (["pendulum", "--reward.loss", "hinge"], ["reward.loss", "'hinge'", "margin"], 1),
     (["pendulum", "--runtime.launcher", "ray"], ["ray", "serial"], 2),
-    (["pendulum", "--agent.algorithm", "trpo"], ["trpo", "ppo"], 2),
+    (["pendulum", "--agent.algorithm", "trpo"], ["trpo", "ppo"], 1),
     (["pendulum", "cartpole"], ["cartpole"], 2),
     (["pendulum", "--env.kwargs", "{g: 1}"], ["--env.kwargs", "{g: 1}", "JSON"], 2),
     (["pendulum", "--env.kwargs", "[1]"], ["[1]", "JSON object"], 2),

@@ -199,9 +199,9 @@ def test_a_damaged_pointer_to_the_reward(
     ("header", "said"),
     [
         ({"format": "prefrl-comparisons"}, "no prefrl-learned-reward file"),
-        ({"format_version": "2"}, "version 2"),
-        ({"header": "{}"}, "does not describe a learned reward"),
-        ({"header": "{"}, "header cannot be read"),
+        ({"format_version": "3"}, "version 3"),
+        ({"header": "{}"}, "does not have the checksum"),
+        ({"header": "{"}, "does not have the checksum"),
         ({"sha256": "0" * 64}, "damaged"),
     ],
 )

@@ -96,7 +96,7 @@ TYPES: list[tuple[str, Any, str]] = [
     ("env.kwargs", {"noise": NAN}, "finite numbers"),
     ("env.kwargs", {"make": print}, "finite numbers"),
     ("agent.hyperparameters", {"learning_rate": INF}, "finite numbers"),
-    ("agent.algorithm", "trpo", "'ppo'"),
+    ("agent.algorithm", 3, "str is needed"),
     ("oracle.kind", "robot", "oracle.kind: there is no oracle 'robot'; .*'synthetic'"),
     ("oracle.kind", "humans", "did you mean 'human'"),
     ("oracle.kind", "no_such_module:judge", "oracle.kind: .*'no_such_module', which cannot be imported"),

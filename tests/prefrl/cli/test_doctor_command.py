@@ -74,14 +74,14 @@ def spoil(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Any], None]], 
     """Has the saved policy changed as soon as it is loaded."""
 
     def change(how: Callable[[Any], None]) -> None:
-        load = prefrl_agents.load_model
+        load = prefrl_agents.load_run_agent
 
         def load_spoilt(*arguments: Any) -> Any:
             agent = load(*arguments)
             how(agent.policy)
             return agent
 
-        monkeypatch.setattr(prefrl_agents, "load_model", load_spoilt)
+        monkeypatch.setattr(prefrl_agents, "load_run_agent", load_spoilt)
 
     return change
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -56,8 +58,9 @@ def test_the_agent_is_exported_for_stable_baselines3(
     assert exported.num_timesteps == saved.num_timesteps > 0
     for name, weight in saved.policy.state_dict().items():
         assert torch.equal(exported.policy.state_dict()[name], weight), name
-    (trained.agent / "latest.json").write_text("{}")
-    assert "latest.json" in error_of(["export", str(trained.path), str(tmp_path / "no"), "--agent"], capsys)
+    damaged = RunDir(shutil.copytree(trained.path, tmp_path / "damaged"))
+    (damaged.agent / "latest.json").write_text("{}")
+    assert "latest.json" in error_of(["export", str(damaged.path), str(tmp_path / "no"), "--agent"], capsys)
     assert not (tmp_path / "no").exists()
 
 
@@ -117,6 +120,24 @@ def test_a_run_with_other_spaces_is_refused_and_left_alone(
     assert "observations" in error
     assert "same environment" in error
     assert not run.store.exists()
+
+
+def test_segments_that_contradict_what_the_export_says_of_itself_are_refused_and_the_run_left_alone(
+    trained: RunDir, tmp_path: Path, fresh: RunDir, capsys: Capture
+) -> None:
+    with Store.open(trained.store) as store, Store.open(tmp_path / "some.sqlite", create=True) as some:
+        query = store.labelled()[0].query
+        odd = [dataclasses.replace(segment, actions=segment.actions + 100) for segment in query.segments]
+        some.add_segments(odd, keep_unqueried=100)
+        (query_id,) = some.add_queries([Query(tuple(odd))])
+        some.add_comparisons([Comparison(query_id, (1, 2))])
+        observation, action = trained.specs()
+        spaces = {"observation": observation.to_json(), "action": action.to_json()}
+        export_comparisons(some, tmp_path / "export", spaces)
+    error = error_of(["import", str(tmp_path / "export"), str(fresh.path)], capsys)
+    assert "segments-00000.npz: segment 0 contradicts about.json: actions hold a category outside" in error
+    with Store.open(fresh.store) as store:
+        assert (store.counts().segments, store.counts().comparisons) == (0, 0)
 
 
 def test_what_cannot_be_exported_is_said_with_the_way_out(

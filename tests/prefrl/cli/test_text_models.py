@@ -84,7 +84,7 @@ def test_adapters_that_a_run_trained_are_part_of_its_model(
                 weight.normal_()
     expected = hidden(trained)
     agent = SimpleNamespace(policy=SimpleNamespace(language_model=trained))
-    monkeypatch.setattr(prefrl_agents, "load_model", lambda *_: agent)
+    monkeypatch.setattr(prefrl_agents, "load_run_agent", lambda *_: agent)
     opened = open_text_model(str(run.path)).model
     assert not opened.has_adapters
     torch.testing.assert_close(hidden(opened), expected, atol=1e-4, rtol=1e-4)

@@ -177,7 +177,7 @@ def test_actions_have_the_type_of_the_action_space(action: np.ndarray) -> None:
 
 
 def test_actions_are_sampled_unless_the_settings_are_deterministic(trained: RunDir) -> None:
-    model, _ = watch_command._newest(trained, trained.config())
+    model, _ = watch_command._newest(trained, trained.config(), False)
 
     def actions(seed: int, deterministic: bool) -> list[float]:
         choose = watch_command._chooser(model, deterministic, seed)
@@ -196,16 +196,16 @@ def test_an_agent_replaced_while_it_is_loaded_is_loaded_again(
 ) -> None:
     import prefrl_agents
 
-    load_model, calls = prefrl_agents.load_model, []
+    load_run_agent, calls = prefrl_agents.load_run_agent, []
 
     def replaced_at_first(*arguments: Any) -> Any:
         calls.append(arguments)
         if len(calls) == 1:
             raise FileNotFoundError("model.zip")
-        return load_model(*arguments)
+        return load_run_agent(*arguments)
 
-    monkeypatch.setattr(prefrl_agents, "load_model", replaced_at_first)
-    model, reward = watch_command._newest(trained, trained.config())
+    monkeypatch.setattr(prefrl_agents, "load_run_agent", replaced_at_first)
+    model, reward = watch_command._newest(trained, trained.config(), False)
     assert model.num_timesteps == 256
     assert reward.version > 0
     assert len(calls) == 2

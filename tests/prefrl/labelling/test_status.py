@@ -87,7 +87,7 @@ def test_labelling_is_done_when_the_run_is_finished(run: RunDir, store: Store) -
 
 def test_a_run_that_is_not_running_says_how_to_continue(run: RunDir, store: Store) -> None:
     store.beat("policy", os.getpid(), "stopped")
-    assert status(run).waiting_reason.endswith(f"Continue it with: prefrl resume {run.path}")
+    assert status(run).waiting_reason.endswith(f"To continue it, run `prefrl resume {run.path}`.")
 
 
 def test_without_queries_the_number_of_segments_is_shown(run: RunDir, store: Store) -> None:

@@ -15,7 +15,8 @@ from prefrl.data.spaces import SpaceSpec
 from prefrl.data.types import LabelledQuery, Segment
 from prefrl.reward import RewardFileError, RewardTrainer
 from prefrl.reward.networks import EnsembleLinear, MLPEnsemble
-from prefrl.reward.training import L2_LIMITS, EpochLosses
+from prefrl.reward.tensor_files import write_tensors
+from prefrl.reward.training import FORMAT, L2_LIMITS, EpochLosses
 
 MakeSegment = Callable[..., Segment]
 MakeLabel = Callable[..., LabelledQuery]
@@ -81,6 +82,30 @@ def test_handing_all_comparisons_over_again_changes_nothing(
     assert same(once, often)
 
 
+def test_a_superseded_answer_is_no_longer_learned_from(
+    vector_specs: Specs, labels: list[LabelledQuery]
+) -> None:
+    """As the store delivers it: all answers so far, then a newer one of the same annotator to the same query."""
+
+    def superseding(label: LabelledQuery, ranks: tuple[int, ...] | None) -> LabelledQuery:
+        newer = replace(label.comparison, ranks=ranks, id=100, supersedes=label.comparison.id)
+        return replace(label, comparison=newer)
+
+    first, second = labels[0], labels[1]
+    assert second.comparison.ranks is not None
+    reversed_ranks = second.comparison.ranks[::-1]
+    for withdrawn, kept in (
+        (superseding(first, None), labels[1:]),
+        (superseding(second, reversed_ranks), [first, *labels[2:], superseding(second, reversed_ranks)]),
+    ):
+        changed, expected = trainer(vector_specs, labels), trainer(vector_specs, kept)
+        changed.update([withdrawn])
+        assert changed.num_labels == len(kept)
+        for each in (changed, expected):
+            each.fit(2)
+        assert same(changed, expected)
+
+
 def test_a_restarted_trainer_goes_on_bit_for_bit(
     vector_specs: Specs, labels: list[LabelledQuery], tmp_path: Path
 ) -> None:
@@ -104,6 +129,55 @@ def test_state_of_other_settings_is_refused(
         RewardTrainer(SpaceSpec("box", (4,), "float32"), vector_specs[1], SMALL, 0).load_state(
             tmp_path / "state"
         )
+
+
+def test_a_state_that_is_not_of_such_a_trainer_is_refused_and_changes_nothing(
+    vector_specs: Specs, labels: list[LabelledQuery], tmp_path: Path
+) -> None:
+    whole, run = trainer(vector_specs, labels), trainer(vector_specs, labels, seed=1)
+    whole.fit(1)
+    run.fit(1)
+    before, sound = run.state_dict(), whole.state_dict()
+    for name, tensor, said in (
+        ("l2", torch.zeros(2), "'l2' is"),
+        ("l2", sound["l2"].double(), "'l2' is torch.float64"),
+        ("network.layers.0.weight", torch.zeros(1), "is needed"),
+        ("adam.0.exp_avg", torch.zeros(1), "is needed"),
+        ("adam.99.step", torch.zeros(()), "'adam.99.step' is not expected"),
+        ("random_state", torch.zeros_like(sound["random_state"]), "is not the state of such a trainer"),
+        ("fit", torch.full((4,), torch.nan, dtype=torch.float64), "is not the state of such a trainer"),
+        ("more", torch.zeros(1), "'more' is not expected"),
+    ):
+        write_tensors(tmp_path / "state", FORMAT, sound | {name: tensor}, run._description())
+        with pytest.raises(RewardFileError, match=said):
+            run.load_state(tmp_path / "state")
+        after = run.state_dict()
+        assert all(torch.equal(before[key], after[key]) for key in before), name
+
+
+@pytest.mark.parametrize("share", [0.0, 0.0005, 0.1, 0.5, 0.9, 0.9999])
+def test_a_damaged_state_is_refused_and_changes_nothing(
+    vector_specs: Specs, labels: list[LabelledQuery], tmp_path: Path, share: float
+) -> None:
+    path, run = tmp_path / "state", trainer(vector_specs, labels)
+    run.fit(1)
+    run.save_state(path)
+    run.fit(1)
+    before, whole = run.state_dict(), path.read_bytes()
+    at = int(share * len(whole))
+    for damaged in (whole[:at], whole[:at] + bytes([whole[at] ^ 8]) + whole[at + 1 :]):
+        path.write_bytes(damaged)
+        with pytest.raises(RewardFileError, match=r"state (is damaged|is no|has version)"):
+            run.load_state(path)
+        after = run.state_dict()
+        assert all(torch.equal(before[key], after[key]) for key in before)
+
+
+def test_the_device_is_no_part_of_a_saved_state(
+    vector_specs: Specs, labels: list[LabelledQuery], tmp_path: Path
+) -> None:
+    trainer(vector_specs, labels, replace(SMALL, device="cpu")).save_state(tmp_path / "state")
+    trainer(vector_specs, labels, replace(SMALL, device="auto")).load_state(tmp_path / "state")
 
 
 def test_training_learns_and_reports(vector_specs: Specs, labels: list[LabelledQuery]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from prefrl.config import OracleConfig, RunConfig
+from prefrl.config import OracleConfig, RunConfig, RuntimeConfig
 from prefrl.runtime.diagnostics import (
     format_duration,
     how_to_continue,
@@ -18,7 +18,6 @@ from prefrl.runtime.history import FreshCheck, History
 from prefrl.runtime.liveness import WorkerView
 from prefrl.runtime.snapshot import RunSnapshot
 from prefrl.storage import Counts
-from prefrl.storage.run_dir import RunDir
 
 COUNTS = Counts(
     segments=300,
@@ -137,10 +136,10 @@ def test_killed_new_and_finished_runs_are_distinguished() -> None:
     gone = [worker(name, life="gone") for name in ("policy", "oracle", "reward")]
     fresh = [WorkerView(name) for name in ("policy", "oracle", "reward")]
     assert worker_diagnostics(snapshot(*gone)) == [
-        "this run is not running; continue it with `prefrl resume runs/x`"
+        "this run is not running; to continue it, run `prefrl resume runs/x`"
     ]
     assert worker_diagnostics(snapshot(*fresh)) == [
-        "this run has not been started; start it with `prefrl resume runs/x`"
+        "this run has not been started; to start it, run `prefrl resume runs/x`"
     ]
     assert run_diagnostics(snapshot(*gone, is_finished=True)) == []
 
@@ -218,5 +217,14 @@ def test_durations_for_people(seconds: float, words: str) -> None:
     assert format_duration(seconds) == words
 
 
-def test_a_run_is_continued_by_resume() -> None:
-    assert how_to_continue(RunDir("runs/x")) == "prefrl resume runs/x"
+@pytest.mark.parametrize(
+    ("launcher", "said"),
+    [
+        ("processes", "run `prefrl resume runs/x`"),
+        ("serial", "run `prefrl resume runs/x`"),
+        ("script", "run the training script that made it again"),
+    ],
+)
+def test_what_continues_a_run(launcher: Any, said: str) -> None:
+    config = RunConfig(runtime=RuntimeConfig(launcher=launcher))
+    assert how_to_continue(Path("runs/x"), config) == said
