@@ -28,7 +28,7 @@ demo: setup ## train a penguin from 150 comparisons and show it beside the exact
 test: setup ## run all tests
 	$(BIN)/python -m pytest -n $(WORKERS)
 
-test-fast: setup ## run the tests that start no process and learn nothing: under two minutes
+test-fast: setup ## run the tests that are not marked slow: under two minutes on two quiet cores
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow"
 
 check: setup ## format, lint, types, layers, all tests: what has to pass before a change lands

@@ -98,6 +98,7 @@ class TestStep:
         np.testing.assert_allclose(rates, [1e-3 * (1 - step / 150) for step in (40, 80, 120)] + [0.0])
 
 
+@pytest.mark.slow
 class TestContinue:
     @pytest.mark.parametrize("algorithm", ALL)
     def test_a_saved_agent_continues(self, algorithm: str, make_agent: MakeAgent, tmp_path: Path) -> None:
@@ -177,6 +178,7 @@ class TestContinue:
         assert continued.model._n_updates == updates + 1
 
 
+@pytest.mark.slow
 class TestSave:
     def test_the_two_newest_are_kept(self, make_agent: MakeAgent, tmp_path: Path) -> None:
         agent, folder, steps = make_agent("sac", total_steps=1000), tmp_path / "agent", []

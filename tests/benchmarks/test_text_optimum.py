@@ -12,6 +12,8 @@ from benchmarks.suites.text_optimum.job import METHODS, train
 from benchmarks.suites.text_optimum.task import BETA, Enumerable
 from prefrl.text.models import LanguageModel
 
+pytestmark = pytest.mark.slow
+
 SMALL = Enumerable(words=3, steps=3)
 
 

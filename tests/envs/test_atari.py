@@ -34,6 +34,7 @@ def play(env: gym.Env, steps: int, seed: int = 0) -> np.ndarray:
     return observation
 
 
+@pytest.mark.slow
 @all_games
 def test_both_paths_give_the_same_for_the_same_actions(game: str) -> None:
     # The number of no-ops is drawn by different generators, so there are none here.
@@ -92,6 +93,7 @@ def screens_by_score(
     return shown, [hide(screen.copy(), GAMES[game].hidden) for screen in shown]
 
 
+@pytest.mark.slow
 def test_a_classifier_reads_the_score_off_the_screen_and_not_off_what_the_agent_sees() -> None:
     digits = tuple(range(10))
     screens = [screens_by_score("Pong", digits, steps=40 + 7 * seed, seed=seed) for seed in range(12)]
@@ -112,6 +114,7 @@ def accuracy_of_reading(screens: list[list[np.ndarray]]) -> float:
     return float(np.mean(votes.argmax(axis=1) == np.tile(np.arange(10), 4)))
 
 
+@pytest.mark.slow
 @all_games
 def test_nothing_of_the_hidden_areas_shows_on_either_path(game: str) -> None:
     ordinary = gym.make(f"prefrl/{game}-v0")
@@ -142,6 +145,7 @@ def test_no_black_frame_tells_that_a_game_began() -> None:
     native.close()
 
 
+@pytest.mark.slow
 def test_games_start_at_different_moments() -> None:
     native = gym.make_vec("prefrl/SpaceInvaders-v0", num_envs=8)
     seen = []

@@ -18,6 +18,7 @@ def make(env_id: str, **kwargs: Any) -> Any:
     return gym.make(env_id, **kwargs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("env_id", prefrl_envs.BEHAVIOUR_IDS)
 @pytest.mark.filterwarnings("ignore:.*WARN.*:UserWarning")
 def test_gymnasium_contract(env_id: str) -> None:
@@ -105,6 +106,7 @@ def test_a_cheetah_is_paid_for_speed_and_for_holding_its_front_foot_high(
     assert float(env.step(np.zeros(6))[1]) == pytest.approx(score, abs=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("daytime", ["day", "night"])
 def test_a_car_is_paid_for_driving_beside_another(daytime: str) -> None:
     env = make("prefrl/EnduroLevel-v0")

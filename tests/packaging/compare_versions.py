@@ -16,6 +16,10 @@ from packaging.requirements import Requirement
 __all__ = ["differences", "locked_versions"]
 
 
+_TORCH = ("torch", "triton", "nvidia-", "cuda-")
+"""packages that the lock leaves to the machine"""
+
+
 def locked_versions(lock: str) -> dict[str, str]:
     """The version of each package that ``lock``, the text of a lock file, names for this Python and platform."""
     lines = [line for line in lock.splitlines() if line and not line.startswith("#")]
@@ -28,10 +32,11 @@ def locked_versions(lock: str) -> dict[str, str]:
 
 
 def differences(locked: dict[str, str], installed: dict[str, str]) -> list[str]:
-    """A line for each package of either whose versions differ, by name; what is not installed counts as such."""
+    """A line for each package whose versions differ, by name, but for torch and what comes with it."""
+    names = {name for name in locked.keys() | installed.keys() if not name.startswith(_TORCH)}
     return [
-        f"{name}: locked {locked.get(name, 'not')}, here {installed.get(name, 'not installed')}"
-        for name in sorted(locked.keys() | installed.keys())
+        f"{name}: {locked.get(name, 'not')} locked, {installed.get(name, 'not')} installed"
+        for name in sorted(names)
         if locked.get(name) != installed.get(name)
     ]
 
@@ -44,10 +49,12 @@ def _installed_versions() -> dict[str, str]:
 
 def main(lock: Path) -> None:
     """Print the differences, or that there are none."""
-    ours = {"pip", "prefrl"}
-    installed = {name: version for name, version in _installed_versions().items() if name not in ours}
-    lines = differences(locked_versions(lock.read_text()), installed)
-    print(f"{len(lines)} packages differ from {lock}:" if lines else f"all packages are as in {lock}")
+    installed = _installed_versions()
+    torch = installed.get("torch", "none")
+    others = {name: version for name, version in installed.items() if name not in ("pip", "prefrl")}
+    lines = differences(locked_versions(lock.read_text()), others)
+    found = f"{len(lines)} packages differ from {lock}:" if lines else f"all packages are as in {lock}"
+    print(f"with torch {torch}, {found}")
     for line in lines:
         print(f"  {line}")
 

@@ -94,5 +94,6 @@ def test_the_callback_and_the_reward_it_learned_train_agents_of_stable_baselines
 )
 def test_environments_of_an_extra_are_trained_in(run: Run, console_script: str, extra: str, env: str) -> None:
     words = ("train", "--env", env, "--steps", "100", "--labels", "2", "--queries.segment-steps", "5")
-    small = ("--env.num-envs", "1", "--eval-episodes", "1", "--launcher", "serial", "--run", "run")
+    ppo = ("--agent.hyperparameters", '{"n_steps": 50, "batch_size": 50, "n_epochs": 1}')
+    small = (*ppo, "--env.num-envs", "1", "--eval-episodes", "1", "--launcher", "serial", "--run", "run")
     assert json.loads(run(console_script, *words, *small).stdout.splitlines()[-1])["labels"] == 2

@@ -21,7 +21,19 @@ pytestmark = pytest.mark.slow
 Run = Callable[..., CompletedProcess[str]]
 
 SERIAL = ("--launcher", "serial", "--eval-episodes", "1", "--run", "run")
-SMALL = ("--steps", "100", "--labels", "2", "--queries.segment-steps", "5", "--env.num-envs", "1", *SERIAL)
+PPO = ("--agent.hyperparameters", '{"n_steps": 50, "batch_size": 50, "n_epochs": 1}')
+SMALL = (
+    *PPO,
+    "--steps",
+    "100",
+    "--labels",
+    "2",
+    "--queries.segment-steps",
+    "5",
+    "--env.num-envs",
+    "1",
+    *SERIAL,
+)
 PENDULUM = ("train", "pendulum", "--steps", "2000", "--labels", "6", *SERIAL)
 TRAINED = {
     "atari": ("train", "--env", "prefrl/Pong-v0", *SMALL),

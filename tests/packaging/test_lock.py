@@ -42,9 +42,11 @@ def test_a_lock_is_read_for_the_python_that_runs() -> None:
 
 
 def test_versions_that_differ_are_listed_by_name() -> None:
-    found = differences({"same": "1", "newer": "1", "gone": "1"}, {"same": "1", "newer": "2", "extra": "3"})
+    found = differences(
+        {"same": "1", "newer": "1", "gone": "1"}, {"same": "1", "newer": "2", "extra": "3", "torch": "4"}
+    )
     assert found == [
-        "extra: locked not, here 3",
-        "gone: locked 1, here not installed",
-        "newer: locked 1, here 2",
+        "extra: not locked, 3 installed",
+        "gone: 1 locked, not installed",
+        "newer: 1 locked, 2 installed",
     ]

@@ -14,6 +14,8 @@ from prefrl.sb3 import NativeVecEnv, PreferenceVecEnv
 from prefrl_agents.text import LanguageModelPolicy, OnlineDPO
 from prefrl_envs.text import TextGenVectorEnv, WordTokenizer
 
+pytestmark = pytest.mark.slow
+
 NUM_ENVS, ITEMS, ROLLOUTS = 32, 4, 25
 
 

@@ -67,6 +67,7 @@ class TestSequences:
 
 
 class TestFineTuning:
+    @pytest.mark.slow
     def test_learns_to_copy(self) -> None:
         language_model = model()
         losses = fine_tune(language_model, copying(600), FineTuningConfig(epochs=8, learning_rate=3e-3))
@@ -109,6 +110,7 @@ def ranked(count: int, seed: int = 0) -> RankedResponses:
 
 
 class TestDPO:
+    @pytest.mark.slow
     def test_learns_what_is_preferred(self) -> None:
         dpo = DPO(model(), DPOConfig(epochs=3, learning_rate=1e-3))
         before, held_out = dpo.evaluate(ranked(100, seed=1)), ranked(100, seed=1)
@@ -174,6 +176,7 @@ def count_zeros(generation: Generation) -> np.ndarray:
 
 
 class TestGRPO:
+    @pytest.mark.slow
     @pytest.mark.parametrize("aggregation", ["grpo", "dapo", "dr_grpo"])
     def test_learns_what_is_rewarded(self, aggregation: str) -> None:
         config = GRPOConfig(steps=40, prompts=4, group_size=16, learning_rate=3e-3, aggregation=aggregation)  # type: ignore[arg-type]

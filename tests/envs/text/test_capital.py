@@ -56,6 +56,7 @@ def test_similar_answers_by_hand(response: str, reward: float) -> None:
     assert CapitalOfFrance().reward([QUESTION], [response])[0] == pytest.approx(reward)
 
 
+@pytest.mark.slow
 @given(text=st.text(max_size=40))
 def test_no_other_text_is_worth_half_the_best_answer(text: str) -> None:
     reward = CapitalOfFrance().reward([QUESTION], [text])[0]

@@ -11,6 +11,8 @@ from prefrl.cli.launch import _viewer
 from prefrl.config import RunConfig
 from prefrl.storage.run_dir import RunDir
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_window_that_cannot_be_opened_is_told_of_and_the_training_goes_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]

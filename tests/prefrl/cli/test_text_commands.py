@@ -14,6 +14,8 @@ from prefrl.cli.compare_command import win_rate
 from prefrl.text.rankings import Ranking, write_k_wise
 from prefrl_envs.text.random_walks import RandomWalks
 
+pytestmark = pytest.mark.slow
+
 Capture = pytest.CaptureFixture[str]
 WALKS = "prefrl/RandomWalks-v0"
 

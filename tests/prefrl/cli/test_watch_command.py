@@ -94,6 +94,7 @@ def test_the_window_shows_every_step_at_the_requested_rate(
     assert fake_window.waits_s == [0.02, 0.02, 0.02, 1.0] * 2
 
 
+@pytest.mark.slow
 def test_without_a_number_of_episodes_the_window_runs_until_it_is_closed(
     trained: RunDir, fake_window: type[FakeWindow], monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:

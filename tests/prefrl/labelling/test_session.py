@@ -16,7 +16,7 @@ from prefrl.data.clips import Clip, encode_clip
 from prefrl.data.types import Comparison, Provenance, Query, Segment
 from prefrl.labelling.rendering import Item, NotRenderableError, SegmentRenderer
 from prefrl.labelling.session import Fit, LabellingSession, PreparedQuery
-from prefrl.storage import Store
+from prefrl.storage import Lease, Store
 
 LEASE_S = 30.0
 
@@ -80,7 +80,7 @@ def no_env(_: str | None) -> gym.Env[Any, Any]:
 
 
 def until(found: Callable[[], object]) -> None:
-    deadline_s = time.monotonic() + 20
+    deadline_s = time.monotonic() + 600
     while not found():
         assert time.monotonic() < deadline_s, "timed out"
         time.sleep(0.005)
@@ -205,8 +205,12 @@ def test_leases_are_renewed_while_the_annotator_is_present_and_released_while_aw
 ) -> None:
     session = open_session(lease_s=0.6)
     current_query(session, 1)
-    first = max(lease.expires_s for lease in store.leases())
-    until(lambda: store.leases() and max(lease.expires_s for lease in store.leases()) > first + 0.6)
+    seen: list[Lease] = []
+    until(
+        lambda: seen.extend(store.leases()) or seen
+    )  # on a busy machine a lease may lapse between two looks
+    first = max(lease.expires_s for lease in seen)
+    until(lambda: any(lease.expires_s > first + 0.6 for lease in store.leases()))
     session.is_away = True
     until(lambda: not store.leases())
 

@@ -64,6 +64,7 @@ def ask_and_answer(run: RunDir, store: Store, config: RunConfig, mistake: float)
             store.add_comparisons([oracle.answer(query)])
 
 
+@pytest.mark.slow
 def test_the_error_of_a_mistaken_annotator_reaches_the_fit_and_a_restarted_worker(
     tmp_path: Path, specs: Specs, make_segments: Callable[..., Any], given: list[Errors]
 ) -> None:

@@ -8,6 +8,8 @@ import pytest
 
 from prefrl.loop.heap import trim_heap
 
+pytestmark = pytest.mark.slow
+
 PIECE, PIECES = 64 * 1024, 2000
 """small enough to lie in the heap instead of in a mapping of its own, 125 MiB together"""
 

@@ -15,6 +15,8 @@ from prefrl.reward import RewardTrainer
 from prefrl.reward.metrics import accuracy, pearson
 from prefrl.reward.training import FitReport
 
+pytestmark = pytest.mark.slow
+
 MakeSegment = Callable[..., Segment]
 MakeLabel = Callable[..., LabelledQuery]
 TrueReward = Callable[[np.ndarray, np.ndarray], np.ndarray]

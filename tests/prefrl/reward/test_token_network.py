@@ -64,6 +64,7 @@ def trainer(config: RewardConfig = CONFIG) -> RewardTrainer:
     return RewardTrainer(observations, SpaceSpec("token", (), "int64", (VOCAB,), (0,)), config, seed=0)
 
 
+@pytest.mark.slow
 def test_learns_what_ranks_texts() -> None:
     learner = trainer()
     learner.update(rankings(300).labelled())
@@ -250,6 +251,7 @@ def test_begins_with_a_checkpoints_weights(tmp_path: Path) -> None:
     assert not torch.equal(network.heads[0].weight, network.heads[1].weight)
 
 
+@pytest.mark.slow
 def test_centring_holds_scores_near_zero() -> None:
     levels = []
     for centring in (0.0, 1.0):

@@ -26,6 +26,8 @@ from prefrl.storage import Store, StoreError
 from prefrl.storage.run_dir import RunDir, RunDirError
 from prefrl.storage.run_lock import RunLock
 
+pytestmark = pytest.mark.slow
+
 LABELS, STEPS = 40, 4000
 DEADLINE_S = 600.0
 """only a run that hangs takes as long, on any machine"""

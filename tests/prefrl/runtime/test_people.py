@@ -199,6 +199,7 @@ def test_undone_answers_are_asked_and_learned_again_while_the_agent_trains(tmp_p
         assert worker.finished == (kind == "human")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "nice"), reason="this system has no such priorities")
 @pytest.mark.parametrize(("kind", "niceness"), [("human", 10), ("synthetic", 0)])
 def test_workers_have_low_priority_where_people_label(tmp_path: Path, kind: Any, niceness: int) -> None:

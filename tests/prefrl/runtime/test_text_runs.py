@@ -17,6 +17,8 @@ from prefrl.storage.run_dir import RunDir
 from prefrl.text.rankings import load_rankings
 from prefrl_envs.text.random_walks import RandomWalks
 
+pytestmark = pytest.mark.slow
+
 Capture = pytest.CaptureFixture[str]
 SMALL = [
     *(

@@ -17,6 +17,8 @@ from prefrl.config import QueryConfig, RewardConfig, RunConfig, ScheduleConfig
 from prefrl.data.types import Query
 from prefrl.oracles import ScriptedOracle
 
+pytestmark = pytest.mark.slow
+
 BEST = 0.5
 TOLERANCE = 0.2
 """An action drawn uniformly from [-1, 1] lies this close to the best with probability 0.2, three of them with

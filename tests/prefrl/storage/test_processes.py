@@ -14,6 +14,8 @@ import pytest
 
 from prefrl.storage import Store
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 

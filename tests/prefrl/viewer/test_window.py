@@ -107,7 +107,7 @@ def test_without_pygame_the_error_names_the_way_out(monkeypatch: pytest.MonkeyPa
         return real_import(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", no_pygame)
-    with pytest.raises(NoDisplayError, match=r'pip install "prefrl\[human\]", or use --gif'):
+    with pytest.raises(NoDisplayError, match=r'pip install -e "\.\[human\]" .*, or use --gif'):
         Window("test", way_out="use --gif")
 
 
