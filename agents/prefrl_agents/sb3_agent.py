@@ -113,6 +113,7 @@ class SB3Agent:
             steps = self._overlap.collect(self._total_steps)
         else:
             self._length.fit(self._total_steps)
+            self._length.begin()
             self._labeller.begin()
             self._collect()
             steps = self._labeller.take()

@@ -25,7 +25,7 @@ from prefrl.loop.oracle_worker import OracleWorker
 from prefrl.loop.policy_worker import PolicyWorker
 from prefrl.loop.reward_worker import RewardWorker
 from prefrl.loop.serial import Others
-from prefrl.loop.validation import check_config
+from prefrl.loop.validation import check_config, check_enough_segments
 from prefrl.oracles import Oracle, make_oracle
 from prefrl.reward import RewardTrainer
 from prefrl.storage import Store
@@ -77,6 +77,7 @@ def settle(config: RunConfig, specs: Specs) -> RunConfig:
         runtime = dataclasses.replace(config.runtime, max_label_lag=_BATCHES_AHEAD * config.queries.batch)
         config = dataclasses.replace(config, runtime=runtime)
     check_config(config)
+    check_enough_segments(config)
     modality.check(config, config.env.id)
     return config
 

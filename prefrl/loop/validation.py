@@ -19,7 +19,7 @@ from prefrl.oracles import check_oracle_kind, check_teacher
 from prefrl.queries import check_schedule, find_sampler, initial_segments
 from prefrl.reward.loss_registry import check_loss, find_loss
 
-__all__ = ["check_config"]
+__all__ = ["check_config", "check_enough_segments"]
 
 SEED_LIMIT = 2**31
 """seeds derived from the run's, for evaluation and after a restart, must still fit 32 bits"""
@@ -107,7 +107,6 @@ def check_config(config: RunConfig) -> None:
     _check_overlap(config)
     _check_loss(config)
     _check_pool(config)
-    _check_enough_segments(config)
 
 
 def _check_types(config: RunConfig) -> None:
@@ -180,7 +179,8 @@ def _check_pool(config: RunConfig) -> None:
             raise ValueError(f"{name} is {size}; queries of {items} segments need at least {needed}")
 
 
-def _check_enough_segments(config: RunConfig) -> None:
+def check_enough_segments(config: RunConfig) -> None:
+    """Raise ValueError when the run is too short for its first queries; of settings that are settled."""
     needed, recorded = initial_segments(config), _recorded_segments(config)
     if recorded < needed:
         raise ValueError(

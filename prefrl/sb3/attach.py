@@ -94,6 +94,8 @@ def preference_venv(model: BaseAlgorithm) -> PreferenceVecEnv:
 class RolloutLength:
     """Shortens the last rollout of an algorithm, so that the steps asked for are the steps taken.
 
+    `fit` before each rollout, `begin` when it begins, `restore` at the end.
+
     Args:
         model: an SB3 algorithm.
     """
@@ -107,19 +109,21 @@ class RolloutLength:
         """Let the next rollout end at ``total_steps``, over all environments, where its full length would not."""
         steps_left = max(1, -(-(total_steps - self._model.num_timesteps) // self._model.n_envs))
         if self._n_steps is not None:
-            self._set_n_steps(min(self._n_steps, steps_left))
+            self._model.n_steps = min(self._n_steps, steps_left)
         elif isinstance(self._train_freq, TrainFreq) and self._train_freq.unit.value == "step":
             frequency = min(self._train_freq.frequency, steps_left)
             self._model.train_freq = TrainFreq(frequency, self._train_freq.unit)
 
+    def begin(self) -> None:
+        """Give the rollout buffer its length; not sooner, while what it holds is learned from."""
+        buffer = getattr(self._model, "rollout_buffer", None)
+        if buffer is not None and buffer.buffer_size != self._model.n_steps:
+            buffer.buffer_size = self._model.n_steps
+            buffer.reset()
+
     def restore(self) -> None:
-        """The full length again."""
+        """The full length again, for those who use the algorithm afterwards."""
         if self._n_steps is not None:
-            self._set_n_steps(self._n_steps)
+            self._model.n_steps = self._model.rollout_buffer.buffer_size = self._n_steps
         elif self._train_freq is not None:
             self._model.train_freq = self._train_freq
-
-    def _set_n_steps(self, n_steps: int) -> None:
-        self._model.n_steps = n_steps
-        # The buffer takes its memory anew when a rollout begins.
-        self._model.rollout_buffer.buffer_size = n_steps

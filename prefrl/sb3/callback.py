@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import gymnasium as gym
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
@@ -52,6 +53,8 @@ __all__ = ["PreferenceCallback"]
 
 _UNREGISTERED = "unregistered"
 _KINDS = ("synthetic", "human", "mixed")
+_NOT_THE_ENVIRONMENTS = ("num_envs", "render_mode", "vectorization_mode")
+"""arguments of ``gymnasium.make`` and ``make_vec`` that are about how it is used"""
 _SAVE_AGENT = "prefrl_agents.saved_agent:save_agent"
 """by name, as in child processes: agents are built on this package"""
 
@@ -174,6 +177,7 @@ class PreferenceCallback(BaseCallback):
         return _Parts(channels, others, lock, config.runtime.checkpoint_steps, channels.policy_step)
 
     def _on_rollout_start(self) -> None:
+        self._length.begin()
         self._labeller.begin()
 
     def _on_step(self) -> bool:
@@ -264,10 +268,17 @@ def _env_of(venv: VecEnv) -> EnvConfig:
         spec = None
     if spec is None:
         return EnvConfig(_UNREGISTERED)
-    kwargs = {name: value for name, value in spec.kwargs.items() if name != "render_mode"}
+    known = gym.registry.get(spec.id)
+    defaults = {} if known is None else known.kwargs
+    kwargs = {
+        name: value
+        for name, value in spec.kwargs.items()
+        if name not in _NOT_THE_ENVIRONMENTS and not (name in defaults and defaults[name] == value)
+    }
+    responses = int(kwargs.pop("responses_per_prompt", 1))
     try:
         json.dumps(kwargs, allow_nan=False)
     except (TypeError, ValueError):
         # Objects that the script made: nobody else could make this environment again.
         kwargs = {}
-    return EnvConfig(str(spec.id), kwargs)
+    return EnvConfig(str(spec.id), kwargs, responses_per_prompt=responses)
