@@ -94,12 +94,13 @@ class SB3Agent:
             self._overlap = Overlap(self.model, self._inner_venv(), venv)
         else:
             self._labeller = make_labeller(self.model, config.relabel)
-            self._labeller.attach(NoReward(venv.observation_spec, venv.action_spec))
         learns_often = config.overlap or not is_on_policy(self.model)
         self.exchange_every_steps = EXCHANGE_STEPS if learns_often else 0
         if saved is not None:
             venv.recorder.policy_step = self.policy_step
             load_replay(saved.path, self.model)
+        if self._overlap is None:
+            self._labeller.attach(NoReward(venv.observation_spec, venv.action_spec))
 
     @property
     def policy_step(self) -> int:

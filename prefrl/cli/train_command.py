@@ -18,7 +18,8 @@ from prefrl.cli.options import parse
 from prefrl.config import AgentConfig, EnvConfig, RewardConfig, RunConfig
 from prefrl.config.modality import modality_of
 from prefrl.labelling.instructions import check_instructions, put_instructions
-from prefrl.loop.assemble import check_run, create_run, records_clips
+from prefrl.loop.assemble import check_run, create_run
+from prefrl.loop.environments import is_drawn
 from prefrl.loop.validation import check_config
 from prefrl.oracles import find_teacher
 from prefrl.presets import get_preset
@@ -70,7 +71,7 @@ def main(words: Sequence[str]) -> int:
         check_module(
             modality.module, f"agents and rewards of {modality.plural} are made by {modality.module}"
         )
-    if records_clips(config, specs):
+    if config.oracle.asks_people and is_drawn(config.env):
         check_module("PIL", "clips for people are made by Pillow")
     if name is None or _makes(config) != _makes(default):
         # Loaded late, as it takes seconds: a preset's own models are known to suit its environment.

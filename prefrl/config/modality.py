@@ -57,7 +57,7 @@ class Modality:
         if network not in ("auto", *self.networks):
             raise ValueError(
                 f"reward.network is {network!r}, and the observations of {env_id} are {self.plural}; "
-                f"take {' or '.join(('auto', *self.networks))}"
+                f"use {' or '.join(('auto', *self.networks))}"
             )
 
     def validation_key(self, segment: Segment) -> str:

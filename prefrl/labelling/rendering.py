@@ -10,7 +10,7 @@ import gymnasium as gym
 import numpy as np
 
 from prefrl.data.types import Segment
-from prefrl.recording.state_rendering import close_rendering_env, draw_state, has_texts
+from prefrl.recording.state_rendering import close_rendering_env, draw_state, shows_text
 from prefrl.storage import Store
 
 __all__ = ["Item", "MakeEnv", "NotRenderableError", "SegmentRenderer", "Text", "clip_fps"]
@@ -98,7 +98,7 @@ class SegmentRenderer:
     def _text(self, segment: Segment) -> Text:
         # Text environments may have no render mode.
         env: Any = self._environment(None)
-        if not has_texts(env):
+        if not shows_text(env):
             raise NotRenderableError(
                 f"segment {segment.id[:12]} has no clip and {segment.provenance.env_id} no text; it was "
                 "imported, or recorded by a run without people; start a new one with --oracle human"

@@ -98,9 +98,15 @@ def check_run(config: RunConfig) -> tuple[RunConfig, Specs]:
     return config, specs
 
 
-def records_clips(config: RunConfig, specs: Specs) -> bool:
-    """Whether clips for people are recorded while the agent acts; a text is all there in its tokens."""
-    return config.oracle.asks_people and modality_of(specs[0]).is_filmed
+def records_clips(config: RunConfig, specs: Specs, shows_text: bool) -> bool:
+    """Whether clips for people are recorded while the agent acts.
+
+    Args:
+        config: the run's settings.
+        specs: of observations and actions.
+        shows_text: whether people read the environment's segments, see `prefrl.recording.state_rendering.shows_text`.
+    """
+    return config.oracle.asks_people and modality_of(specs[0]).is_filmed and not shows_text
 
 
 def create_run(path: Path | str, config: RunConfig, specs: Specs) -> RunDir:

@@ -15,7 +15,7 @@ from prefrl.config.modality import modality_of
 from prefrl.data.spaces import SpaceSpec
 from prefrl.loop.environments import is_native, make_ordinary_environment
 from prefrl.recording.segment_recorder import check_finite
-from prefrl.recording.state_rendering import check_drawable
+from prefrl.recording.state_rendering import check_drawable, shows_text
 
 __all__ = ["check_environment"]
 
@@ -37,7 +37,7 @@ def check_environment(config: RunConfig, specs: tuple[SpaceSpec, SpaceSpec]) -> 
     modality = modality_of(specs[0])
     env = make_ordinary_environment(config.env)
     try:
-        if config.oracle.asks_people and modality.is_filmed:
+        if config.oracle.asks_people and modality.is_filmed and not shows_text(env):
             check_drawable(env)
         if modality.is_native_only:
             _check_native(config.env)

@@ -16,9 +16,12 @@ from gymnasium.wrappers.vector import RecordEpisodeStatistics
 
 import prefrl_envs
 from prefrl.config import EnvConfig
+from prefrl.config.modality import modality_of
 from prefrl.data.spaces import SpaceSpec
+from prefrl.recording.state_rendering import shows_text
 
 __all__ = [
+    "is_drawn",
     "is_native",
     "make_environment",
     "make_native_environment",
@@ -130,6 +133,15 @@ def make_environment(
     if config.clip_rewards:
         env = ClipReward(env, -1.0, 1.0)
     return prefrl_envs.EndlessEpisodes(env, config.termination_penalty) if config.endless else env
+
+
+def is_drawn(config: EnvConfig) -> bool:
+    """Whether people are shown clips of this environment, not text."""
+    env = make_ordinary_environment(config)
+    try:
+        return modality_of(SpaceSpec.of(env.observation_space)).is_filmed and not shows_text(env)
+    finally:
+        env.close()
 
 
 def spaces_of(config: EnvConfig) -> tuple[SpaceSpec, SpaceSpec]:

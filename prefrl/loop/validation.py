@@ -104,7 +104,6 @@ def check_config(config: RunConfig) -> None:
                 raise ValueError(f"{name} is {value}; {allowed.needed}")
     _check_names(config)
     check_teacher(config.oracle.teacher)
-    _check_overlap(config)
     _check_loss(config)
     _check_pool(config)
 
@@ -141,15 +140,6 @@ def _check_json(name: str, values: JsonDict) -> None:
             f"{name} is {values}, which cannot be written as JSON ({error}); use finite numbers, words, "
             "lists and objects"
         ) from error
-
-
-def _check_overlap(config: RunConfig) -> None:
-    agent = config.agent
-    if agent.overlap and (agent.algorithm not in ("ppo", "a2c") or agent.hyperparameters.get("use_sde")):
-        raise ValueError(
-            f"agent.overlap is true; it is for ppo and a2c without use_sde, not for {agent.algorithm} with "
-            f"{dict(agent.hyperparameters)}; set it to false"
-        )
 
 
 def _check_loss(config: RunConfig) -> None:

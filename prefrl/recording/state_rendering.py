@@ -12,7 +12,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-__all__ = ["check_drawable", "close_rendering_env", "draw_state", "has_states", "has_texts", "state_of"]
+__all__ = ["check_drawable", "close_rendering_env", "draw_state", "has_states", "shows_text", "state_of"]
 
 _CLASSIC = "gymnasium.envs.classic_control"
 _FREE_CAMERA = -1
@@ -32,7 +32,7 @@ def check_drawable(env: gym.Env[Any, Any]) -> None:
         )
 
 
-def has_texts(env: gym.Env[Any, Any]) -> bool:
+def shows_text(env: gym.Env[Any, Any]) -> bool:
     """Whether segments are texts: the environment has ``segment_text(observations, actions)`` -> (prompt, response)."""
     return callable(getattr(env.unwrapped, "segment_text", None))
 

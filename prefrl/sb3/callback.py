@@ -165,7 +165,7 @@ class PreferenceCallback(BaseCallback):
         path = self._run_path or Path("runs") / time.strftime("callback-%Y%m%d-%H%M%S")
         config = dataclasses.replace(self._config, env=env, steps=steps)
         self.run, config = _create_or_continue(path, config, specs)
-        lock = RunLock(self.run)
+        lock = RunLock(self.run, takes_over=True)
         lock.acquire()
         store, stop = Store.open(self.run.store), StopFlag()
         others = make_others(self.run, store, config, stop, self._own_oracle)

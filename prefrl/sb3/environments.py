@@ -8,14 +8,13 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor
 
 from prefrl.config import RunConfig
-from prefrl.loop.assemble import records_clips
 from prefrl.loop.environments import (
+    is_drawn,
     is_native,
     make_environment,
     make_native_environment,
     make_ordinary_environment,
     make_screens,
-    spaces_of,
 )
 from prefrl.sb3.native_vec_env import NativeVecEnv
 
@@ -28,7 +27,7 @@ _SCREENS = 2
 def training_environments(config: RunConfig) -> VecEnv:
     """The environments that the agent acts in, episode ends hidden if the settings say so."""
     env = config.env
-    is_filmed = config.oracle.asks_people and records_clips(config, spaces_of(env))
+    is_filmed = config.oracle.asks_people and is_drawn(env)
     if is_native(env):
         games = make_native_environment(env, env.num_envs, for_training=True)
         screens = make_screens(games, min(_SCREENS, env.num_envs)) if is_filmed else None

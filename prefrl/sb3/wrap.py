@@ -31,7 +31,8 @@ def record(venv: VecEnv, config: RunConfig, env_id: str) -> PreferenceVecEnv:
     specs = SpaceSpec.pair(venv.observation_space, venv.action_space)
     config = modality_of(specs[0]).settle(config)
     queries = config.queries
-    clip_recorder = make_clip_recorder(venv, config) if records_clips(config, specs) else None
+    shows_text = venv.has_attr("segment_text")
+    clip_recorder = make_clip_recorder(venv, config) if records_clips(config, specs, shows_text) else None
     return PreferenceVecEnv(
         venv, queries.segment_steps, env_id, config.seed, queries.within_episodes, clip_recorder
     )

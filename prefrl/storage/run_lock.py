@@ -17,15 +17,16 @@ _held: dict[str, FileLock] = {}
 class RunLock:
     """Holds a run for one launcher, or for one training script.
 
-    The operating system lets go of it should the process die. Within a process the newest holder takes over: a training
-    script that was interrupted in a notebook can be run again.
+    The operating system lets go of it should the process die.
 
     Args:
         run: the run's directory.
+        takes_over: take it from another holder in this process, such as a training script that was interrupted in a
+            notebook and is run again.
     """
 
-    def __init__(self, run: RunDir) -> None:
-        self._run = run
+    def __init__(self, run: RunDir, takes_over: bool = False) -> None:
+        self._run, self._takes_over = run, takes_over
         self._path = str(run.lock("launcher").absolute())
         self._lock: FileLock | None = None
 
@@ -37,9 +38,8 @@ class RunLock:
         """
         if self._lock is not None and _held.get(self._path) is self._lock:
             return
-        earlier = _held.pop(self._path, None)
-        if earlier is not None:
-            earlier.release(force=True)
+        if self._takes_over and self._path in _held:
+            _held.pop(self._path).release(force=True)
         lock = FileLock(self._path)
         try:
             lock.acquire(timeout=0)

@@ -14,45 +14,45 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from prefrl.config import AgentConfig
+from prefrl.data.types import Segment
+from prefrl.loop.agent import AgentServices
 from prefrl.sb3 import PreferenceVecEnv
 from prefrl_agents import SB3Agent
 from prefrl_envs import EndlessEpisodes
 
 
-class FirstEntryLink:
-    """A loop whose reward is the first entry of the observation, times its version."""
+class FirstEntryReward:
+    """A reward that is the first entry of the observation, times its version."""
 
     def __init__(self, version: int = 1) -> None:
         self.version = version
-        self.syncs = 0
-        self.beats: list[tuple[str, str]] = []
 
-    def sync(self) -> None:
-        self.syncs += 1
+    def predict(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
+        assert self.version, "nobody asks before the first reward"
+        return self.version * observations[..., 0].astype(np.float32)
 
-    def take_answers(self) -> list[Any]:
-        return []
 
-    def log_metrics(self, figures: dict[str, float]) -> None:
-        self.figures = figures
+class SteppedAgent(SB3Agent):
+    """An agent with the part of the loop around it that collects, labels and learns in turn."""
 
-    def beat(self, state: str, detail: str) -> None:
-        self.beats.append((state, detail))
+    reward: Any
+    segments: list[Segment]
+    """all that were recorded"""
 
-    def sync_if_due(self) -> None:
-        self.syncs += 1
-
-    def predict(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray | None:
-        return None if self.version == 0 else self.version * observations[..., 0].astype(np.float32)
+    def step(self) -> None:
+        rollout = self.collect()
+        self.segments.extend(rollout.recording.segments)
+        self.label(rollout, self.reward)
+        self.learn(rollout)
 
 
 @pytest.fixture
-def make_agent(tmp_path: Path) -> Callable[..., SB3Agent]:
+def make_agent(tmp_path: Path) -> Callable[..., SteppedAgent]:
     """Agents of CartPole (PPO, A2C, DQN) or Pendulum (SAC); the folder is one for all unless said."""
 
     def make(
         algorithm: str = "ppo",
-        link: FirstEntryLink | None = None,
+        reward: FirstEntryReward | None = None,
         total_steps: int = 400,
         seed: int = 0,
         folder: Path | None = None,
@@ -62,7 +62,7 @@ def make_agent(tmp_path: Path) -> Callable[..., SB3Agent]:
         overlap: bool = False,
         trust: bool = False,
         **hyperparameters: Any,
-    ) -> SB3Agent:
+    ) -> SteppedAgent:
         env_id = env_id or ("Pendulum-v1" if algorithm == "sac" else "CartPole-v1")
         settings = SMALL.get(algorithm, {}) | hyperparameters
         config = AgentConfig(algorithm, policy, settings, relabel, overlap)
@@ -72,23 +72,24 @@ def make_agent(tmp_path: Path) -> Callable[..., SB3Agent]:
         def evaluation_venv(num_envs: int) -> VecEnv:
             return DummyVecEnv([lambda: Monitor(gym.make(env_id))] * num_envs)
 
-        return SB3Agent(
+        agent = SteppedAgent(
             config,
             venv,
-            link or FirstEntryLink(),
+            AgentServices(answers=list, heartbeat=lambda state, detail: None, trust=trust),
             total_steps,
             seed,
             evaluation_venv,
             folder or tmp_path / "agent",
-            trust,
         )
+        agent.reward, agent.segments = reward or FirstEntryReward(), []
+        return agent
 
     return make
 
 
 @pytest.fixture
-def make_link() -> Callable[..., FirstEntryLink]:
-    return FirstEntryLink
+def make_reward() -> Callable[..., FirstEntryReward]:
+    return FirstEntryReward
 
 
 SMALL: dict[str, dict[str, Any]] = {
@@ -97,6 +98,26 @@ SMALL: dict[str, dict[str, Any]] = {
     "dqn": {"learning_starts": 40, "buffer_size": 300, "batch_size": 16, "target_update_interval": 50},
     "sac": {"learning_starts": 40, "buffer_size": 300, "batch_size": 16, "policy_kwargs": {"net_arch": [8]}},
 }
+
+
+@pytest.fixture
+def wrap_agent() -> Callable[..., SteppedAgent]:
+    """Agents on environments of their own: (config, venv, reward, total steps, folder, trust)."""
+
+    def make(
+        config: AgentConfig,
+        venv: PreferenceVecEnv,
+        reward: Any,
+        total_steps: int,
+        folder: Path,
+        trust: bool = False,
+    ) -> SteppedAgent:
+        services = AgentServices(answers=list, heartbeat=lambda state, detail: None, trust=trust)
+        agent = SteppedAgent(config, venv, services, total_steps, 0, lambda _: venv, folder)
+        agent.reward, agent.segments = reward, []
+        return agent
+
+    return make
 
 
 @pytest.fixture(autouse=True)

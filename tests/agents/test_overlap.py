@@ -10,23 +10,21 @@ import numpy as np
 import pytest
 import torch
 
-from prefrl_agents import SB3Agent
-
-MakeAgent = Callable[..., SB3Agent]
+MakeAgent = Callable[..., Any]
 algorithms = pytest.mark.parametrize("algorithm", ["ppo", "a2c"])
 
 
-def run(agent: SB3Agent, steps: int) -> None:
+def run(agent: Any, steps: int) -> None:
     while agent.policy_step < steps:
         agent.step()
 
 
-def weights(agent: SB3Agent) -> list[torch.Tensor]:
+def weights(agent: Any) -> list[torch.Tensor]:
     return [value.clone() for value in agent.model.policy.state_dict().values()]
 
 
-def recorded(agent: SB3Agent) -> list[str]:
-    return [segment.id for segment in agent._venv.recorder.take()]
+def recorded(agent: Any) -> list[str]:
+    return [segment.id for segment in agent.segments]
 
 
 @algorithms
@@ -50,11 +48,11 @@ def test_the_same_seed_gives_the_same_actions_and_weights(algorithm: str, make_a
     ],
 )
 def test_without_learning_it_does_what_it_does_in_turns(
-    settings: dict[str, Any], make_agent: MakeAgent, make_link: Any
+    settings: dict[str, Any], make_agent: MakeAgent, make_reward: Any
 ) -> None:
     done = []
     for overlap in (False, True):
-        agent = make_agent(link=make_link(version=0), overlap=overlap, **settings)
+        agent = make_agent(reward=make_reward(version=0), overlap=overlap, **settings)
         run(agent, 400)
         assert agent.policy_step == 400
         done.append(recorded(agent))

@@ -21,13 +21,13 @@ from prefrl.config import AgentConfig
 from prefrl.sb3 import NativeVecEnv, PreferenceVecEnv
 from prefrl.storage.durable import write_json_atomic
 from prefrl.storage.errors import RunDirError
-from prefrl_agents import SB3Agent, load_agent, save_agent
+from prefrl_agents import load_agent, save_agent
 from prefrl_agents.replay_file import save_replay
 from prefrl_agents.saved_agent import find_saved
 from prefrl_envs.text import TextGenVectorEnv
 from prefrl_envs.text.random_walks import RandomWalks
 
-MakeAgent = Callable[..., SB3Agent]
+MakeAgent = Callable[..., Any]
 
 
 class Pictures(gym.Env[Any, Any]):
@@ -82,7 +82,7 @@ KINDS: dict[str, tuple[Callable[[], VecEnv], AgentConfig]] = {
 }
 
 
-def run(agent: SB3Agent, steps: int) -> None:
+def run(agent: Any, steps: int) -> None:
     while agent.policy_step < steps:
         agent.step()
 
@@ -126,7 +126,7 @@ def assert_same(one: Any, other: Any) -> None:
         assert getattr(one, name, None) == getattr(other, name, None), name
 
 
-def continue_both_ways(make: Callable[[Path, bool], SB3Agent], agent: SB3Agent, tmp_path: Path) -> None:
+def continue_both_ways(make: Callable[[Path, bool], Any], agent: Any, tmp_path: Path) -> None:
     """From our files and from Stable-Baselines3's: the same agent, and the same one an update later."""
     save_agent(tmp_path / "new", agent.model)
     save_as_the_first_release(tmp_path / "old", agent.model)
@@ -139,9 +139,7 @@ def continue_both_ways(make: Callable[[Path, bool], SB3Agent], agent: SB3Agent, 
         assert each.model._n_updates > updates
         continued.append(each)
     assert_same(*(each.model for each in continued))
-    actions = [
-        np.concatenate([segment.actions for segment in each._venv.recorder.take()]) for each in continued
-    ]
+    actions = [np.concatenate([segment.actions for segment in each.segments]) for each in continued]
     np.testing.assert_array_equal(*actions)
 
 
@@ -152,31 +150,31 @@ class TestContinue:
         agent = make_agent(algorithm, total_steps=2000, folder=tmp_path / "none", **settings)
         run(agent, 300)
 
-        def make(folder: Path, trust: bool) -> SB3Agent:
+        def make(folder: Path, trust: bool) -> Any:
             return make_agent(algorithm, total_steps=2000, folder=folder, trust=trust, **settings)
 
         continue_both_ways(make, agent, tmp_path)
 
     @pytest.mark.parametrize("kind", KINDS)
     def test_as_from_a_pickle_for_texts_images_and_other_algorithms(
-        self, kind: str, make_link: Any, tmp_path: Path
+        self, kind: str, make_reward: Any, wrap_agent: Any, tmp_path: Path
     ) -> None:
         make_venv, config = KINDS[kind]
 
-        def make(folder: Path, trust: bool) -> SB3Agent:
+        def make(folder: Path, trust: bool) -> Any:
             venv = PreferenceVecEnv(make_venv(), 1, kind, 0)
             venv.seed(0)
-            link = make_link()
-            link.predict = lambda observations, actions: (np.asarray(actions, np.float32) / 7).reshape(
+            reward = make_reward()
+            reward.predict = lambda observations, actions: (np.asarray(actions, np.float32) / 7).reshape(
                 *observations.shape[:2], -1
             )[..., 0]
-            return SB3Agent(config, venv, link, 2000, 0, lambda _: venv, folder, trust)
+            return wrap_agent(config, venv, reward, 2000, folder, trust)
 
         agent = make(tmp_path / "none", False)
         run(agent, 200)
         continue_both_ways(make, agent, tmp_path)
 
-    def test_of_a_checkpoint_that_is_gone(self, make_link: Any, tmp_path: Path) -> None:
+    def test_of_a_checkpoint_that_is_gone(self, make_reward: Any, wrap_agent: Any, tmp_path: Path) -> None:
         from prefrl.text.models import LanguageModel
 
         space: Any = walks().observation_space
@@ -184,9 +182,9 @@ class TestContinue:
         made.save(tmp_path / "checkpoint")
         config = AgentConfig("token_ppo", language_model=str(tmp_path / "checkpoint"))
 
-        def make() -> SB3Agent:
+        def make() -> Any:
             venv = PreferenceVecEnv(walks(), 1, "walks", 0)
-            return SB3Agent(config, venv, make_link(version=0), 2000, 0, lambda _: venv, tmp_path / "agent")
+            return wrap_agent(config, venv, make_reward(version=0), 2000, tmp_path / "agent")
 
         agent = make()
         agent.save(tmp_path / "agent")

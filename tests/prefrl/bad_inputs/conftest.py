@@ -74,7 +74,7 @@ def prefrl(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
 def nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fails the test should a run be launched."""
 
-    def launch(run: RunDir) -> int:
+    def launch(run: RunDir, *_: object) -> int:
         raise AssertionError(f"{run.path} was launched")
 
     monkeypatch.setattr("prefrl.cli.train_command.launch", launch)

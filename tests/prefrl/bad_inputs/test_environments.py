@@ -32,10 +32,12 @@ class FaultyEnv(gym.Env[Any, Any]):
         reward: Any = 0.0,
         raises_in: str = "",
         from_step: int = 1,
+        values: int = 5,
     ) -> None:
         self.observation_space, self.action_space = observation_space, action_space
         self._first, self._second, self._reward = first, second, reward
         self._raises_in, self._from_step, self._steps = raises_in, from_step, 0
+        self._values = values
         self._fail_in("make")
 
     def _fail_in(self, place: str) -> None:
@@ -50,7 +52,9 @@ class FaultyEnv(gym.Env[Any, Any]):
         self._fail_in("step")
         self._steps += 1
         is_faulty = self._steps >= self._from_step
-        return (self._second if is_faulty else ZEROS), (self._reward if is_faulty else 0.0), False, False, {}
+        observation, reward = (self._second, self._reward) if is_faulty else (ZEROS, 0.0)
+        returned: Any = (observation, reward, False, False, {})[5 - self._values :]
+        return returned
 
 
 TEXT, SEQUENCE = spaces.Text(5), spaces.Sequence(BOX)
@@ -68,12 +72,27 @@ FAULTS: list[tuple[dict[str, Any], list[str]]] = [
     ({"reward": -np.inf}, ["first step", "true reward", "not finite"]),
     ({"reward": "much"}, ["first step", "much"]),
     ({"reward": [1.0, 2.0]}, ["first step"]),
+    ({"reward": np.array([1.0])}, ["first step", "shape (1,)", "a single number is needed"]),
+    ({"values": 4}, ["first step", "step returns 4 values, Gymnasium asks for 5"]),
+    (
+        {"observation_space": spaces.Discrete(3, start=2), "first": 2, "second": 5},
+        ["first step", "the category 5 is out of the space's range, 2 to 4"],
+    ),
+    ({"observation_space": spaces.Discrete(3), "first": -1}, ["first reset", "the category -1", "0 to 2"]),
+    (
+        {
+            "observation_space": spaces.Dict(a=spaces.Discrete(2), b=BOX),
+            "first": {"a": 2, "b": ZEROS},
+        },
+        ["first reset", "the category 2", "0 to 1"],
+    ),
+    ({"second": np.array([0.0, np.nan]), "from_step": 15}, ["first steps (15)", "not finite"]),
     ({"observation_space": TEXT}, ["Text", "no fixed-size array", "use Box"]),
     ({"observation_space": SEQUENCE}, ["Sequence", "no fixed-size array"]),
     ({"action_space": TEXT}, ["Text", "no fixed-size array"]),
     ({"observation_space": spaces.Dict(a=BOX, b=TEXT)}, ["Text", "no fixed-size array"]),
     ({"observation_space": spaces.Tuple((BOX, SEQUENCE))}, ["Sequence", "no fixed-size array"]),
-    ({"action_space": spaces.Dict(a=BOX)}, ["ppo", "cannot be built", "Dict"]),
+    ({"action_space": spaces.Dict(a=BOX)}, ["ppo needs Box or Discrete", "Dict"]),
     (
         {"observation_space": spaces.Tuple((BOX, BOX)), "first": (ZEROS,) * 2, "second": (ZEROS,) * 2},
         ["ppo", "Tuple"],

@@ -15,8 +15,11 @@ from stable_baselines3.common.env_util import make_vec_env
 
 from prefrl import PreferenceCallback
 from prefrl.config import EnvConfig, RunConfig, from_json, to_json
-from prefrl.loop.validation import check_config
+from prefrl.loop.assemble import settle
+from prefrl.loop.environments import spaces_of
+from prefrl.loop.validation import check_config, check_enough_segments
 from prefrl.presets import PRESETS
+from prefrl_agents.factory import check_models
 
 NAN, INF = math.nan, math.inf
 
@@ -155,7 +158,7 @@ def test_settings_that_contradict_each_other(settings: dict[str, Any], message: 
     for name, value in settings.items():
         config = changed(config, name, value)
     with pytest.raises(ValueError, match=message):
-        check_config(config)
+        settle(config, spaces_of(RunConfig().env))
 
 
 @pytest.mark.parametrize(
@@ -189,7 +192,7 @@ def test_agents_that_cannot_act_while_they_learn(algorithm: str, hyperparameters
     config = changed(RunConfig(), "agent.algorithm", algorithm)
     config = changed(changed(config, "agent.hyperparameters", hyperparameters), "agent.overlap", True)
     with pytest.raises(ValueError, match=f"agent.overlap is true; .* not for {algorithm} .*set it to false"):
-        check_config(config)
+        check_models(config, spaces_of(config.env))
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -210,7 +213,7 @@ def test_the_segments_a_run_gives_are_counted_as_they_are_recorded(
         labels=100_000,
     )
     with pytest.raises(ValueError, match=f"give {recorded} segments of {length} steps"):
-        check_config(
+        check_enough_segments(
             changed(changed(config, "queries.window_segments", 10**6), "runtime.pool_segments", 10**6)
         )
 

@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from prefrl.recording.state_rendering import close_rendering_env, draw_state, has_states, has_texts, state_of
+from prefrl.recording.state_rendering import close_rendering_env, draw_state, has_states, shows_text, state_of
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from prefrl.recording.state_rendering import close_rendering_env, draw_state, ha
 )
 def test_environments_have_states_or_texts_or_neither(env_id: str, states: bool, texts: bool) -> None:
     env = gym.make(env_id)
-    assert (has_states(env), has_texts(env)) == (states, texts)
+    assert (has_states(env), shows_text(env)) == (states, texts)
 
 
 class Robot(gym.Env[Any, Any]):

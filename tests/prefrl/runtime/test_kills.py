@@ -16,9 +16,11 @@ import gymnasium as gym
 import pytest
 
 from prefrl.cli import main
-from prefrl.config import RunConfig
+from prefrl.config import EnvConfig, RunConfig, RuntimeConfig
 from prefrl.data.spaces import SpaceSpec
 from prefrl.data.types import Comparison
+from prefrl.loop.assemble import create_run
+from prefrl.loop.environments import spaces_of
 from prefrl.presets import get_preset
 from prefrl.runtime.processes import ProcessLauncher, RunFailedError, _Child
 from prefrl.runtime.result import read_result
@@ -196,16 +198,37 @@ def test_a_second_launcher_is_refused_and_the_first_lets_go_at_its_end(tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("lived_s", "got_further", "failures"),
-    [(1.0, True, 4), (100.0, True, 0), (100.0, False, 4)],
+    ("progress", "failures"),
+    [
+        ([5.0], [1]),
+        ([5.0, 5.0, 5.0], [1, 2, 3]),
+        ([0.0, 0.0], [1, 2]),
+        ([5.0, 5.0, 6.0, 6.0], [1, 2, 1, 2]),
+        # Back to a saved agent, and no further than before.
+        ([5.0, 3.0, 4.0], [1, 2, 3]),
+    ],
 )
-def test_only_a_long_life_that_got_the_run_further_is_forgiven(
-    lived_s: float, got_further: bool, failures: int
-) -> None:
+def test_failures_count_until_the_worker_gets_further(progress: list[float], failures: list[int]) -> None:
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
-    child = _Child("policy", process, time.monotonic() - lived_s, failures=3)
-    child.back_off(got_further)
-    assert child.failures == failures
-    assert child.restart_s is not None
-    assert child.restart_s - time.monotonic() <= 0.5 * 2 ** max(failures - 1, 0)
+    child = _Child("policy", process, furthest=0.0)
+    counted = []
+    for reached in progress:
+        child.back_off(reached)
+        counted.append(child.failures)
+        assert child.restart_s is not None
+        assert child.restart_s - time.monotonic() <= 0.5 * 2 ** (child.failures - 1)
+    assert counted == failures
+
+
+def test_max_restarts_of_0_restarts_nothing_however_long_a_worker_lived(tmp_path: Path) -> None:
+    config = RunConfig(env=EnvConfig("prefrl/PenguinIce-v0"), runtime=RuntimeConfig(max_restarts=0))
+    run = create_run(tmp_path / "run", config, spaces_of(config.env))
+    launcher = ProcessLauncher(run, "prefrl_agents.factory:build_agent")
+    ended = subprocess.Popen([sys.executable, "-c", "raise SystemExit(1)"])
+    ended.wait()
+    with Store.open(run.store) as store:
+        store.set_counters({"policy_step": 1000.0})
+    launcher._children = {"policy": _Child("policy", ended)}
+    with pytest.raises(RunFailedError, match="policy process failed once"):
+        launcher._supervise()

@@ -16,7 +16,7 @@ from prefrl.config import (
     RunConfig,
     RuntimeConfig,
 )
-from prefrl.loop.environments import check_environment
+from prefrl.loop.environments import spaces_of
 from prefrl.loop.validation import check_config
 from prefrl.runtime.serial import SerialLauncher
 from prefrl.storage import Store
@@ -57,7 +57,7 @@ def test_a_run_takes_its_parts_from_outside(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.syspath_prepend(tmp_path)
     check_config(CONFIG)
     run = RunDir.create(tmp_path / "run", CONFIG)
-    run.write_specs(*check_environment(CONFIG))
+    run.write_specs(*spaces_of(CONFIG.env))
     Store.open(run.store, create=True).close()
     assert SerialLauncher(run, build_agent).launch() is not None
     with Store.open(run.store) as store:

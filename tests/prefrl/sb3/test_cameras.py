@@ -17,7 +17,7 @@ from prefrl.loop.environments import make_environment, make_native_environment, 
 from prefrl.recording.clip_recorder import ClipRecorder
 from prefrl.recording.segment_recorder import SegmentRecorder
 from prefrl.recording.state_rendering import draw_state
-from prefrl.sb3 import NativeVecEnv, PreferenceVecEnv, find_camera, make_clip_recorder
+from prefrl.sb3 import NativeVecEnv, PreferenceVecEnv, find_camera, wrap
 
 STEPS = 10
 
@@ -130,12 +130,17 @@ def test_a_picture_of_another_kind_is_refused() -> None:
 
 
 def test_asking_people_about_what_draws_nothing_is_refused() -> None:
-    venv = ordinary("prefrl/PenguinIce-v0", render_mode=None)
-    assert make_clip_recorder(venv, RunConfig()) is None
+    human, env_id = RunConfig(oracle=OracleConfig("human")), "prefrl/PenguinIce-v0"
+    assert not wrap.record(ordinary(env_id, render_mode=None), RunConfig(), env_id).recorder.is_filmed
     with pytest.raises(ValueError, match="render_mode='rgb_array'"):
-        make_clip_recorder(venv, RunConfig(oracle=OracleConfig("human")))
-    texts = ordinary("prefrl/RankedAnswers-v0", render_mode=None)
-    assert make_clip_recorder(texts, RunConfig(oracle=OracleConfig("human"))) is None
+        wrap.record(ordinary(env_id, render_mode=None), human, env_id)
+    assert wrap.record(ordinary(env_id), human, env_id).recorder.is_filmed
+
+
+def test_texts_are_shown_without_clips() -> None:
+    venv = NativeVecEnv(gym.make_vec("prefrl/RandomWalks-v0", num_envs=2))
+    recorded = wrap.record(venv, RunConfig(oracle=OracleConfig("human")), "prefrl/RandomWalks-v0")
+    assert not recorded.recorder.is_filmed
 
 
 @pytest.mark.parametrize(("is_named", "shape"), [(False, (500, 500, 3)), (True, (3,))])
