@@ -1,7 +1,7 @@
 """prefrl: deep reinforcement learning from human preferences.
 
-A policy, a learned reward over trajectory segments and a preference oracle, as three asynchronous processes.
-Importing this module loads neither torch nor pygame; the names below load what they need when first used.
+A policy, a learned reward over trajectory segments and a preference oracle run as three asynchronous processes.
+Importing this module loads neither torch nor pygame; the names below import their modules on first use.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_HOMES = {
+_MODULE_OF = {
     "Comparison": "prefrl.data.types",
     "LearnedReward": "prefrl.reward",
     "PreferenceCallback": "prefrl.sb3",
@@ -43,9 +43,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULE_OF:
         raise AttributeError(f"module 'prefrl' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    return getattr(importlib.import_module(_MODULE_OF[name]), name)
 
 
 def __dir__() -> list[str]:

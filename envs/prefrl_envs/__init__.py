@@ -1,6 +1,6 @@
 """Gymnasium environments for learning from preferences, each with a true reward that is known exactly.
 
-Importing registers them; ``gymnasium.make("prefrl_envs:prefrl/PenguinIce-v0")`` imports by itself.
+Importing this package registers them; ``gymnasium.make("prefrl_envs:prefrl/PenguinIce-v0")`` imports it automatically.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ _REGISTERED: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 ENV_IDS = tuple(_REGISTERED)
-"""every id registered here that needs nothing else installed"""
+"""ids of the gridworlds and other small environments, which need no optional packages"""
 
 ATARI_IDS = tuple(f"prefrl/{game}-v0" for game in GAMES)
-"""those that need ale-py"""
+"""ids of the Atari games, which need ale-py"""
 
 _BEHAVIOURS = {
     "prefrl/PendulumSpin-v0": "make_spin",
@@ -58,12 +58,12 @@ _BEHAVIOURS = {
 }
 
 BEHAVIOUR_IDS = tuple(_BEHAVIOURS)
-"""behaviours that a judge scores; the first needs nothing else installed, the last ale-py, the others MuJoCo"""
+"""ids of behaviours with a scripted reward; the first needs no optional packages, the last ale-py, the others MuJoCo"""
 
 _TEXT_TASKS = ("RandomWalks", "Reviews", "Arithmetic", "CapitalOfFrance")
 
 TEXT_IDS = tuple(f"prefrl/{task}-v0" for task in _TEXT_TASKS)
-"""those that are answered token by token; they need nothing else installed, and end themselves"""
+"""ids of the text environments, whose actions are tokens and whose episodes terminate; no optional packages needed"""
 
 for _id, (_entry_point, _details) in _REGISTERED.items():
     gym.register(_id, _entry_point, **_details)
@@ -77,7 +77,7 @@ for _id, _game in zip(ATARI_IDS, GAMES, strict=True):
         kwargs={"game": _game},
     )
 PROMPTS_ID = "prefrl/Prompts-v0"
-"""likewise, with prompts out of a file; it needs transformers"""
+"""id of the text environment with prompts from a file; it needs transformers"""
 
 for _id, _task in zip((*TEXT_IDS, PROMPTS_ID), (*_TEXT_TASKS, "Prompts"), strict=True):
     gym.register(

@@ -1,10 +1,10 @@
-"""The Atari games of Christiano et al. 2017, with the score hidden from whoever looks at the screen.
+"""The Atari games of Christiano et al. 2017, with the score hidden on the screen.
 
-Preprocessing is that of Mnih et al. 2015 as the paper uses it (appendix A.2): up to 30 no-ops at the start, every
-action held for 4 frames, the maximum of the last two, 84 x 84 grey pixels, the last 4 of them stacked. A game starts
-with its first frame 4 times, after one press of FIRE where there is such a button. No sticky actions.
+Preprocessing is that of Mnih et al. 2015 as used in the paper (appendix A.2): up to 30 no-ops at the start, each action
+repeated for 4 frames, the maximum of the last two frames, 84 x 84 grey pixels, and a stack of the last 4. A game starts
+with its first frame 4 times, after one press of FIRE if the game has that button. There are no sticky actions.
 
-One environment step is 4 frames of the game throughout.
+One environment step is always 4 frames of the game.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from gymnasium.utils import RecordConstructorArgs
 from gymnasium.wrappers import AtariPreprocessing, FrameStackObservation
 
 __all__ = [
-    "FRAMES_A_STEP",
+    "FRAMES_PER_STEP",
     "GAMES",
-    "MOST_NOOPS",
+    "MAX_NOOPS",
     "SIDE_PIXELS",
     "STACK",
     "Area",
@@ -30,16 +30,16 @@ __all__ = [
     "make_atari",
 ]
 
-FRAMES_A_STEP = 4
-FRAMES_A_SECOND = 60
+FRAMES_PER_STEP = 4
+FRAMES_PER_SECOND = 60
 STACK = 4
 SIDE_PIXELS = 84
-MOST_NOOPS = 30
+MAX_NOOPS = 30
 
 
 @dataclass(frozen=True)
 class Area:
-    """A rectangle of the 84 x 84 screen; all of its width unless told otherwise."""
+    """A rectangle of the 84 x 84 screen; by default it spans the whole width."""
 
     top: int
     """first row"""
@@ -53,15 +53,15 @@ class Area:
 
 @dataclass(frozen=True)
 class Game:
-    """A game and what of its screen tells the score."""
+    """A game, and the areas of its screen that show the score."""
 
     rom: str
     """name of the game in ale-py"""
     hidden: tuple[Area, ...]
-    """blacked out: score, counters and lives"""
+    """areas that are blacked out: score, counters and lives"""
 
 
-# A row here is 2.5 rows of the game's own 210; hidden are all rows that hold any part of what is named.
+# A row here is 2.5 rows of the game's own 210; all rows that contain any part of the named things are hidden.
 GAMES: dict[str, Game] = {
     # score, sector and count of enemy ships, but not the torpedoes to their right; ships left at the bottom
     "BeamRider": Game("beam_rider", (Area(0, 16, right=67), Area(73, 84))),
@@ -76,11 +76,11 @@ GAMES: dict[str, Game] = {
     "Seaquest": Game("seaquest", (Area(0, 12),)),
     "SpaceInvaders": Game("space_invaders", (Area(0, 9),)),
 }
-"""by the name in their environment ids, ``prefrl/Pong-v0``"""
+"""the games by the name in their environment id, ``prefrl/Pong-v0``"""
 
 
 def hide(frames: np.ndarray, areas: tuple[Area, ...]) -> np.ndarray:
-    """Black the areas out, in place; ``frames`` has shape (..., 84, 84)."""
+    """Black out areas of ``frames`` (..., 84, 84), in place."""
     for area in areas:
         frames[..., area.top : area.bottom, area.left : area.right] = 0
     return frames
@@ -100,7 +100,7 @@ class HideAreas(gym.ObservationWrapper[Any, Any, Any], RecordConstructorArgs):
 
 
 class FireAtStart(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
-    """Presses FIRE for one frame when a game starts; some wait for it before anything moves."""
+    """Presses FIRE for one frame when a game starts; in some games nothing moves before that."""
 
     def __init__(self, env: gym.Env[Any, Any]) -> None:
         RecordConstructorArgs.__init__(self)
@@ -119,16 +119,16 @@ class FireAtStart(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
 
 
 def make_atari(
-    game: str, noop_max: int = MOST_NOOPS, hide_score: bool = True, render_mode: str | None = None
+    game: str, noop_max: int = MAX_NOOPS, hide_score: bool = True, render_mode: str | None = None
 ) -> gym.Env[Any, Any]:
-    """A game as an ordinary environment: observations (4, 84, 84) uint8, the oldest frame first.
+    """Make a game as a single environment: observations (4, 84, 84) uint8, the oldest frame first.
 
-    `prefrl_envs.atari_vector.make_atari_vector` is the same, many at a time and several times faster, but cannot
-    render.
+    `prefrl_envs.atari_vector.make_atari_vector` gives the same observations for many games. It is several times faster,
+    but cannot render.
 
     Args:
         game: one of `GAMES`.
-        noop_max: most no-ops at the start.
+        noop_max: maximum number of no-ops at the start.
         hide_score: False shows the whole screen.
         render_mode: "rgb_array" or "human".
 
@@ -139,7 +139,7 @@ def make_atari(
 
     settings = find_game(game)
     gym.register_envs(ale_py)
-    # It would greet on standard error, once for every game.
+    # Otherwise it prints a banner to standard error for each game.
     ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
     emulator = gym.make(
         f"ALE/{game}-v5",
@@ -148,16 +148,16 @@ def make_atari(
         render_mode=render_mode,
         disable_env_checker=True,
     )
-    frames = AtariPreprocessing(FireAtStart(emulator), noop_max=noop_max, frame_skip=FRAMES_A_STEP)
+    frames = AtariPreprocessing(FireAtStart(emulator), noop_max=noop_max, frame_skip=FRAMES_PER_STEP)
     stacked = FrameStackObservation(frames, STACK, padding_type="reset")
     env = HideAreas(stacked, settings.hidden if hide_score else ())
-    # Seen a step at a time, a game goes at its own pace.
-    env.metadata = {**env.metadata, "render_fps": FRAMES_A_SECOND // FRAMES_A_STEP}
+    # Rendered once per step, the game runs at its normal speed.
+    env.metadata = {**env.metadata, "render_fps": FRAMES_PER_SECOND // FRAMES_PER_STEP}
     return env
 
 
 def find_game(name: str) -> Game:
-    """The game of that name; raises ValueError with those there are."""
+    """The game with this name; raises ValueError with the known names if there is none."""
     if name not in GAMES:
         raise ValueError(f"no game is called {name!r}; there are {', '.join(GAMES)}")
     return GAMES[name]

@@ -1,7 +1,7 @@
-"""What the environments here share: a fixed horizon, rendering, and tables that define the dynamics.
+"""Base classes of the small environments: a fixed horizon, rendering, and tables that define the dynamics.
 
-No episode ends early: where the end depends on what the agent does, the end itself tells what the task is
-(Christiano et al. 2017, appendix A), and a learned reward would be of no use.
+No episode ends early: if the end depends on the agent's actions, it reveals the task (Christiano et al. 2017,
+appendix A), and a learned reward is not needed.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ Info = dict[str, Any]
 
 
 class FixedHorizonEnv(gym.Env[ObsType, np.int64]):
-    """An environment of discrete actions that truncates after ``horizon_steps`` and never terminates.
+    """An environment with discrete actions that truncates after ``horizon_steps`` and never terminates.
 
-    Subclasses say how an episode begins and goes on (`_begin`, `_advance`), what the agent sees
-    (`_observe`) and what people see (`_draw`).
+    Subclasses define how an episode begins and continues (`_begin`, `_advance`), what the agent sees (`_observe`) and
+    what people see (`_draw`).
 
     Raises:
         ValueError: when the horizon is not positive or the render mode unknown.
@@ -46,7 +46,7 @@ class FixedHorizonEnv(gym.Env[ObsType, np.int64]):
         self._window: Window | None = None
 
     def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[ObsType, Info]:
-        """Begin an episode; ``options`` are the subclass's own."""
+        """Begin an episode; ``options`` are defined by the subclass."""
         super().reset(seed=seed)
         self._steps_taken = 0
         info = self._begin(options or {})
@@ -63,14 +63,14 @@ class FixedHorizonEnv(gym.Env[ObsType, np.int64]):
         return self._observe(), reward, False, self._steps_taken >= self.horizon_steps, info
 
     def render(self) -> np.ndarray | None:
-        """The frame, shape (H, W, 3) uint8, in mode "rgb_array"; shown in a window in mode "human"."""
+        """Return the frame, shape (H, W, 3) uint8, in mode "rgb_array"; show it in a window in mode "human"."""
         if self.render_mode == "rgb_array":
             return self._draw()
         self._show()
         return None
 
     def close(self) -> None:
-        """Close the window, where there is one."""
+        """Close the window, if there is one."""
         if self._window is not None:
             self._window.close()
             self._window = None
@@ -81,28 +81,28 @@ class FixedHorizonEnv(gym.Env[ObsType, np.int64]):
             self._window.show(self._draw())
 
     def _begin(self, options: Info) -> Info:
-        """Draw the first state; return the info of reset."""
+        """Sample the first state; return the info of `reset`."""
         raise NotImplementedError
 
     def _advance(self, action: int) -> tuple[float, Info]:
-        """Go on by one step; return its reward and info."""
+        """Take one step; return its reward and info."""
         raise NotImplementedError
 
     def _observe(self) -> ObsType:
-        """A new observation of the present state."""
+        """A new observation of the current state."""
         raise NotImplementedError
 
     def _draw(self) -> np.ndarray:
-        """A new frame of the present state, shape (H, W, 3) uint8."""
+        """A new frame of the current state, shape (H, W, 3) uint8."""
         raise NotImplementedError
 
 
 class TabularEnv(FixedHorizonEnv[ObsType]):
     """An environment whose dynamics are a table, so that its optimum is known exactly.
 
-    ``reset(options={"state": s})`` begins in state s instead of a random one. Every info holds ``state``,
-    the row of the tables, and every step's info ``intended_reward``: what the designer meant the agent to
-    do, which differs from the written reward where that one can be hacked.
+    ``reset(options={"state": s})`` begins in state s instead of a random one. Each info holds ``state``, the row of the
+    tables, and each step's info holds ``intended_reward``, the reward for what the designer meant the agent to do. It
+    differs from the written reward in environments where the written reward can be hacked.
     """
 
     def __init__(
@@ -113,12 +113,14 @@ class TabularEnv(FixedHorizonEnv[ObsType]):
         render_mode: str | None,
         intended_rewards: np.ndarray | None = None,
     ) -> None:
-        """Take the tables.
+        """Set up the dynamics.
 
         Args:
             mdp: the dynamics and the written reward; its gamma is not used.
-            start: shape (S,), the probability of beginning in each state.
-            intended_rewards: shape (S, A); by default the written ones.
+            start: shape (S,), the probability of each initial state.
+            horizon_steps: length of an episode.
+            render_mode: "human", "rgb_array" or None.
+            intended_rewards: shape (S, A); by default the written rewards.
         """
         super().__init__(horizon_steps, render_mode)
         self.transitions, self.rewards, self.start = mdp.transitions, mdp.rewards, start
@@ -133,11 +135,11 @@ class TabularEnv(FixedHorizonEnv[ObsType]):
         return TabularMDP(self.transitions, self.intended_rewards if intended else self.rewards, gamma)
 
     def optimal_return(self, intended: bool = False) -> float:
-        """Mean sum of reward over an episode of the best policy that sees the state, exactly."""
+        """Exact mean undiscounted return of the best policy that observes the state."""
         return finite_horizon_optimum(self.mdp(1.0, intended), self.start, self.horizon_steps)
 
     def policy_return(self, policy: np.ndarray, intended: bool = False) -> float:
-        """Mean sum of reward over an episode of ``policy``, shape (S, A), exactly."""
+        """Exact mean undiscounted return of ``policy``, shape (S, A)."""
         return expected_return(self.mdp(1.0, intended), policy, self.start, self.horizon_steps)
 
     def _begin(self, options: Info) -> Info:
@@ -148,11 +150,11 @@ class TabularEnv(FixedHorizonEnv[ObsType]):
         return {"state": self._state}
 
     def _advance(self, action: int) -> tuple[float, Info]:
-        before = self._state, action
-        self._state = self._sample(self._cumulative_transitions[before])
-        return float(self.rewards[before]), {
+        state_action = self._state, action
+        self._state = self._sample(self._cumulative_transitions[state_action])
+        return float(self.rewards[state_action]), {
             "state": self._state,
-            "intended_reward": float(self.intended_rewards[before]),
+            "intended_reward": float(self.intended_rewards[state_action]),
         }
 
     def _sample(self, cumulative: np.ndarray) -> int:
@@ -160,6 +162,6 @@ class TabularEnv(FixedHorizonEnv[ObsType]):
 
 
 def _cumulative(rows: np.ndarray) -> np.ndarray:
-    """Cumulative probabilities that end in exactly 1, so that no draw from [0, 1) falls behind the last."""
+    """Cumulative probabilities that end in exactly 1, so that every draw from [0, 1) falls into an interval."""
     sums = rows.cumsum(axis=-1)
     return sums / sums[..., -1:]

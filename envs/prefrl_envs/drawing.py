@@ -1,6 +1,6 @@
-"""Drawing with numpy alone: smooth shapes on a canvas, sprites with transparency, small text.
+"""Drawing with numpy only: smooth shapes on a canvas, sprites with transparency, small text.
 
-Colours are those of Okabe and Ito (Color Universal Design, 2008), safe for people with any colour vision.
+The colours are those of Okabe and Ito (Color Universal Design, 2008), distinguishable with any colour vision.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ VERMILION: Colour = (213, 94, 0)
 PURPLE: Colour = (204, 121, 167)
 
 SAMPLES = 4
-"""samples a pixel, per axis, that smooth the edges"""
+"""samples per pixel and axis, for anti-aliasing"""
 
 
 class Canvas:
-    """A transparent sheet to draw filled shapes on, in units of ``scale`` pixels; y grows downwards."""
+    """A transparent image to draw filled shapes on, in units of ``scale`` pixels; y points down."""
 
     def __init__(self, height: float, width: float, scale: int) -> None:
         rows, columns = round(height * scale) * SAMPLES, round(width * scale) * SAMPLES
@@ -60,7 +60,7 @@ class Canvas:
         self._fill(((self._y - y) / half_height) ** 2 + ((self._x - x) / half_width) ** 2 <= 1.0, colour)
 
     def polygon(self, points: Sequence[tuple[float, float]], colour: Colour) -> None:
-        """Fill a convex polygon of (y, x) corners, in either sense of rotation."""
+        """Fill a convex polygon with (y, x) corners, listed clockwise or counter-clockwise."""
         sides = [
             (x2 - x1) * (self._y - y1) - (y2 - y1) * (self._x - x1)
             for (y1, x1), (y2, x2) in zip(points, [*points[1:], points[0]], strict=True)
@@ -69,7 +69,7 @@ class Canvas:
         self._fill(one_side | other_side, colour)
 
     def sprite(self) -> np.ndarray:
-        """What was drawn, shape (H, W, 4) uint8: red, green, blue and opacity."""
+        """The image with transparency, shape (H, W, 4) uint8: red, green, blue and opacity."""
         height, width = self._ink.shape[0] // SAMPLES, self._ink.shape[1] // SAMPLES
         blocks = self._ink.reshape(height, SAMPLES, width, SAMPLES, 4)
         covered = blocks[..., 3:].mean(axis=(1, 3))
@@ -77,7 +77,7 @@ class Canvas:
         return np.concatenate([colour, covered * 255.0], axis=-1).round().astype(np.uint8)
 
     def frame(self) -> np.ndarray:
-        """What was drawn, on black, shape (H, W, 3) uint8."""
+        """The image on a black background, shape (H, W, 3) uint8."""
         sprite = self.sprite()
         frame = np.zeros((*sprite.shape[:2], 3), dtype=np.uint8)
         paste(frame, sprite, 0, 0)
@@ -88,13 +88,13 @@ class Canvas:
 
 
 def paste(frame: np.ndarray, sprite: np.ndarray, top: int, left: int) -> None:
-    """Lay ``sprite`` (h, w, 4) uint8 over ``frame`` (H, W, 3) uint8, in place, its corner at (top, left)."""
+    """Draw ``sprite`` (h, w, 4) uint8 on ``frame`` (H, W, 3) uint8, in place, with its corner at (top, left)."""
     region = frame[top : top + sprite.shape[0], left : left + sprite.shape[1]]
     opacity = sprite[..., 3:].astype(np.float32) / 255.0
     region[:] = (sprite[..., :3] * opacity + region * (1.0 - opacity)).round().astype(np.uint8)
 
 
-# Letters 3 wide and 5 high: one octal digit a row, whose bits are the row's pixels from left to right.
+# Letters 3 wide and 5 high: one octal digit per row, whose bits are the row's pixels from left to right.
 GLYPHS = {
     "A": "25755", "B": "65656", "C": "34443", "D": "65556", "E": "74647", "F": "74644", "G": "34553",
     "H": "55755", "I": "72227", "J": "11152", "K": "55655", "L": "44447", "M": "57755", "N": "65555",

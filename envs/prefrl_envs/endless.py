@@ -1,4 +1,4 @@
-"""Episode ends hidden from the agent."""
+"""Wrappers that hide the ends of episodes from the agent."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 __all__ = ["EndlessEpisodes", "EndlessVector"]
 
 SEED_STREAM = 0xE9D1E55
-"""sets the seeds of inner resets apart from the inner environment's own draws of the same seed"""
+"""keeps the seeds of inner resets independent of the inner environment's own random numbers for the same seed"""
 
 
 class EndlessEpisodes(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
-    """One endless episode made of the inner environment's: it resets inside and goes on.
+    """Joins the episodes of an environment into one endless episode: ends are hidden, and resets happen internally.
 
-    Where an episode ends can tell the agent what the task is, so Christiano et al. 2017 (appendix A) show it
-    none. On an inner end the first observation of the next episode is returned, and ``terminated`` and
-    ``truncated`` are always False. For whoever evaluates, each step's info holds
+    The end of an episode can reveal the task, so Christiano et al. 2017 (appendix A) hide it from the agent. When an
+    inner episode ends, the first observation of the next one is returned; ``terminated`` and ``truncated`` are always
+    False. For evaluation, each step's info holds
 
-    - ``inner_terminated``, ``inner_truncated`` (bool): what the inner environment said;
-    - ``final_observation``, on an end only: the last observation of the episode that ended;
-    - on an end, also what the inner reset said, which describes the observation returned. All else is the
-      step's, among it the ``episode`` of an inner Monitor or RecordEpisodeStatistics, without the penalty.
+    - ``inner_terminated``, ``inner_truncated`` (bool): the flags of the inner environment;
+    - ``final_observation``, at an end only: the last observation of the episode that ended;
+    - at an end, also the info of the inner reset, which describes the observation returned. Everything else comes from
+      the step, including the ``episode`` of an inner Monitor or RecordEpisodeStatistics, without the penalty.
 
     Inner resets are seeded from the seed of `reset`, so a run is reproducible.
     """
@@ -35,8 +35,10 @@ class EndlessEpisodes(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         """Wrap ``env``.
 
         Args:
-            termination_penalty: taken from the reward of each step that terminates (not truncates) an inner
-                episode, or on which ``info["lives"]`` falls: what the oracle, who does see ends, thinks of them.
+            env: the environment to wrap.
+            termination_penalty: subtracted from the reward of each step that terminates (not truncates) an inner
+                episode, or on which ``info["lives"]`` decreases. The oracle does see the ends, and this is its opinion
+                of them.
 
         Raises:
             ValueError: when the penalty is negative or not finite.
@@ -51,7 +53,7 @@ class EndlessEpisodes(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """Begin anew; ``options`` are for this inner episode alone."""
+        """Begin a new endless episode; ``options`` apply to the first inner episode only."""
         if seed is not None:
             self._seeds = np.random.default_rng((seed, SEED_STREAM))
         observation, info = self.env.reset(seed=seed, options=options)
@@ -59,7 +61,7 @@ class EndlessEpisodes(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         return observation, info
 
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
-        """Step the inner environment, and reset it where its episode ends."""
+        """Step the inner environment, and reset it if its episode ends."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         info = {**info, "inner_terminated": bool(terminated), "inner_truncated": bool(truncated)}
         if terminated or info.get("lives", 0) < self._lives:
@@ -73,7 +75,7 @@ class EndlessEpisodes(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
 
 
 class EndlessVector(VectorWrapper[Any, Any, Any]):
-    """`EndlessEpisodes` for a vector environment that begins the next episode within the step that ends one.
+    """`EndlessEpisodes` for vector environments that reset within the step that ends an episode.
 
     Each step's info holds ``inner_terminated`` and ``inner_truncated``, (N,) bool.
     """
@@ -82,7 +84,7 @@ class EndlessVector(VectorWrapper[Any, Any, Any]):
         """Wrap ``env``; see `EndlessEpisodes`.
 
         Raises:
-            ValueError: when the penalty is negative or not finite, or ``env`` resets otherwise.
+            ValueError: when the penalty is negative or not finite, or ``env`` has another autoreset mode.
         """
         _check_penalty(termination_penalty)
         mode = env.metadata.get("autoreset_mode")
@@ -95,13 +97,13 @@ class EndlessVector(VectorWrapper[Any, Any, Any]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """Begin anew."""
+        """Begin new endless episodes."""
         observations, info = self.env.reset(seed=seed, options=options)
         self._lives = info.get("lives", self._lives)
         return observations, info
 
     def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """Step all environments; none is ever done."""
+        """Step all environments; no episode ever ends."""
         observations, rewards, terminated, truncated, info = self.env.step(actions)
         lives = info.get("lives", self._lives)
         rewards = rewards - self._termination_penalty * (terminated | (lives < self._lives))

@@ -1,4 +1,4 @@
-"""The optional extras of prefrl: what each brings, and the command that installs one."""
+"""The optional extras of prefrl: the modules that each installs, and the command that installs one."""
 
 from __future__ import annotations
 
@@ -23,14 +23,13 @@ EXTRA_OF_MODULE = {
     "tokenizers": "text",
     "transformers": "text",
 }
-"""which extra brings a module that not every installation has; a package that several bring counts for the one whose
-commands need it"""
+"""the extra that installs each optional module; a module in several extras maps to the one whose commands need it"""
 
 
 def how_to_install(extra: str) -> str:
-    """The command that installs ``extra`` into the running environment, to be put into an error message.
+    """The command that installs ``extra`` into the running environment, for error messages.
 
-    prefrl is on no package index, so the command is given in its checkout; where that is known, it is named.
+    prefrl is not on a package index, so the command runs in its checkout, whose folder is named if it is known.
     """
     checkout = _checkout()
     where = "in the checkout of prefrl" if checkout is None else f"in {checkout}"
@@ -38,7 +37,7 @@ def how_to_install(extra: str) -> str:
 
 
 def _pip() -> str:
-    """``pip``, or the whole command where ``pip`` is missing or belongs to another environment."""
+    """``pip``, or ``python -m pip`` with a full path if ``pip`` is missing or belongs to another environment."""
     found = shutil.which("pip")
     if found is not None and Path(found).parent == Path(sys.executable).parent:
         return "pip"

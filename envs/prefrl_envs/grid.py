@@ -1,4 +1,4 @@
-"""Moves on a grid of squares, as tables."""
+"""Tables of moves on a grid of squares."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ OFFSETS = ((-1, 0), (0, 1), (1, 0), (0, -1))
 
 
 def successors(is_open: np.ndarray) -> np.ndarray:
-    """Where each move leads, shape (S, 4); a move off the grid or into a closed square stays put.
+    """Next state of each move, shape (S, 4); a move off the grid or into a closed square has no effect.
 
     Args:
         is_open: shape (rows, columns) bool; the S open squares are numbered row by row.
@@ -24,5 +24,5 @@ def successors(is_open: np.ndarray) -> np.ndarray:
 
 
 def deterministic(reached: np.ndarray) -> np.ndarray:
-    """The transition tensor (S, A, S) of moves that always lead to ``reached`` (S, A)."""
+    """Transition tensor (S, A, S) of deterministic moves to the states ``reached`` (S, A)."""
     return np.eye(len(reached))[reached]

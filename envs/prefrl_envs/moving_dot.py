@@ -1,4 +1,4 @@
-"""A white dot on a black field, to be kept in the centre: the smallest task that is learned from pixels."""
+"""A white dot on a black field that should be kept in the centre: a minimal task from pixels."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ FRAME_PIXELS = 288
 
 
 class MovingDot(FixedHorizonEnv[np.ndarray]):
-    """The dot starts anywhere; actions stay, up, right, down, left; at the border it stays put.
+    """Move a dot to the centre of a field.
 
-    The observation is the field, shape (size, size, 1) uint8, 255 where the dot is. Dot and stride grow with
-    the size, so the field is always about 17 strides wide. A step's reward falls linearly from 1 when it
-    begins with the dot in the centre to 0 when in a corner, by the number of moves between; it is a function
-    of the observation before the action.
+    The dot starts anywhere and stops at the border; the actions are stay, up, right, down, left. The observation is the
+    field, shape (size, size, 1) uint8, with 255 at the dot. Dot and stride grow with the size, so the field is always
+    about 17 strides wide. The reward of a step falls linearly with the number of moves to the centre, from 1 in the
+    centre to 0 in a corner; it is a function of the observation before the action.
 
     Raises:
-        ValueError: when ``size`` is below 36, the least that Stable-Baselines3's convolutional net takes.
+        ValueError: when ``size`` is below 36, the minimum of Stable-Baselines3's convolutional network.
     """
 
     def __init__(self, size: int = MIN_SIZE, horizon_steps: int = 50, render_mode: str | None = None) -> None:
@@ -46,7 +46,7 @@ class MovingDot(FixedHorizonEnv[np.ndarray]):
         self.observation_space = spaces.Box(0, 255, (size, size, 1), dtype=np.uint8)
 
     def optimal_return(self) -> float:
-        """Mean sum of reward over an episode of the best policy, exactly."""
+        """Exact mean undiscounted return of the best policy."""
         offsets = np.abs(np.arange(self._places) - self._centre)
         distances = (offsets[:, None] + offsets).reshape(-1, 1)
         return float(

@@ -1,11 +1,11 @@
-"""A penguin on a 4 x 4 sheet of ice: Markov process, reward process, decision process, or partly seen.
+"""A penguin on a 4 x 4 sheet of ice: Markov process, reward process, decision process, or partially observed.
 
-     1  2  3  4      Squares are numbered row by row. Fish live under squares 9 and 11, a seal lurks under
-     5  6  7  8      7 and 13. They stay where they are: every step that begins on a square pays its
-     9 10 11 12      reward, so the reward of a step is a function of the observation before it.
+     1  2  3  4      Squares are numbered row by row. There are fish under squares 9 and 11, and seals under
+     5  6  7  8      7 and 13. They never move: each step that begins on a square pays its reward, so the
+     9 10 11 12      reward of a step is a function of the observation before it.
     13 14 15 16
 
-So the tour 1, 2, 6, 10, 9, 10, 11, 15 pays 0, 0, 0, 0, 1, 0, 1, 0, and with gamma 0.9 its returns begin
+For example, the tour 1, 2, 6, 10, 9, 10, 11, 15 pays 0, 0, 0, 0, 1, 0, 1, 0; with gamma 0.9 its first returns are
 G_1 = 0.9^4 + 0.9^6 = 1.1875, G_2 = 1.3195, G_3 = 1.4661.
 """
 
@@ -34,17 +34,17 @@ TILE_PIXELS = 64
 
 
 class PenguinIce(TabularEnv[Any]):
-    """The penguin in one of four modes; an episode starts on any square alike.
+    """A penguin finds fish on slippery ice, in one of four modes; an episode starts on a square chosen uniformly.
 
-    - ``markov_process``: one action, "wait"; the penguin wanders to each neighbour alike; rewards are 0.
-    - ``reward_process``: the same, with the rewards of fish and seals.
-    - ``decision_process``: actions up, right, down, left; with probability ``slip`` the penguin slides to
-      one of its neighbours, each alike, instead; a move off the ice stays put.
-    - ``partially_observed``: the same, but it sees the 3 x 3 window around itself alone.
+    - ``markov_process``: one action, "wait"; the penguin moves to a neighbour chosen uniformly; rewards are 0.
+    - ``reward_process``: the same, with rewards: +1 on fish, -1 on seals.
+    - ``decision_process``: actions up, right, down, left; with probability ``slip`` the penguin slides to a neighbour
+      chosen uniformly instead; a move off the ice has no effect.
+    - ``partially_observed``: the same, but the penguin sees only the 3 x 3 window around itself.
 
-    The observation is the square's number less one (Discrete(16)), or for ``partially_observed`` the
-    window, row by row (MultiDiscrete, 9 entries): 0 sea, 1 ice, 2 fish, 3 seal. Snow hides fish and seals
-    except under the penguin's own feet, so squares 6 and 10 look alike, 2 and 3, 8 and 12, 14 and 15.
+    The observation is the square's number minus one (Discrete(16)), or for ``partially_observed`` the window, row by
+    row (MultiDiscrete, 9 entries): 0 sea, 1 ice, 2 fish, 3 seal. Snow hides fish and seals except under the penguin
+    itself, so these squares look the same: 6 and 10, 2 and 3, 8 and 12, 14 and 15.
 
     Raises:
         ValueError: when the mode is unknown or ``slip`` is outside [0, 1].
@@ -63,13 +63,15 @@ class PenguinIce(TabularEnv[Any]):
         if not 0.0 <= slip <= 1.0:
             raise ValueError(f"slip is {slip}; as a probability it must lie in [0, 1]")
         self.mode = mode
-        wandering = _wandering()
-        transitions = _slippery(wandering, slip) if mode in known[2:] else wandering[:, None]
-        rewards = np.zeros(len(wandering)) if mode == "markov_process" else square_rewards()
+        random_walk = _random_walk()
+        transitions = _slippery(random_walk, slip) if mode in known[2:] else random_walk[:, None]
+        rewards = np.zeros(len(random_walk)) if mode == "markov_process" else square_rewards()
         mdp = TabularMDP(transitions, rewards[:, None].repeat(transitions.shape[1], axis=1))
-        super().__init__(mdp, np.full(len(wandering), 1.0 / len(wandering)), horizon_steps, render_mode)
+        super().__init__(mdp, np.full(len(random_walk), 1.0 / len(random_walk)), horizon_steps, render_mode)
         self.observation_space = (
-            spaces.MultiDiscrete([4] * 9) if mode == "partially_observed" else spaces.Discrete(len(wandering))
+            spaces.MultiDiscrete([4] * 9)
+            if mode == "partially_observed"
+            else spaces.Discrete(len(random_walk))
         )
 
     def window(self, state: int) -> np.ndarray:
@@ -100,12 +102,12 @@ class PenguinIce(TabularEnv[Any]):
         for row, column in np.ndindex(ROWS, ROWS):
             canvas.rectangle(row + 0.02, column + 0.02, row + 0.98, column + 0.98, (226, 240, 248))
         frame = canvas.frame()
-        lurking = dict.fromkeys(FISH_SQUARES, sprites.fish) | dict.fromkeys(SEAL_SQUARES, sprites.seal)
+        animals = dict.fromkeys(FISH_SQUARES, sprites.fish) | dict.fromkeys(SEAL_SQUARES, sprites.seal)
         for square in range(1, ROWS * ROWS + 1):
             top, left = (TILE_PIXELS * part for part in divmod(square - 1, ROWS))
             drawing.draw_text(frame, str(square), top + 6, left + 6, (120, 150, 170))
-            if self.mode != "markov_process" and square in lurking:
-                drawing.paste(frame, lurking[square](TILE_PIXELS), top, left)
+            if self.mode != "markov_process" and square in animals:
+                drawing.paste(frame, animals[square](TILE_PIXELS), top, left)
         return frame
 
 
@@ -117,15 +119,15 @@ def square_rewards() -> np.ndarray:
     return rewards
 
 
-def _wandering() -> np.ndarray:
-    """Equal probability over the allowed moves, shape (16, 16): 1/2 in a corner, 1/3 at an edge, else 1/4."""
+def _random_walk() -> np.ndarray:
+    """Transitions (16, 16) of a random walk to neighbours: probability 1/2 in a corner, 1/3 at an edge, else 1/4."""
     reached = successors(np.ones((ROWS, ROWS), dtype=bool))
     counts = deterministic(reached).sum(axis=1)
     np.fill_diagonal(counts, 0.0)
     return counts / counts.sum(axis=1, keepdims=True)
 
 
-def _slippery(wandering: np.ndarray, slip: float) -> np.ndarray:
-    """The chosen move, or with probability ``slip`` a wandering one, shape (16, 4, 16)."""
+def _slippery(random_walk: np.ndarray, slip: float) -> np.ndarray:
+    """Transitions (16, 4, 16) of the chosen move, or with probability ``slip`` of the random walk."""
     reached = successors(np.ones((ROWS, ROWS), dtype=bool))
-    return (1.0 - slip) * deterministic(reached) + slip * wandering[:, None]
+    return (1.0 - slip) * deterministic(reached) + slip * random_walk[:, None]

@@ -1,7 +1,7 @@
-"""The capital of France: five ready answers, which people have ranked 3 > 1 > 2 > 5 >> 4.
+"""A question with five ready answers, which people have ranked 3 > 1 > 2 > 5 >> 4.
 
-Each step is a round of its own: the question is put, an answer chosen. It is the least of the tasks that are
-learned from rankings, and the language model's in miniature: prompt, answer, reward.
+Each step is an independent round: the question is asked and an answer is chosen. It is the smallest task that is
+learned from rankings, and a miniature of learning with a language model: prompt, answer, reward.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ ANSWERS = (
 )
 """answers 1 to 5; action a gives ``ANSWERS[a]``"""
 RANKS = (2, 3, 1, 5, 4)
-"""rank of each answer, 1 the best"""
+"""rank of each answer, 1 is the best"""
 REWARDS = (0.75, 0.5, 1.0, -2.0, 0.25)
-"""the true reward of each, which the ranks follow; answer 4 is far behind, being wrong and rude"""
+"""true reward of each answer, in the order of the ranks; answer 4 is far behind, because it is wrong and rude"""
 
 LINE_PIXELS = 28
 FRAME_SHAPE = (LINE_PIXELS * 7, 300, 3)
 
 
 class RankedAnswers(TabularEnv[np.int64]):
-    """Choose one of the five answers (Discrete(5)) each step; there is one observation, 0 (Discrete(1))."""
+    """Choose one of the five answers (Discrete(5)) in each step; the only observation is 0 (Discrete(1))."""
 
     def __init__(self, horizon_steps: int = 10, render_mode: str | None = None) -> None:
         mdp = TabularMDP(np.ones((1, len(ANSWERS), 1)), np.array([REWARDS]))
@@ -44,7 +44,7 @@ class RankedAnswers(TabularEnv[np.int64]):
 
     @staticmethod
     def segment_text(observations: np.ndarray, actions: np.ndarray) -> tuple[str, str]:
-        """Prompt and response of a segment, for people to read: the last of its rounds."""
+        """Prompt and response of a segment's last round, for people to read."""
         return QUESTION, ANSWERS[int(actions[-1])]
 
     def _begin(self, options: Info) -> Info:

@@ -1,4 +1,4 @@
-"""The figures on the grids: square sprites (pixels, pixels, 4) uint8, drawn once and kept."""
+"""Square sprites of the gridworlds, (pixels, pixels, 4) uint8; each is drawn once and cached."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def penguin(pixels: int) -> np.ndarray:
 
 @cache
 def fish(pixels: int) -> np.ndarray:
-    """A fish in a hole in the ice, at the foot of the square."""
+    """A fish in a hole in the ice, at the bottom of the square."""
     canvas = Canvas(1, 1, pixels)
     canvas.ellipse(0.83, 0.5, 0.14, 0.44, BLUE)
     canvas.polygon([(0.83, 0.32), (0.73, 0.14), (0.93, 0.14)], YELLOW)
@@ -69,7 +69,7 @@ def boat(pixels: int, heading: int) -> np.ndarray:
 
 @cache
 def buoys(pixels: int, heading: int) -> np.ndarray:
-    """A checkpoint: two buoys and an arrow that shows the course's direction, as `boat` counts headings."""
+    """A checkpoint: two buoys and an arrow in the direction of the course; headings are numbered as in `boat`."""
     canvas = Canvas(1, 1, pixels)
     canvas.rectangle(0.04, 0.47, 0.96, 0.53, WHITE)
     canvas.polygon([(0.28, 0.32), (0.72, 0.32), (0.5, 0.74)], WHITE)
@@ -81,7 +81,7 @@ def buoys(pixels: int, heading: int) -> np.ndarray:
 
 @cache
 def vase(pixels: int) -> np.ndarray:
-    """A vase, whole."""
+    """An unbroken vase."""
     canvas = Canvas(1, 1, pixels)
     canvas.ellipse(0.6, 0.5, 0.26, 0.25, PURPLE)
     canvas.rectangle(0.16, 0.4, 0.4, 0.6, PURPLE)

@@ -1,8 +1,7 @@
 """Finite Markov decision processes with an explicit transition tensor, and their exact solutions.
 
-S states, A actions. Everything here is a pure function of arrays, so that what an agent has learned can be
-checked against the truth. Definitions as in Sutton and Barto, Reinforcement Learning, 2nd edition,
-chapters 2 to 4.
+S states, A actions. All functions are pure functions of arrays, so that what an agent has learned can be checked
+against the exact solution. Definitions follow Sutton and Barto, Reinforcement Learning, 2nd edition, chapters 2 to 4.
 """
 
 from __future__ import annotations
@@ -33,16 +32,16 @@ class TabularMDP:
     """A finite Markov decision process (S, A, P, R, gamma).
 
     Raises:
-        ValueError: when shapes disagree, a row of ``transitions`` is no distribution, a reward is not
+        ValueError: when shapes disagree, a row of ``transitions`` is not a distribution, a reward is not
             finite, or gamma is outside [0, 1].
     """
 
     transitions: np.ndarray
-    """shape (S, A, S) float64: ``transitions[s, a, t]`` is the probability of going from s to t by a"""
+    """shape (S, A, S) float64: ``transitions[s, a, t]`` is the probability of moving from s to t with action a"""
     rewards: np.ndarray
-    """shape (S, A) float64: the expected reward of taking a in s"""
+    """shape (S, A) float64: the expected reward of action a in state s"""
     gamma: float = 1.0
-    """discount per step; the functions over a finite horizon leave it aside"""
+    """discount per step; ignored by the functions over a finite horizon"""
 
     def __post_init__(self) -> None:
         states, actions = self.rewards.shape
@@ -59,7 +58,7 @@ class TabularMDP:
 
     @property
     def terminal(self) -> np.ndarray:
-        """Shape (S,) bool: True for states that can never be left and pay nothing."""
+        """Shape (S,) bool: True for states that can never be left and have reward 0."""
         stays = np.einsum("sas->sa", self.transitions)
         return ((stays == 1.0) & (self.rewards == 0.0)).all(axis=1)
 
@@ -76,23 +75,22 @@ def state_values_from_q(q: np.ndarray, policy: np.ndarray) -> np.ndarray:
 
 
 def value_iteration(mdp: TabularMDP, tolerance: float = 1e-10) -> np.ndarray:
-    """Values of an optimal policy, shape (S,), each within ``tolerance`` of the truth where gamma < 1.
+    """Values of an optimal policy, shape (S,), each within ``tolerance`` of the exact value if gamma < 1.
 
     Raises:
-        ValueError: when the values have not settled, as they never do where gamma is 1 and reward is
-            collected for ever.
+        ValueError: when the values do not converge, for example because gamma is 1 and rewards never end.
     """
-    settled_below = tolerance * (1.0 - mdp.gamma) / mdp.gamma if 0.0 < mdp.gamma < 1.0 else tolerance
+    max_change = tolerance * (1.0 - mdp.gamma) / mdp.gamma if 0.0 < mdp.gamma < 1.0 else tolerance
     values = np.zeros(len(mdp.rewards))
     for _ in range(MAX_SWEEPS):
         improved = q_values(mdp, values).max(axis=1)
         change = float(np.abs(improved - values).max())
         values = improved
-        if change <= settled_below:
+        if change <= max_change:
             return values
     raise ValueError(
         f"values still changed by {change:.3g} after {MAX_SWEEPS} sweeps with gamma {mdp.gamma}; "
-        "take a gamma below 1, a larger tolerance, or finite_horizon_optimum"
+        "use a gamma below 1, a larger tolerance, or finite_horizon_optimum"
     )
 
 
@@ -103,7 +101,7 @@ def policy_evaluation(mdp: TabularMDP, policy: np.ndarray) -> np.ndarray:
         policy: shape (S, A), the probability of each action in each state.
 
     Raises:
-        ValueError: when ``policy`` is no distribution, or gamma is 1 and the policy never ends.
+        ValueError: when ``policy`` is not a distribution, or gamma is 1 and the policy never ends.
     """
     transitions, rewards = _under_policy(mdp, policy)
     live = np.flatnonzero(~mdp.terminal)
@@ -114,18 +112,18 @@ def policy_evaluation(mdp: TabularMDP, policy: np.ndarray) -> np.ndarray:
     except np.linalg.LinAlgError as error:
         raise ValueError(
             f"with gamma {mdp.gamma} this policy's values do not exist, as it never ends; "
-            "take a gamma below 1, or expected_return over a horizon"
+            "use a gamma below 1, or expected_return over a horizon"
         ) from error
     return values
 
 
 def greedy(q: np.ndarray) -> np.ndarray:
-    """The policy (S, A) that takes the best action of ``q`` (S, A), the first of equals."""
+    """The policy (S, A) that takes the best action of ``q`` (S, A), the first one on ties."""
     return np.eye(q.shape[1])[q.argmax(axis=1)]
 
 
 def epsilon_greedy(q: np.ndarray, epsilon: float) -> np.ndarray:
-    """The policy (S, A) that is greedy, but with probability ``epsilon`` takes any action alike.
+    """The policy (S, A) that is greedy, but with probability ``epsilon`` takes an action chosen uniformly.
 
     Raises:
         ValueError: when epsilon is outside [0, 1].
@@ -161,10 +159,13 @@ def expected_return(mdp: TabularMDP, policy: np.ndarray, start: np.ndarray, hori
     """Mean undiscounted sum of reward over ``horizon_steps`` steps of ``policy`` (S, A).
 
     Args:
-        start: shape (S,), the probability of beginning in each state.
+        mdp: the process.
+        policy: shape (S, A), the probability of each action in each state.
+        start: shape (S,), the probability of each initial state.
+        horizon_steps: number of steps.
 
     Raises:
-        ValueError: when ``policy`` or ``start`` is no distribution.
+        ValueError: when ``policy`` or ``start`` is not a distribution.
     """
     _check_distribution(start, "start")
     transitions, rewards = _under_policy(mdp, policy)
@@ -175,12 +176,12 @@ def expected_return(mdp: TabularMDP, policy: np.ndarray, start: np.ndarray, hori
 
 
 def finite_horizon_optimum(mdp: TabularMDP, start: np.ndarray, horizon_steps: int) -> float:
-    """The greatest mean undiscounted sum of reward over ``horizon_steps`` steps, by backward induction.
+    """Maximum mean undiscounted sum of reward over ``horizon_steps`` steps, by backward induction.
 
-    The policy that reaches it may depend on the step. ``start`` (S,) is as for `expected_return`.
+    The optimal policy may depend on the step. ``start`` (S,) is as in `expected_return`.
 
     Raises:
-        ValueError: when ``start`` is no distribution.
+        ValueError: when ``start`` is not a distribution.
     """
     _check_distribution(start, "start")
     values = np.zeros(len(mdp.rewards))

@@ -1,4 +1,4 @@
-"""The window of render mode "human": the one module here that needs pygame, loaded when first shown."""
+"""The window of render mode "human". It is the only module here that needs pygame, which it imports on first use."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Window:
         if self._screen is None:
             self._screen = self._pygame.display.set_mode((frame.shape[1], frame.shape[0]))
             self._pygame.display.set_caption(self._title)
-        self._pygame.event.pump()  # otherwise the desktop takes the window for hung
+        self._pygame.event.pump()  # otherwise the desktop reports that the window does not respond
         self._pygame.surfarray.blit_array(self._screen, frame.transpose(1, 0, 2))
         self._pygame.display.flip()
         self._clock.tick(self._frames_per_s)

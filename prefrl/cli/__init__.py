@@ -1,6 +1,6 @@
 """The command line: ``prefrl COMMAND ...``.
 
-Each command lives in a module of its own, loaded when it is called, so that ``prefrl --help`` answers at once.
+Each command has its own module, imported only when it is called, so that ``prefrl --help`` responds immediately.
 """
 
 from __future__ import annotations
@@ -14,35 +14,35 @@ from collections.abc import Sequence
 __all__ = ["COMMANDS", "main"]
 
 COMMANDS = {
-    "train": "train a preset, or any environment, from preferences",
-    "resume": "go on with a run that was stopped or killed",
-    "status": "show what each process of a run is doing, and what is wrong",
-    "eval": "act in the ordinary environment and print the true return",
-    "label": "compare clips of a run's agent, to teach it what you prefer",
-    "play": "play an environment yourself, before you compare clips of it",
+    "train": "train an agent from preferences, on a preset or any environment",
+    "resume": "continue a run that was stopped or killed",
+    "status": "show what each process of a run is doing, and any problems",
+    "eval": "run a run's agent in the ordinary environment and print its true return",
+    "label": "compare clips of a run's agent to teach it what you prefer",
+    "play": "play an environment yourself before you compare clips of it",
     "annotators": "estimate how reliable each annotator is",
     "watch": "show the agent acting, with predicted and true reward",
-    "fit": "learn a reward from saved comparisons alone",
-    "sft": "fine-tune a language model on demonstrations",
-    "dpo": "teach a language model from rankings alone",
-    "grpo": "train a language model on a reward of texts",
-    "generate": "let a language model respond",
-    "compare": "which of two language models responds better",
-    "doctor": "check a run on texts for what goes wrong in practice",
+    "fit": "learn a reward from saved comparisons, without an agent",
+    "sft": "fine-tune a language model on demonstrations (SFT)",
+    "dpo": "train a language model directly on rankings (DPO)",
+    "grpo": "train a language model on a reward for texts (GRPO)",
+    "generate": "sample responses from a language model",
+    "compare": "measure which of two language models responds better",
+    "doctor": "check a text run for common problems",
     "presets": "list the presets",
     "export": "write a run's comparisons to plain files",
-    "import": "read comparisons from such files into a run",
+    "import": "add exported comparisons to a run",
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status: 0 done, 1 failed, 2 wrong words, 130 interrupted.
+    """Run one command; returns the exit status: 0 done, 1 failed, 2 wrong arguments, 130 interrupted.
 
-    141 says, as the shell does, that whoever read the output (`head`, say) went away before its end.
+    As in a shell, 141 means that the reader of the output, such as `head`, closed it early.
 
     Args:
-        arguments: the command and its options; None takes what a person typed, who may name modules of the current
-            folder.
+        arguments: the command and its options; None reads ``sys.argv``, and modules in the current folder can then be
+            imported.
     """
     if arguments is None:
         _find_modules_in_current_folder()
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return status
     except BrokenPipeError:
-        # The interpreter flushes once more on its way out, and would complain.
+        # The interpreter flushes once more when it exits, and would report an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
 
@@ -59,27 +59,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _find_modules_in_current_folder() -> None:
     """Let ``--env my_env:My-v0`` work from the folder that holds my_env.py, however prefrl was started.
 
-    The folder comes last, so that nothing in it takes the place of an installed module. ``python -P``, or
-    PYTHONSAFEPATH, keeps it out, as it says.
+    The folder comes last, so that nothing in it replaces an installed module. ``python -P`` and PYTHONSAFEPATH keep
+    it out.
     """
     try:
         folder = os.getcwd()
-    except FileNotFoundError:  # removed meanwhile
+    except FileNotFoundError:  # the folder has been removed
         return
     if not getattr(sys.flags, "safe_path", False) and folder not in map(os.path.abspath, sys.path):
         sys.path.append(folder)
 
 
-def _run(words: list[str]) -> int:
-    if not words or words[0] in ("-h", "--help", "help"):
+def _run(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(_help())
         return 0
-    if words[0] in ("-V", "--version"):
+    if arguments[0] in ("-V", "--version"):
         from prefrl import __version__
 
         print(f"prefrl {__version__}")
         return 0
-    command, rest = words[0], words[1:]
+    command, rest = arguments[0], arguments[1:]
     if command not in COMMANDS:
         near = [] if command.startswith("-") else difflib.get_close_matches(command, COMMANDS, n=1)
         hint = f"did you mean `prefrl {near[0]}`?" if near else "see `prefrl --help`"
@@ -98,7 +98,7 @@ def _run(words: list[str]) -> int:
         extra = missing_extra(error)
         if isinstance(error, ImportError) and extra is None:
             raise
-        # What is wrong with the input or the machine says so itself; its traceback would only hide it.
+        # These messages explain what is wrong with the input or the machine; a traceback would only hide them.
         way_out = "" if extra is None else f"; {how_to_install(extra)}"
         print(f"prefrl {command}: {error}{way_out}", file=sys.stderr)
         return 1

@@ -1,4 +1,4 @@
-"""``prefrl annotators``: how reliable each annotator's answers are."""
+"""``prefrl annotators``: estimate how reliable each annotator's answers are."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from prefrl.storage.run_dir import RunDir
 
 __all__ = ["main"]
 
-_DESCRIPTION = """Estimate how reliable each annotator is, from their answers alone.
+_DESCRIPTION = """Estimate how reliable each annotator is, from their answers only.
 
-The estimate uses pairs of clips that were answered more than once: by one person on a repeated query with its sides
-swapped (--queries.repeat-share), or by several people. Intervals are at 95 %."""
+The estimate uses pairs of clips that were answered more than once: by one person, on a repeated query with its sides
+swapped (--queries.repeat-share), or by several people. Intervals are 95% intervals."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """Which run."""
+    """Options of ``prefrl annotators``."""
 
     run: tyro.conf.Positional[Path]
     """run directory"""
 
 
-def main(words: Sequence[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Print a table of the annotators, and warnings about their answers."""
-    options = parse(Options, words, "prefrl annotators", _DESCRIPTION)
+    options = parse(Options, arguments, "prefrl annotators", _DESCRIPTION)
     run = RunDir.open(options.run)
     with Store.open(run.store) as store:
         answers, seconds = _answers(store)
@@ -51,7 +51,7 @@ def main(words: Sequence[str]) -> int:
 
 
 def _answers(store: Store) -> tuple[list[Answer], dict[str, list[float]]]:
-    """The answers that count, oldest first, and the seconds each annotator took per answer."""
+    """The answers that are not superseded, oldest first, and the seconds each annotator took per answer."""
     answers, seconds = [], dict[str, list[float]]()
     for comparison in store.comparisons(with_superseded=False):
         record = store.query_record(comparison.query_id)
@@ -73,13 +73,13 @@ def _table(reports: Sequence[AnnotatorReport], seconds: dict[str, list[float]]) 
             f"{np.median(seconds[report.annotator]):.1f}",
             f"{report.repeats}",
             agree,
-            f"{report.error:.0%} ({_range(report.error_interval)})",
-            f"{report.side_bias:.0%} ({_range(report.side_bias_interval)})",
+            f"{report.error:.0%} ({_interval(report.error_interval)})",
+            f"{report.side_bias:.0%} ({_interval(report.side_bias_interval)})",
             f"{report.tie_share:.0%}",
             f"{report.cant_tell_share:.0%}",
         )
     return table
 
 
-def _range(interval: tuple[float, float]) -> str:
+def _interval(interval: tuple[float, float]) -> str:
     return f"{interval[0]:.0%} to {interval[1]:.0%}"

@@ -1,4 +1,4 @@
-"""``prefrl compare``: which of two language models responds better."""
+"""``prefrl compare``: measure which of two language models responds better."""
 
 from __future__ import annotations
 
@@ -23,33 +23,39 @@ _NORMAL_95 = 1.959964
 
 @dataclass(frozen=True)
 class Options:
-    """Which two, and on what."""
+    """Options of ``prefrl compare``."""
 
     first: tyro.conf.Positional[str]
-    """folder of a run or of a checkpoint, or a checkpoint's name"""
+    """first model: run directory, checkpoint folder, or name of a checkpoint on the hub"""
     second: tyro.conf.Positional[str]
-    """likewise"""
+    """second model, named in the same way"""
     env: str
-    """environment of texts that draws the prompts, such as prefrl/Reviews-v0"""
+    """text environment that draws the prompts, such as prefrl/Reviews-v0"""
     env_kwargs: JsonDict = field(default_factory=dict)
     """keyword arguments of the environment"""
     reward: Path | None = None
-    """judge by this learned reward, a run directory or folder, in place of the environment's own"""
+    """judge by the learned reward in this folder or run directory instead of the environment's own reward"""
     count: int = 500
-    """prompts, each responded to once by each"""
+    """number of prompts; each model responds once to each"""
     temperature: float = 1.0
+    """sampling temperature of the responses"""
     seed: int = 0
-    """of prompts and responses"""
+    """random seed of prompts and responses"""
     device: str = "auto"
-    """what to compute on: auto (a GPU that CUDA can use, else the CPU), cpu, cuda or cuda:N"""
+    """device to compute on: auto (a GPU if CUDA can use one, else the CPU), cpu, cuda or cuda:N"""
     trust: bool = False
-    """let the folder of a run execute code: import modules that its settings name, load an agent pickled by an earlier
-    release"""
+    """allow a run directory to execute code: import modules that its settings name, and load an agent pickled by an
+    earlier release"""
 
 
-def main(words: Sequence[str]) -> int:
-    """Print how often the first one's response is better, with its interval, as one line of JSON."""
-    options = parse(Options, words, "prefrl compare", "Let two language models respond to the same prompts.")
+def main(arguments: Sequence[str]) -> int:
+    """Print how often the first model's response is better, with its interval, as one line of JSON."""
+    options = parse(
+        Options,
+        arguments,
+        "prefrl compare",
+        "Let two language models respond to the same prompts, and print how often the first one's response is better.",
+    )
     if options.count < 2:
         raise ValueError(f"--count is {options.count}; at least 2 prompts are needed for an interval")
     environment = text_environment(EnvConfig(options.env, options.env_kwargs))
@@ -62,7 +68,7 @@ def main(words: Sequence[str]) -> int:
         encoded = texts.encode_prompts(prompts, task.max_new_tokens)
         score = make_scorer(texts, max(map(len, encoded)) + task.max_new_tokens)
         opened.append((texts.model, encoded, score))
-    # Loaded late, so that wrong words are answered at once.
+    # Imported late, so that wrong options are reported immediately.
     import torch
 
     from prefrl.text.models import generate
@@ -95,11 +101,11 @@ def main(words: Sequence[str]) -> int:
 
 
 def win_rate(first: np.ndarray, second: np.ndarray) -> tuple[float, tuple[float, float]]:
-    """Share of prompts on which the first is better, ties half, with its 95% interval.
+    """Share of prompts on which the first model's response is better, with its 95% interval; ties count half.
 
     Args:
-        first: rewards (N,) of one's responses, N at least 2.
-        second: of the other's, to the same prompts.
+        first: rewards (N,) of the first model's responses, N at least 2.
+        second: rewards (N,) of the second model's responses to the same prompts.
     """
     wins = (np.sign(first - second) + 1) / 2
     share = float(wins.mean())

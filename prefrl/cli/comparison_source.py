@@ -1,4 +1,4 @@
-"""Saved comparisons to learn from: those of a run, or of an exported folder."""
+"""Saved comparisons that `prefrl fit` learns from: those of a run directory or of an exported folder."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ _BATCH = 128
 
 @dataclass(frozen=True)
 class ComparisonSource:
-    """Where comparisons lie, and what is known of them before they are read."""
+    """A run directory or export that holds comparisons, and its settings."""
 
     path: Path
     is_run: bool
     reward: RewardConfig
     """the run's settings; the defaults for an export, which has none"""
     seed: int
-    """likewise"""
+    """the run's seed; 0 for an export"""
 
     @classmethod
     def open(cls, path: Path, trust: bool = False) -> ComparisonSource:
-        """Look what lies at ``path``; raises ValueError when it is neither a run directory nor an export."""
+        """Open the run directory or export at ``path``; raises ValueError when it is neither."""
         if (path / "config.json").is_file():
             config = open_run(path, trust).config()
             return cls(path, True, config.reward, config.seed)
@@ -46,28 +46,26 @@ class ComparisonSource:
         found = "is neither a run directory nor an export" if path.exists() else "does not exist"
         raise ValueError(
             f"{path} {found}; give the folder of a run, which has a config.json, or one that "
-            "`prefrl export RUN FOLDER` wrote, which has an about.json; `prefrl fit` takes .jsonl files of ranked "
-            "texts, too"
+            "`prefrl export RUN FOLDER` wrote, which has an about.json; `prefrl fit` also accepts .jsonl files of "
+            "ranked texts"
         )
 
     def specs(self) -> tuple[SpaceSpec, SpaceSpec]:
-        """How observations and actions are laid out."""
+        """The layouts of observations and actions."""
         return RunDir.open(self.path).specs() if self.is_run else exported_specs(self.path)
 
     @contextmanager
     def answers(self, newest: int, rule: Rule | None = None) -> Iterator[SavedAnswers]:
-        """The ``newest`` answers, while the context lasts; see `SavedAnswers`.
+        """Context manager that gives the ``newest`` answers; see `SavedAnswers`.
 
         Raises:
-            ValueError: when there are none that say anything.
+            ValueError: when there are no answers other than "can't tell".
         """
         with self._store() as store:
             answers = SavedAnswers(store, newest, rule)
             if not answers.comparisons:
                 count = store.counts().comparisons
-                found = (
-                    f'{count} comparisons that say no more than "can\'t tell"' if count else "no comparisons"
-                )
+                found = f'{count} comparisons, all of them "can\'t tell"' if count else "no comparisons"
                 raise ValueError(
                     f"{self.path} holds {found}; there is nothing to learn from until some are answered"
                 )
@@ -88,15 +86,16 @@ class ComparisonSource:
 
 
 class SavedAnswers:
-    """The newest comparisons of a store that count and say something, read in parts that fit into memory.
+    """The newest comparisons of a store, read in batches that fit into memory.
 
-    Their queries are numbered from 1, as they were asked. A store counts the queries nobody answered as well
-    and its export does not, and the number decides which member trains on what: so both give the same reward.
+    Superseded answers and "can't tell" are left out. Queries are numbered from 1, in the order they were asked. The
+    number decides the bootstrap weights; a store also counts queries that nobody answered and its export does not, so
+    renumbering makes both give the same reward.
 
     Args:
-        store: holds them.
-        newest: how many.
-        rule: makes one answer of those to the same pair; None keeps them all.
+        store: holds the comparisons.
+        newest: number of comparisons.
+        rule: how to merge several answers to the same pair into one; None keeps all of them.
     """
 
     def __init__(self, store: Store, newest: int, rule: Rule | None = None) -> None:
@@ -109,10 +108,10 @@ class SavedAnswers:
             Answer(record.segment_ids, comparison.ranks, comparison.annotator)
             for record, comparison in zip(records, self.comparisons, strict=True)
         ]
-        """the same, by their segments alone"""
+        """the same answers, with segment ids"""
         several = len({comparison.query_id for comparison in self.comparisons}) < len(self.comparisons)
         self.has_repeats = several or any(record.repeat_of is not None for record in records)
-        """whether pairs were put more than once on purpose, which tells how far each annotator can be trusted"""
+        """whether pairs were asked more than once on purpose, which shows how reliable each annotator is"""
         if rule is not None:
             self.comparisons = [
                 replace(self.comparisons[index], ranks=ranks) for index, ranks in resolve(self.answers, rule)
@@ -121,7 +120,7 @@ class SavedAnswers:
         self._number = {query_id: number for number, query_id in enumerate(asked, start=1)}
 
     def batches(self) -> Iterator[list[LabelledQuery]]:
-        """The comparisons with their segments, oldest first, some at a time."""
+        """The comparisons with their segments, oldest first, in batches."""
         ranks = {comparison.id: comparison.ranks for comparison in self.comparisons}
         after = (self.comparisons[0].id or 0) - 1
         while batch := self._store.labelled(after, _BATCH):
@@ -133,7 +132,7 @@ class SavedAnswers:
             ]
 
     def held_out(self, fraction: float, observation_spec: SpaceSpec) -> set[str]:
-        """Ids of the segments that a trainer keeps for validation, where it holds out this fraction."""
+        """Ids of the segments that a trainer holds out for validation with this fraction."""
         if observation_spec.is_tokens:
             return self._held_out_prompts(fraction, observation_spec)
         queries = (self._store.query_record(comparison.query_id) for comparison in self.comparisons)

@@ -1,4 +1,4 @@
-"""Shows a snapshot of a run: as a dashboard, or as one plain line."""
+"""Renders a snapshot of a run as a dashboard or as one plain line."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def plain_line(snapshot: RunSnapshot) -> str:
 
 
 def sparkline(points: Sequence[Point], columns: int) -> str:
-    """A value over the steps as one bar per column; columns without a point repeat the last value."""
+    """A chart of a value over the steps, one bar per column; columns without a point repeat the last value."""
     if len(points) < 2:
         return ""
     # Points may be out of order: a restarted policy continues from its last checkpoint.
@@ -109,7 +109,7 @@ def _metrics(snapshot: RunSnapshot, is_unicode: bool) -> Table:
     grid.add_column()
     returns = snapshot.history.true_returns
     curve = sparkline(returns, min(_SPARK_COLUMNS, len(returns))) if is_unicode else ""
-    rows = zip(_left(snapshot), _right(snapshot), strict=True)
+    rows = zip(_policy_metrics(snapshot), _reward_metrics(snapshot), strict=True)
     for (left_name, left_value), (right_name, right_value) in rows:
         grid.add_row(left_name, left_value, "", right_name, right_value)
     if curve:
@@ -117,7 +117,7 @@ def _metrics(snapshot: RunSnapshot, is_unicode: bool) -> Table:
     return grid
 
 
-def _left(snapshot: RunSnapshot) -> list[tuple[str, str]]:
+def _policy_metrics(snapshot: RunSnapshot) -> list[tuple[str, str]]:
     return [
         ("steps/s", _number(snapshot.steps_per_s, ",.0f")),
         ("true return", _number(snapshot.true_return)),
@@ -127,7 +127,7 @@ def _left(snapshot: RunSnapshot) -> list[tuple[str, str]]:
     ]
 
 
-def _right(snapshot: RunSnapshot) -> list[tuple[str, str]]:
+def _reward_metrics(snapshot: RunSnapshot) -> list[tuple[str, str]]:
     counts = snapshot.counts
     labels = f"{counts.labels} given, {snapshot.due_labels} due, {snapshot.config.labels} in all"
     shares = {

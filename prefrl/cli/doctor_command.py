@@ -1,4 +1,4 @@
-"""``prefrl doctor``: what is wrong with a run on texts, if anything."""
+"""``prefrl doctor``: check a text run for common problems."""
 
 from __future__ import annotations
 
@@ -32,26 +32,26 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-_TEXTS = 200
-"""early ones and late ones that are looked at, at most"""
-_PROMPTS = 8
-"""prompts that the policy goes on with to compare acting with learning, each twice"""
-_TOKENS = 8
-"""tokens that it writes to each, at most"""
+_MAX_TEXTS = 200
+"""maximum number of early texts, and of late texts, that are examined"""
+_NUM_PROMPTS = 8
+"""prompts that the policy responds to, twice each, to compare acting with learning"""
+_MAX_TOKENS = 8
+"""maximum number of tokens in each of these responses"""
 
 Checks = dict[str, str | None]
-"""what was looked at, and what is wrong with it"""
+"""the result of each check by its name: the problem found, or None"""
 
 
 @dataclass(frozen=True)
 class Options:
-    """Which run."""
+    """Options of ``prefrl doctor``."""
 
     run: tyro.conf.Positional[Path]
-    """run directory of a text preset, running or not"""
+    """run directory of a text run, running or not"""
     trust: bool = False
-    """let the run's folder execute code: import modules that its settings name, load an agent pickled by an earlier
-    release"""
+    """allow the run directory to execute code: import modules that its settings name, and load an agent pickled by an
+    earlier release"""
 
 
 @dataclass(frozen=True)
@@ -60,44 +60,48 @@ class _Texts:
 
     segments: list[Segment]
     responses: list[list[int]]
-    tokens: np.ndarray
-    """lengths of the responses"""
+    lengths: np.ndarray
+    """length of each response in tokens"""
     prompts: list[str]
-    """a key of each's prompt"""
+    """key of each response's prompt"""
 
 
 @dataclass(frozen=True)
-class _Written:
-    """Texts that a policy has just written, M tokens in all, text by text."""
+class _Sampled:
+    """Texts that a policy has just sampled, M tokens in total, text by text."""
 
     sequences: Sequences
     batch: TokenBatch
     log_probs: Tensor
-    """of the tokens as the policy chose them, shape (M,)"""
+    """log-probabilities of the tokens when the policy chose them, shape (M,)"""
     likeliest: Tensor
-    """the two tokens that it found likeliest at each place, shape (M, 2)"""
-    odds: Tensor
+    """the two most likely tokens at each position, shape (M, 2)"""
+    log_odds: Tensor
     """the difference of their log-probabilities, shape (M,)"""
 
 
-def main(words: Sequence[str]) -> int:
-    """Print each check with what it found; returns 1 where something is wrong."""
-    options = parse(Options, words, "prefrl doctor", "Check a run on texts for what goes wrong in practice.")
+def main(arguments: Sequence[str]) -> int:
+    """Print each check with its result; returns 1 if any check found a problem."""
+    options = parse(
+        Options, arguments, "prefrl doctor", "Check a text run for problems that are common in practice."
+    )
     run = open_run(options.run, options.trust)
     if not run.spaces.exists() or modality_of(run.specs()[0]) is not TEXTS:
-        raise ValueError(f"{run.path} is no run on texts; `prefrl status {run.path}` looks at others")
-    checks = {**_of_policy(run, options.trust), **_of_history(run)}
+        raise ValueError(
+            f"{run.path} is not a text run; `prefrl status {run.path}` shows the state of any run"
+        )
+    checks = {**_check_policy(run, options.trust), **_check_history(run)}
     console = Console()
     if not checks:
-        console.print("nothing to look at yet; let the run go on", highlight=False)
-    for name, complaint in checks.items():
-        mark = "[green]fine [/green]" if complaint is None else "[red]wrong[/red]"
-        console.print(f"{mark} {name}" + ("" if complaint is None else f": {complaint}"), highlight=False)
-    return int(any(complaint is not None for complaint in checks.values()))
+        console.print("nothing to check yet; let the run continue", highlight=False)
+    for name, problem in checks.items():
+        mark = "[green]fine [/green]" if problem is None else "[red]wrong[/red]"
+        console.print(f"{mark} {name}" + ("" if problem is None else f": {problem}"), highlight=False)
+    return int(any(problem is not None for problem in checks.values()))
 
 
-def _of_policy(run: RunDir, trust: bool) -> Checks:
-    """What the saved policy itself shows; nothing before it was saved."""
+def _check_policy(run: RunDir, trust: bool) -> Checks:
+    """Checks of the saved policy; empty if none has been saved."""
     from prefrl_agents import load_run_agent
     from prefrl_agents.text import diagnostics
 
@@ -107,30 +111,30 @@ def _of_policy(run: RunDir, trust: bool) -> Checks:
     except FileNotFoundError:
         return {}
     model, space = agent.policy.language_model, _observation_space(config.env)
-    written = _write(agent.policy)
-    learned, again = (_learned(agent, written) for _ in range(2))
+    sampled = _sample_responses(agent.policy)
+    learned, learned_again = (_learning_log_probs(agent, sampled) for _ in range(2))
     return {
-        "acting and learning agree": diagnostics.ratio_off(_array((learned - written.log_probs).exp())),
+        "acting and learning agree": diagnostics.ratio_off(_array((learned - sampled.log_probs).exp())),
         "acting and learning have one temperature": diagnostics.temperature_off(
-            _array(written.odds), _array(_learned_odds(agent.policy, written))
+            _array(sampled.log_odds), _array(_learning_log_odds(agent.policy, sampled))
         ),
         "padding is not the end": diagnostics.pad_is_eos(model.pad_id, model.eos_id),
         "tokens are the environment's": diagnostics.other_tokens(
             model.pad_id, model.eos_id, space.pad_id, space.eos_id
         ),
-        "dropout is off": diagnostics.dropout_on(_array(learned), _array(again)),
+        "dropout is off": diagnostics.dropout_on(_array(learned), _array(learned_again)),
     }
 
 
 def _observation_space(config: EnvConfig) -> Any:
-    """The environment's `prefrl_envs.text.TextSpace`, as it is today."""
+    """The `prefrl_envs.text.TextSpace` of the environment as it is installed now."""
     env = make_ordinary_environment(config)
     env.close()
     return env.observation_space
 
 
-def _write(policy: Any) -> _Written:
-    """Let the policy act, token by token, after prompts of different lengths."""
+def _sample_responses(policy: Any) -> _Sampled:
+    """Let the policy respond, token by token, to prompts of different lengths."""
     import torch
 
     from prefrl_agents.text import Sequences
@@ -139,59 +143,61 @@ def _write(policy: Any) -> _Written:
     space = policy.observation_space
     ids, prompt_lengths = (part.to(policy.device) for part in _prompts(space))
     rows, lengths = torch.arange(len(ids), device=policy.device), prompt_lengths.clone()
-    # As SB3 does before a rollout; what it has loaded is in the other mode, in which no text is decoded.
+    # As SB3 does before a rollout; a loaded policy is in training mode, which cannot decode.
     policy.set_training_mode(False)
     steps = []
     with torch.no_grad():
-        for _ in range(min(_TOKENS, space.max_new_tokens)):
+        for _ in range(min(_MAX_TOKENS, space.max_new_tokens)):
             observation = {"input_ids": ids, "length": lengths[:, None]}
             tokens, _, log_probs = policy(observation)
             values, likeliest = policy.get_distribution(observation).distribution.logits.topk(2)
             steps.append((log_probs, likeliest, values[:, 0] - values[:, 1]))
             ids[rows, lengths] = tokens
             lengths = lengths + 1
-    log_probs, likeliest, odds = (torch.stack(part, dim=1).flatten(0, 1) for part in zip(*steps, strict=True))
-    places = prompt_lengths[:, None] + torch.arange(len(steps), device=policy.device)
+    log_probs, likeliest, log_odds = (
+        torch.stack(part, dim=1).flatten(0, 1) for part in zip(*steps, strict=True)
+    )
+    positions = prompt_lengths[:, None] + torch.arange(len(steps), device=policy.device)
     texts = rows.repeat_interleave(len(steps))
     ids = ids[:, : int(lengths.max())]
-    batch = TokenBatch(ids, texts, places.flatten())
-    return _Written(Sequences(ids, prompt_lengths, lengths), batch, log_probs, likeliest, odds)
+    batch = TokenBatch(ids, texts, positions.flatten())
+    return _Sampled(Sequences(ids, prompt_lengths, lengths), batch, log_probs, likeliest, log_odds)
 
 
 def _prompts(space: Any) -> tuple[Tensor, Tensor]:
-    """Token ids (R, L) and lengths (R,) of prompts at random, each there twice."""
+    """Token ids (R, L) and lengths (R,) of random prompts, each of them twice."""
     import torch
 
-    drawn = [space.sample() for _ in range(_PROMPTS)] * 2
-    lengths = np.concatenate([each["prompt_length"] for each in drawn]).astype(np.int64)
-    ids = np.stack([each["input_ids"] for each in drawn]).astype(np.int64)
+    samples = [space.sample() for _ in range(_NUM_PROMPTS)] * 2
+    lengths = np.concatenate([each["prompt_length"] for each in samples]).astype(np.int64)
+    ids = np.stack([each["input_ids"] for each in samples]).astype(np.int64)
     ids[np.arange(ids.shape[1]) >= lengths[:, None]] = space.pad_id
     return torch.from_numpy(ids), torch.from_numpy(lengths)
 
 
-def _learned(agent: Any, written: _Written) -> Tensor:
-    """Log-probabilities (M,) of the tokens as the agent computes them when it learns."""
+def _learning_log_probs(agent: Any, sampled: _Sampled) -> Tensor:
+    """Log-probabilities (M,) of the tokens as computed in learning."""
     import torch
 
     from prefrl_agents.text import OnlineDPO, response_log_probs
 
-    policy, sequences = agent.policy, written.sequences
+    policy, sequences = agent.policy, sampled.sequences
     policy.set_training_mode(True)
     with torch.no_grad():
         if isinstance(agent, OnlineDPO):
             found = response_log_probs(policy.language_model, sequences, policy.temperature)
             return found[sequences.mask]
-        return policy.evaluate_actions(written.batch, written.batch.tokens)[1]
+        return policy.evaluate_actions(sampled.batch, sampled.batch.tokens)[1]
 
 
-def _learned_odds(policy: Any, written: _Written) -> Tensor:
-    """Log-odds (M,) of the two likeliest tokens as learning has them."""
+def _learning_log_odds(policy: Any, sampled: _Sampled) -> Tensor:
+    """Log-odds (M,) of the two most likely tokens as computed in learning."""
     import torch
 
     policy.set_training_mode(True)
     with torch.no_grad():
         first, second = (
-            policy.evaluate_actions(written.batch, tokens)[1] for tokens in written.likeliest.unbind(dim=1)
+            policy.evaluate_actions(sampled.batch, tokens)[1] for tokens in sampled.likeliest.unbind(dim=1)
         )
     return first - second
 
@@ -200,8 +206,8 @@ def _array(tensor: Tensor) -> np.ndarray:
     return tensor.cpu().numpy()
 
 
-def _of_history(run: RunDir) -> Checks:
-    """What metrics and recorded texts show, as far as there are any."""
+def _check_history(run: RunDir) -> Checks:
+    """Checks of the metrics and of the recorded texts, as far as there are any."""
     from prefrl_agents.text import diagnostics
 
     records, _ = read_metrics(run.metrics)
@@ -209,19 +215,21 @@ def _of_history(run: RunDir) -> Checks:
     checks: Checks = {"the KL is not negative": diagnostics.negative_kl(kl)} if kl else {}
     with Store.open(run.store) as store:
         pool = store.pool(10**9)
-        count = min(_TEXTS, len(pool) // 2)
-        early, late = (_texts(store, [each.id for each in part[:count]]) for part in (pool, pool[-count:]))
+        count = min(_MAX_TEXTS, len(pool) // 2)
+        early, late = (
+            _read_texts(store, [each.id for each in part[:count]]) for part in (pool, pool[-count:])
+        )
     reward = _reward(run)
-    return checks if reward is None or not late.segments else checks | _of_texts(reward, early, late)
+    return checks if reward is None or not late.segments else checks | _check_texts(reward, early, late)
 
 
 def _number(recorded: float | None) -> float:
-    """A metric; one that is not finite is recorded as nothing."""
+    """The value of a metric; a value that was not finite is recorded as null."""
     return float("nan") if recorded is None else recorded
 
 
-def _of_texts(reward: LearnedReward, early: _Texts, late: _Texts) -> Checks:
-    """What the oldest and newest texts show that are there."""
+def _check_texts(reward: LearnedReward, early: _Texts, late: _Texts) -> Checks:
+    """Checks of the oldest and newest recorded texts."""
     from prefrl_agents.text import diagnostics
 
     predicted = _predict(reward, late)
@@ -235,11 +243,11 @@ def _of_texts(reward: LearnedReward, early: _Texts, late: _Texts) -> Checks:
         "rewards are of ordinary size": diagnostics.reward_scale(predicted),
         **({differ: diagnostics.groups_without_variance(several)} if several else {}),
         "texts stay varied": diagnostics.alike(early.responses, late.responses, rise),
-        "reward is not length": diagnostics.length_hacking(early.tokens, late.tokens, predicted),
+        "reward is not length": diagnostics.length_hacking(early.lengths, late.lengths, predicted),
     }
 
 
-def _texts(store: Store, ids: Sequence[str]) -> _Texts:
+def _read_texts(store: Store, ids: Sequence[str]) -> _Texts:
     segments = store.segments(ids)
     if not segments:
         return _Texts([], [], np.zeros(0), [])

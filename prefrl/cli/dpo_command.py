@@ -1,4 +1,4 @@
-"""``prefrl dpo``: a policy from rankings, without a reward model."""
+"""``prefrl dpo``: train a language model on rankings, without a reward model."""
 
 from __future__ import annotations
 
@@ -25,45 +25,45 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-_DESCRIPTION = """Teach a language model what people prefer, directly from rankings of responses (Rafailov et al.
-2023); more than two responses to a prompt are learned from together. Fine-tune it first (`prefrl sft`)."""
+_DESCRIPTION = """Train a language model directly on rankings of responses (DPO, Rafailov et al. 2023). Rankings of more
+than two responses use the loss for whole rankings. Fine-tune the model first (`prefrl sft`)."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What to learn from, and how."""
+    """Options of ``prefrl dpo``."""
 
     model: tyro.conf.Positional[str]
-    """folder of a run or of a checkpoint, or a checkpoint's name"""
+    """run directory, checkpoint folder, or name of a checkpoint on the hub"""
     data: Path
     """file of rankings (HH, TRL or K-wise JSONL)"""
     out: Path
     """new folder for the model"""
     env: str | None = None
-    """environment whose tokens the model has, where its folder does not say"""
+    """environment whose tokenizer the model uses, if its folder has none"""
     env_kwargs: JsonDict = field(default_factory=dict)
     """keyword arguments of that environment"""
     odd_rows: OddRows = "strict"
-    """of rows of the file that rank nothing, "strict" refuses the file and "skip" leaves them out"""
+    """rows of the file that rank nothing: "strict" refuses the file, "skip" leaves them out"""
     criterion: str | None = None
-    """by which scores of a K-wise file that has several"""
+    """which scores to use, in a K-wise file that has several"""
     skip_long: bool = False
-    """leave out rankings with a text that is longer than the model takes, in place of refusing the file"""
+    """leave out rankings with a text that is too long for the model, instead of refusing the file"""
     validation_fraction: float = 0.1
-    """share of the prompts that nothing is learned of, for the accuracy reported"""
+    """share of the prompts held out of training to report the accuracy"""
     lora_rank: int | None = None
-    """train low-rank adapters of this rank in place of all weights (needs peft)"""
+    """train low-rank adapters (LoRA) of this rank instead of all weights (needs peft)"""
     device: str = "auto"
-    """what to compute on: auto (a GPU that CUDA can use, else the CPU), cpu, cuda or cuda:N"""
+    """device to compute on: auto (a GPU if CUDA can use one, else the CPU), cpu, cuda or cuda:N"""
     trust: bool = False
-    """let the folder of a run execute code: import modules that its settings name, load an agent pickled by an earlier
-    release"""
+    """allow a run directory to execute code: import modules that its settings name, and load an agent pickled by an
+    earlier release"""
     dpo: DPOConfig = field(default_factory=DPOConfig)
 
 
-def main(words: Sequence[str]) -> int:
-    """Learn, save, and print what came of it as one line of JSON."""
-    options = parse(Options, words, "prefrl dpo", _DESCRIPTION)
+def main(arguments: Sequence[str]) -> int:
+    """Train and save the model, and print the result as one line of JSON."""
+    options = parse(Options, arguments, "prefrl dpo", _DESCRIPTION)
     check_new_folder(options.out)
     check_validation_fraction(options.validation_fraction)
     training, validation = _read(options)
@@ -75,10 +75,10 @@ def main(words: Sequence[str]) -> int:
     )
     if learned is None:
         raise ValueError(
-            f"every ranking to learn from has a text of more tokens than the model takes, {texts.model.max_tokens}; "
-            "take another model"
+            f"every ranking to train on has a text of more tokens than the model takes, {texts.model.max_tokens}; "
+            "use another model"
         )
-    # Loaded late, so that wrong words are answered at once.
+    # Imported late, so that wrong options are reported immediately.
     from prefrl_agents.text import DPO
 
     if options.lora_rank is not None:
@@ -102,23 +102,23 @@ def main(words: Sequence[str]) -> int:
 
 
 def _read(options: Options) -> tuple[list[Ranking], list[Ranking]]:
-    """Rankings that are no ties, to learn from and to hold out."""
+    """Rankings other than ties, split into training and validation."""
     found = read_rankings(options.data, options.odd_rows, options.criterion)
     rankings = [ranking for ranking in found if not ranking.is_tie]
     if not rankings:
-        raise ValueError(f"{options.data} holds no ranking but ties, of which nothing can be learned")
+        raise ValueError(f"{options.data} holds only ties, and nothing can be learned from them")
     training, validation = split_by_prompt(rankings, options.validation_fraction)
     if not training:
-        raise ValueError("all prompts are held out; lower --validation-fraction, or give more of them")
+        raise ValueError("all prompts are held out; lower --validation-fraction, or give more prompts")
     return training, validation
 
 
 def _encoded(
     texts: TextModel, rankings: Sequence[Ranking], skip_long: bool
 ) -> tuple[RankedResponses | None, int]:
-    """Token ids of rankings, and how many were left out; None where nothing is left.
+    """Token ids of the rankings, and how many were left out; None if no ranking is left.
 
-    Where the rankings are of different numbers of responses, it is all the pairs that are in them.
+    If the rankings differ in their number of responses, each ranking is split into all its pairs.
     """
     from prefrl_agents.text import RankedResponses
 

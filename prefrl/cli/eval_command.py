@@ -1,4 +1,4 @@
-"""``prefrl eval``: the true return of a run's agent."""
+"""``prefrl eval``: measure the true return of a run's agent."""
 
 from __future__ import annotations
 
@@ -16,27 +16,32 @@ __all__ = ["main"]
 
 @dataclass(frozen=True)
 class Options:
-    """Which run, and how long."""
+    """Options of ``prefrl eval``."""
 
     run: tyro.conf.Positional[Path]
     """run directory"""
     episodes: int = 20
-    """whole episodes to act"""
+    """number of whole episodes"""
     seed: int = 0
-    """of the environments, and of the actions where they are drawn"""
+    """random seed of the environments, and of the actions if they are sampled"""
     trust: bool = False
-    """let the run's folder execute code: import modules that its settings name, load an agent pickled by an earlier
-    release"""
+    """allow the run directory to execute code: import modules that its settings name, and load an agent pickled by an
+    earlier release"""
 
 
-def main(words: Sequence[str]) -> int:
-    """Act in the ordinary environment and print the true return as one line of JSON."""
-    options = parse(Options, words, "prefrl eval", "Act in the ordinary environment; prints the true return.")
+def main(arguments: Sequence[str]) -> int:
+    """Run the agent in the ordinary environment and print its true return as one line of JSON."""
+    options = parse(
+        Options,
+        arguments,
+        "prefrl eval",
+        "Run a run's agent in the ordinary environment, with episode ends and true reward, and print its true return.",
+    )
     if options.episodes < 1:
         raise ValueError(f"--episodes is {options.episodes}; at least 1 is needed")
     if options.seed < 0:
         raise ValueError(f"--seed is {options.seed}; 0 or more is needed")
-    # Loaded late, so that wrong options are reported at once.
+    # Imported late, so that wrong options are reported immediately.
     from prefrl.loop.trust import open_run
     from prefrl_agents import evaluate, load_run_agent, make_evaluation_venv
 

@@ -1,4 +1,4 @@
-"""``prefrl export``: a run's comparisons as plain files."""
+"""``prefrl export``: write a run's comparisons to plain files."""
 
 from __future__ import annotations
 
@@ -22,48 +22,49 @@ __all__ = ["main"]
 _AGENT = "agent.zip"
 _DESCRIPTION = """Write a run's comparisons to plain files: JSON lines and .npz, no pickle.
 
-The folder then holds comparisons.jsonl (a line an answer, superseded ones included), segments-*.npz (what
-was compared) and about.json (the layout of observations and actions); with --clips gif, a video of each answer in
-clips/. Of a run on texts there is rankings.jsonl, too: prompt, responses and ranks of each answer in words, for
-`prefrl fit`, `prefrl dpo` and others. A run at work may be exported. Learn from the folder with `prefrl fit`, or bring
-it into another run with `prefrl import`."""
+The folder holds comparisons.jsonl (one line per answer, superseded ones included), segments-*.npz (the segments that
+were compared) and about.json (the layout of observations and actions); with --clips gif, also a video of each answer in
+clips/. A text run also gives rankings.jsonl, with prompt, responses and ranks of each answer as text, for `prefrl fit`,
+`prefrl dpo` and other tools. A run can be exported while it is running. Learn from the folder with `prefrl fit`, or add
+it to another run with `prefrl import`."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """From where, and where to."""
+    """Options of ``prefrl export``."""
 
     run: tyro.conf.Positional[Path]
     """run directory"""
     folder: tyro.conf.Positional[Path]
     """new folder to write"""
     clips: Literal["gif", "mp4"] | None = None
-    """also write what people saw of each query as a video with the answer"""
+    """also write a video of each query, with its answer"""
     agent: bool = False
     """also write the agent as agent.zip for Stable-Baselines3's ``load``; that format is a pickle, which runs code
     when it is loaded"""
     trust: bool = False
-    """load an agent that an earlier release pickled, or that names modules of its own; both run code from the run"""
+    """load an agent that an earlier release pickled, or that names modules outside prefrl; both run code from the run
+    directory"""
 
 
-def main(words: Sequence[str]) -> int:
-    """Export, and print what was written as one line of JSON."""
-    options = parse(Options, words, "prefrl export", _DESCRIPTION)
+def main(arguments: Sequence[str]) -> int:
+    """Write the files, and print a summary as one line of JSON."""
+    options = parse(Options, arguments, "prefrl export", _DESCRIPTION)
     run = RunDir.open(options.run)
     observation, action = run.specs()
-    # Before anything is written: it may be damaged, or need trust.
+    # Loaded before anything is written: the agent may be damaged, or need --trust.
     agent = _load_agent(run, options.trust) if options.agent else None
     with Store.open(run.store) as store:
         if store.last_comparison_id() == 0:
             raise ValueError(
-                f"{run.path} has no comparisons to export; go on with `prefrl resume {run.path}`"
+                f"{run.path} has no comparisons to export; continue it with `prefrl resume {run.path}`"
             )
         spaces = {"observation": observation.to_json(), "action": action.to_json()}
         report = export_comparisons(store, options.folder, spaces)
         rankings = _write_rankings(run, store, options.folder) if observation.is_tokens else {}
         videos = {} if options.clips is None else _write_videos(run, store, options.folder, options.clips)
     if agent is not None:
-        # `predict` is replaced where observations are normalised; SB3's file has no place for that.
+        # `predict` is replaced if observations are normalised, which SB3's file cannot hold.
         agent.save(options.folder / _AGENT, exclude=["predict"])
     print(json.dumps({"folder": str(options.folder), **asdict(report), **rankings, **videos}))
     return 0
@@ -76,7 +77,7 @@ def _load_agent(run: RunDir, trust: bool) -> Any:
 
 
 def _write_rankings(run: RunDir, store: Store, folder: Path) -> dict[str, int]:
-    """Every answer that counts and could tell, as a line of text."""
+    """Write each answer, other than superseded ones and "can't tell", as a ranking of texts."""
     from prefrl.loop.environments import make_ordinary_environment
 
     env = cast("Any", make_ordinary_environment(run.config().env).unwrapped)
@@ -96,7 +97,7 @@ def _write_rankings(run: RunDir, store: Store, folder: Path) -> dict[str, int]:
                 source=comparison.annotator,
             )
         except ValueError:
-            # Responses of other tokens may read the same: one that ended, and one that was cut off there.
+            # Responses of different tokens may read the same: one that ended, and one that was cut off there.
             left_out += 1
         else:
             rankings.append(found)
@@ -107,7 +108,7 @@ def _write_rankings(run: RunDir, store: Store, folder: Path) -> dict[str, int]:
 
 
 def _write_videos(run: RunDir, store: Store, folder: Path, kind: str) -> dict[str, int]:
-    """A video of every answer that counts and can be rendered."""
+    """Write a video of each answer that is not superseded and whose segments can be rendered."""
     from prefrl.labelling.controller import answer_in_words
     from prefrl.labelling.rendering import NotRenderableError, SegmentRenderer, clip_fps
     from prefrl.loop.environments import make_ordinary_environment
@@ -127,7 +128,7 @@ def _write_videos(run: RunDir, store: Store, folder: Path, kind: str) -> dict[st
         ranks = comparison.ranks or ()
         best = [item for item, rank in enumerate(ranks) if rank == 1]
         caption = f"{comparison.annotator}: {answer_in_words(comparison.ranks)}"
-        # An imported answer may be signed with anything.
+        # An imported answer may have any annotator name.
         name = re.sub(r"[^\w.-]", "_", comparison.annotator)
         path = folder / "clips" / f"{comparison.query_id:06}-{name}.{kind}"
         write_video(path, answer_frames(items, best, caption), fps)

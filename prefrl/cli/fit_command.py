@@ -1,4 +1,4 @@
-"""``prefrl fit``: a learned reward from saved comparisons alone."""
+"""``prefrl fit``: learn a reward from saved comparisons."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-_DESCRIPTION = """Learn a reward from saved comparisons alone, without an environment or an agent.
+_DESCRIPTION = """Learn a reward from saved comparisons, without an environment or an agent.
 
-The settings are those of the run that SOURCE is; the defaults shown here are those for an export. The same
-comparisons, settings and seed give the same weights bit for bit. Use the result with
+If SOURCE is a run directory, its settings are the defaults; the defaults shown here are those for an export. The same
+comparisons, settings and seed give the same weights bit for bit. Load the result with
 prefrl.LearnedReward.load(OUT)."""
 
 
@@ -47,47 +47,47 @@ RANKINGS_REWARD = RewardConfig(
     adaptive_l2=False,
     last_labels=1_000_000_000,
 )
-"""for files of rankings, all of them: language models learn them by heart in a few epochs (Stiennon et al. 2020 make
-one)"""
+"""defaults for files of rankings: one epoch, as in Stiennon et al. 2020, because language models memorise rankings in a
+few epochs"""
 
 
 RANKING_FILES = (".jsonl", ".json", ".jsonl.gz", ".json.gz")
-"""how the names of files of rankings end"""
+"""suffixes of files of rankings"""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What to learn from, and how."""
+    """Options of ``prefrl fit``."""
 
     source: tyro.conf.Positional[Path]
-    """run directory, folder that `prefrl export` wrote, or file of rankings of texts (HH, TRL or K-wise JSONL)"""
+    """run directory, folder written by `prefrl export`, or file of rankings of texts (HH, TRL or K-wise JSONL)"""
     out: Path
     """new folder for the learned reward"""
     epochs: int | None = None
     """passes over the comparisons; by default reward.initial_epochs"""
     folds: int | None = None
-    """train so many times more, each time without one part of the comparisons, to say how well answers are predicted
-    that were not trained on: for comparisons too few to hold some out"""
+    """number of parts for cross-validation: train once more per part, without that part, and report how well its
+    answers are predicted; for when there are too few comparisons to hold some out"""
     conflicts: Literal["trust", "majority", "dawid_skene"] = "trust"
-    """of pairs that were answered more than once, "trust" keeps every answer, and trusts each annotator by the error
-    that these pairs show; the others make one answer of them, by vote or by Dawid and Skene (1979)"""
+    """pairs that were answered more than once: "trust" keeps every answer, and trusts each annotator according to the
+    error that these pairs show; "majority" and "dawid_skene" (Dawid and Skene 1979) merge the answers into one"""
     seed: int = 0
-    """of initial weights, minibatches and bootstrap; by default the run's"""
+    """random seed of initial weights, minibatches and bootstrap; by default the run's"""
     odd_rows: OddRows = "strict"
-    """of rows of a file that rank nothing, "strict" refuses the file and "skip" leaves them out"""
+    """rows of a file that rank nothing: "strict" refuses the file, "skip" leaves them out"""
     criterion: str | None = None
-    """by which scores of a K-wise file that has several"""
+    """which scores to use, in a K-wise file that has several"""
     skip_long: bool = False
-    """leave out rankings of a file with a text that is longer than the checkpoint in reward.language_model takes, in
-    place of refusing the file"""
+    """leave out rankings with a text that is too long for the checkpoint in reward.language_model, instead of refusing
+    the file"""
     trust: bool = False
-    """import modules that the settings of the run name, which runs their code"""
+    """allow modules that the run's settings name to be imported, which runs their code"""
     reward: RewardConfig = dataclasses.field(default_factory=RewardConfig)
 
 
-def main(words: Sequence[str]) -> int:
-    """Fit and publish; prints the result as one line of JSON."""
-    options, source = _read(words)
+def main(arguments: Sequence[str]) -> int:
+    """Fit and save the reward, and print the result as one line of JSON."""
+    options, source = _read(arguments)
     epochs = options.reward.initial_epochs if options.epochs is None else options.epochs
     if epochs < 1:
         raise ValueError(f"--epochs is {epochs}; at least 1 is needed")
@@ -96,7 +96,7 @@ def main(words: Sequence[str]) -> int:
         raise ValueError(f"--folds is {options.folds}; at least 2 are needed")
     check_new_folder(options.out)
     specs = source.specs()
-    # Loaded late, so that wrong words are answered at once.
+    # Imported late, so that wrong options are reported immediately.
     from prefrl.loop import keep_heap
     from prefrl.reward import RewardTrainer
 
@@ -122,37 +122,37 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
-def _read(words: Sequence[str]) -> tuple[Options, ComparisonSource | RankingSource]:
-    # Read twice: the source, wherever among the words it is named, decides the defaults of the others.
-    named = parse(Options, words, "prefrl fit", _DESCRIPTION)
+def _read(arguments: Sequence[str]) -> tuple[Options, ComparisonSource | RankingSource]:
+    # Parsed twice: the source decides the defaults of the other options.
+    named = parse(Options, arguments, "prefrl fit", _DESCRIPTION)
     of_file = named.odd_rows, named.criterion, named.skip_long
     if named.source.is_file() and named.source.name.endswith(RANKING_FILES):
         default = Options(named.source, named.out, reward=RANKINGS_REWARD)
-        options = parse(Options, words, "prefrl fit", _DESCRIPTION, default)
+        options = parse(Options, arguments, "prefrl fit", _DESCRIPTION, default)
         return options, RankingSource.open(options.source, options.reward, *of_file)
     source = ComparisonSource.open(named.source, named.trust)
     if of_file != ("strict", None, False):
         raise ValueError(
-            f"--odd-rows, --criterion and --skip-long are for files of rankings, and {named.source} is none; leave "
-            "them out"
+            f"--odd-rows, --criterion and --skip-long are only for files of rankings, which {named.source} is not; "
+            "leave them out"
         )
     default = Options(named.source, named.out, seed=source.seed, reward=source.reward)
-    return parse(Options, words, "prefrl fit", _DESCRIPTION, default), source
+    return parse(Options, arguments, "prefrl fit", _DESCRIPTION, default), source
 
 
 def _check_returns(answers: SavedAnswers) -> None:
-    """Refuse to fit true returns that nobody knew: they are all 0."""
+    """Raise ValueError when all true returns are equal, as they are (0) when they were never known."""
     segments = (segment for batch in answers.batches() for item in batch for segment in item.query.segments)
     returns = {segment.true_return for segment in segments}
     if len(returns) == 1:
         raise ValueError(
             f"reward.loss is regression, which fits true returns, and all of them are {returns.pop():g}; "
-            "what people compared has none, take bradley_terry"
+            "segments without a true reward need another loss, use bradley_terry"
         )
 
 
 def _errors(options: Options, answers: SavedAnswers) -> dict[str, float]:
-    """Of each annotator, where there is evidence and it is to be used."""
+    """Estimated error of each annotator; empty if it cannot be estimated or is not used."""
     if options.conflicts != "trust" or not answers.has_repeats:
         return {}
     return estimate_errors(answers.answers, options.reward.label_noise / 2)

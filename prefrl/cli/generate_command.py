@@ -1,4 +1,4 @@
-"""``prefrl generate``: responses of a language model."""
+"""``prefrl generate``: sample responses from a language model."""
 
 from __future__ import annotations
 
@@ -22,38 +22,38 @@ __all__ = ["main"]
 
 @dataclass(frozen=True)
 class Options:
-    """Which model, and what to respond to."""
+    """Options of ``prefrl generate``."""
 
     model: tyro.conf.Positional[str]
-    """folder of a run or of a checkpoint, or a checkpoint's name"""
+    """run directory, checkpoint folder, or name of a checkpoint on the hub"""
     prompt: tuple[str, ...] = ()
-    """what to respond to; several may be given"""
+    """prompts to respond to, one or more"""
     env: str | None = None
-    """without --prompt: environment of texts that draws the prompts; its reward, if it has one, is printed, too"""
+    """without --prompt: text environment that draws the prompts; its reward, if it has one, is printed as well"""
     env_kwargs: JsonDict = field(default_factory=dict)
     """keyword arguments of the environment"""
     count: int = 5
-    """prompts to draw; of those given, responses to each"""
+    """number of prompts to draw; with --prompt, number of responses to each"""
     max_new_tokens: int = 64
-    """longest response; with --env, that of its task"""
+    """maximum length of a response; with --env, its task sets this limit"""
     temperature: float = 1.0
-    """0 takes the likeliest token always"""
+    """sampling temperature; 0 always takes the most likely token"""
     best_of: int = 1
-    """draw so many responses for each one printed, and keep the one that --reward likes most"""
+    """sample this many responses for each one printed, and keep the one with the highest --reward"""
     reward: Path | None = None
-    """learned reward: what `prefrl fit` wrote, or a run directory; its figure is printed, too"""
+    """learned reward: folder written by `prefrl fit`, or run directory; the reward of each response is printed"""
     seed: int = 0
-    """of the prompts drawn and of the responses"""
+    """random seed of the prompts drawn and of the responses"""
     device: str = "auto"
-    """what to compute on: auto (a GPU that CUDA can use, else the CPU), cpu, cuda or cuda:N"""
+    """device to compute on: auto (a GPU if CUDA can use one, else the CPU), cpu, cuda or cuda:N"""
     trust: bool = False
-    """let the folder of a run execute code: import modules that its settings name, load an agent pickled by an earlier
-    release"""
+    """allow a run directory to execute code: import modules that its settings name, and load an agent pickled by an
+    earlier release"""
 
 
-def main(words: Sequence[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Print one line of JSON for each response."""
-    options = parse(Options, words, "prefrl generate", "Let a language model respond to prompts.")
+    options = parse(Options, arguments, "prefrl generate", "Let a language model respond to prompts.")
     _check(options)
     environment = named_environment(options.env, options.env_kwargs)
     make_scorer = None if options.reward is None else open_reward(environment, options.reward)
@@ -64,7 +64,7 @@ def main(words: Sequence[str]) -> int:
     encoded = texts.encode_prompts(prompts, max_new_tokens)
     longest = max(map(len, encoded)) + max_new_tokens
     score = None if make_scorer is None else make_scorer(texts, longest)
-    # Loaded late, so that wrong words are answered at once.
+    # Imported late, so that wrong options are reported immediately.
     import torch
 
     from prefrl.text.models import generate
@@ -92,7 +92,7 @@ def main(words: Sequence[str]) -> int:
 
 
 def _prompts(options: Options, environment: TextGenEnv | None) -> list[str]:
-    """What to respond to, ``options.count`` times where it is given."""
+    """The prompts: those given, ``options.count`` times each, or as many drawn from the environment."""
     if options.prompt:
         return [prompt for prompt in options.prompt for _ in range(options.count)]
     assert environment is not None
@@ -105,6 +105,6 @@ def _check(options: Options) -> None:
         if count < 1:
             raise ValueError(f"{name} is {count}; at least 1 is needed")
     if not options.prompt and options.env is None:
-        raise ValueError("there is nothing to respond to; give a --prompt, or an --env that draws some")
+        raise ValueError("there is nothing to respond to; give a --prompt, or an --env that draws prompts")
     if options.best_of > 1 and options.reward is None:
-        raise ValueError(f"--best-of is {options.best_of}, and nothing says which is best; give a --reward")
+        raise ValueError(f"--best-of is {options.best_of} and needs a reward to choose by; give a --reward")

@@ -1,4 +1,4 @@
-"""``prefrl grpo``: a language model against a reward, each response judged by others to the same prompt."""
+"""``prefrl grpo``: train a language model on a reward by group relative policy optimisation."""
 
 from __future__ import annotations
 
@@ -21,39 +21,39 @@ from prefrl_envs.text import TextTask
 
 __all__ = ["main"]
 
-_DESCRIPTION = """Train a language model by group relative policy optimisation (Shao et al. 2024) on the reward of an
-environment of texts, or on a learned one (--reward). Fine-tune it first (`prefrl sft`)."""
+_DESCRIPTION = """Train a language model by group relative policy optimisation (GRPO, Shao et al. 2024) on the reward of
+a text environment, or on a learned reward (--reward). Fine-tune the model first (`prefrl sft`)."""
 _LAST_STEPS = 10
-"""of the rewards printed, the mean"""
+"""number of steps that the final reward is averaged over"""
 
 
 @dataclass(frozen=True)
 class Options:
-    """Which model, on what, and how."""
+    """Options of ``prefrl grpo``."""
 
     model: tyro.conf.Positional[str]
-    """folder of a run or of a checkpoint, or a checkpoint's name"""
+    """run directory, checkpoint folder, or name of a checkpoint on the hub"""
     env: str
-    """environment of texts that draws the prompts, such as prefrl/Reviews-v0"""
+    """text environment that draws the prompts, such as prefrl/Reviews-v0"""
     out: Path
     """new folder for the model"""
     env_kwargs: JsonDict = field(default_factory=dict)
     """keyword arguments of the environment"""
     reward: Path | None = None
-    """run directory or folder of a learned reward; by default the environment's own reward is followed"""
+    """folder or run directory of a learned reward; by default the environment's own reward is used"""
     lora_rank: int | None = None
-    """train low-rank adapters of this rank in place of all weights (needs peft)"""
+    """train low-rank adapters (LoRA) of this rank instead of all weights (needs peft)"""
     device: str = "auto"
-    """what to compute on: auto (a GPU that CUDA can use, else the CPU), cpu, cuda or cuda:N"""
+    """device to compute on: auto (a GPU if CUDA can use one, else the CPU), cpu, cuda or cuda:N"""
     trust: bool = False
-    """let the folder of a run execute code: import modules that its settings name, load an agent pickled by an earlier
-    release"""
+    """allow a run directory to execute code: import modules that its settings name, and load an agent pickled by an
+    earlier release"""
     grpo: GRPOConfig = field(default_factory=GRPOConfig)
 
 
-def main(words: Sequence[str]) -> int:
-    """Learn, save, and print what came of it as one line of JSON."""
-    options = parse(Options, words, "prefrl grpo", _DESCRIPTION)
+def main(arguments: Sequence[str]) -> int:
+    """Train and save the model, and print the result as one line of JSON."""
+    options = parse(Options, arguments, "prefrl grpo", _DESCRIPTION)
     check_new_folder(options.out)
     environment = text_environment(EnvConfig(options.env, options.env_kwargs))
     make_scorer, task = open_reward(environment, options.reward), environment.task
@@ -64,8 +64,8 @@ def main(words: Sequence[str]) -> int:
         return texts.encode_prompts([task.prompt(rng) for _ in range(count)], task.max_new_tokens)
 
     draw_prompts(1)
-    score = make_scorer(texts, _longest(texts, task))
-    # Loaded late, so that wrong words are answered at once.
+    score = make_scorer(texts, _max_text_tokens(texts, task))
+    # Imported late, so that wrong options are reported immediately.
     from prefrl_agents.text import GRPO
 
     if options.lora_rank is not None:
@@ -91,12 +91,12 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
-def _longest(texts: TextModel, task: TextTask) -> int:
-    """Tokens of the longest text there can be, drawn late, maybe; ValueError when the model takes fewer."""
+def _max_text_tokens(texts: TextModel, task: TextTask) -> int:
+    """Tokens of the longest text that the task allows; raises ValueError when the model takes fewer."""
     longest = task.max_prompt_tokens + task.max_new_tokens
     if longest > texts.model.max_tokens:
         raise ValueError(
             f"prompts have up to {task.max_prompt_tokens} tokens and responses up to {task.max_new_tokens}; the model "
-            f"takes {texts.model.max_tokens} in all, take another model or make the environment's texts shorter"
+            f"takes {texts.model.max_tokens} in all, use another model or make the environment's texts shorter"
         )
     return longest

@@ -1,4 +1,4 @@
-"""``prefrl import``: exported comparisons into a run."""
+"""``prefrl import``: add exported comparisons to a run."""
 
 from __future__ import annotations
 
@@ -17,29 +17,30 @@ from prefrl.storage.run_dir import RunDir
 
 __all__ = ["main"]
 
-_DESCRIPTION = """Bring exported comparisons into a run. What is in the run already is not added twice.
+_DESCRIPTION = """Add exported comparisons to a run. Comparisons that the run already has are not added twice.
 
-A run at work learns from them at once, one that was stopped when it is resumed. They count as labels of its
-budget: the run asks for as many fewer, beginning with those next due, and for none once it is used up. Its
-reward process may end then; what is imported later is learned from when the run is next resumed. A finished
-run learns no more: then use `prefrl fit`.
+A running run learns from them immediately, a stopped one when it is resumed. They count towards its label budget: the
+run asks for that many fewer labels, starting with those due next, and for none once the budget is used up. Its reward
+process may end then; comparisons imported later are learned from when the run is next resumed. A finished run does not
+learn from them: use `prefrl fit` instead.
 
-To begin a run with them, start it with `prefrl train`, stop it with Ctrl-C, import and `prefrl resume` it."""
+To start a run with imported comparisons, start it with `prefrl train`, stop it with Ctrl-C, import, and `prefrl resume`
+it."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """From where, and where to."""
+    """Options of ``prefrl import``."""
 
     folder: tyro.conf.Positional[Path]
-    """folder that `prefrl export` wrote"""
+    """folder written by `prefrl export`"""
     run: tyro.conf.Positional[Path]
-    """run directory, of a run with the same observations and actions"""
+    """run directory of a run with the same observation and action spaces"""
 
 
-def main(words: Sequence[str]) -> int:
-    """Import, and print what was added as one line of JSON."""
-    options = parse(Options, words, "prefrl import", _DESCRIPTION)
+def main(arguments: Sequence[str]) -> int:
+    """Import the comparisons, and print what was added as one line of JSON."""
+    options = parse(Options, arguments, "prefrl import", _DESCRIPTION)
     about = read_about(options.folder)
     run = RunDir.open(options.run)
     _check_specs(options.folder, run)
@@ -51,7 +52,7 @@ def main(words: Sequence[str]) -> int:
         )
     if read_result(run) is not None:
         print(f"note: {run.path} is finished and learns no more; see `prefrl fit --help`", file=sys.stderr)
-    # A run that was killed at its very start may have no store yet.
+    # A run that was killed right after it was created may have no store yet.
     with Store.open(run.store, create=True) as store:
         report = import_comparisons(options.folder, store, run.specs())
         labels = store.counts().labels

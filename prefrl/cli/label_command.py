@@ -21,30 +21,30 @@ from prefrl.viewer.window import Window
 
 __all__ = ["main"]
 
-_DESCRIPTION = """Compare clips of a run's agent, to teach it what you prefer.
+_DESCRIPTION = """Compare clips of a run's agent to teach it what you prefer.
 
-The run may be training or stopped; several people may label it at once, each under their own name.
+The run may be training or stopped; several people may label it at the same time, each under their own name.
 Q leaves: your answers are saved, and training continues."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """Which run, and who labels."""
+    """Options of ``prefrl label``."""
 
     run: tyro.conf.Positional[Path]
     """run directory"""
     annotator: str | None = None
     """name that the answers are saved under; by default your login name"""
     instructions: Path | None = None
-    """text to show instead of the run's: the question on the first line, what to judge by below"""
+    """text file with instructions to show instead of the run's: the question on the first line, the criteria below"""
     trust: bool = False
-    """let the run's folder execute code: import modules that its settings name, load an agent pickled by an earlier
-    release"""
+    """allow the run directory to execute code: import modules that its settings name, and load an agent pickled by an
+    earlier release"""
 
 
-def main(words: Sequence[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Label until the person leaves."""
-    options = parse(Options, words, "prefrl label", _DESCRIPTION)
+    options = parse(Options, arguments, "prefrl label", _DESCRIPTION)
     run = open_run(options.run, options.trust)
     check_asks_people(run)
     annotator = find_annotator_name(options.annotator)

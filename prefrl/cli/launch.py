@@ -1,4 +1,4 @@
-"""Runs a run directory to its end, with a live panel, and prints the result."""
+"""Launches a run with a live panel, and prints its result: used by `prefrl train` and `prefrl resume`."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ AGENT_FACTORY = "prefrl_agents.factory:build_agent"
 
 
 def launch(run: RunDir, opens_viewer: bool = False, trust: bool = True) -> int:
-    """Run, or continue, ``run``; returns 0 when it finished and 130 when Ctrl-C stopped it.
+    """Start or continue a run; returns 0 when it finished and 130 when Ctrl-C stopped it.
 
     Args:
-        run: its directory.
-        opens_viewer: whether a window is opened for somebody who labels.
-        trust: whether the user's command lets the run's folder execute code; a new run holds their own settings.
+        run: the run directory.
+        opens_viewer: whether to open a labelling window.
+        trust: whether the run directory may execute code; True for a new run, which holds the user's own settings.
 
     Raises:
-        RunFailedError: when a worker kept failing.
+        RunFailedError: when a worker keeps failing.
     """
     with _viewer(run, trust) if opens_viewer else nullcontext():
         is_serial = run.config().runtime.launcher == "serial"
@@ -44,7 +44,7 @@ def launch(run: RunDir, opens_viewer: bool = False, trust: bool = True) -> int:
 
 @contextmanager
 def _viewer(run: RunDir, trust: bool) -> Iterator[None]:
-    """A viewer in a process of its own, closed when the run ends; closing it ends nothing."""
+    """Show a labelling window in a separate process, closed when the run ends; closing it does not stop the run."""
     with run.log("viewer").open("ab") as log:
         process = subprocess.Popen(
             [*module_command("prefrl"), "label", str(run.path), *(["--trust"] if trust else [])],
@@ -54,7 +54,7 @@ def _viewer(run: RunDir, trust: bool) -> Iterator[None]:
             stderr=log,
         )
     is_ending = threading.Event()
-    watch = threading.Thread(target=_tell_when_closed, args=(process, run, is_ending), daemon=True)
+    watch = threading.Thread(target=_report_when_closed, args=(process, run, is_ending), daemon=True)
     watch.start()
     try:
         yield
@@ -64,8 +64,8 @@ def _viewer(run: RunDir, trust: bool) -> Iterator[None]:
         watch.join()
 
 
-def _tell_when_closed(process: subprocess.Popen[bytes], run: RunDir, is_ending: threading.Event) -> None:
-    """The training goes on without a window, and whoever waits for labels has to know."""
+def _report_when_closed(process: subprocess.Popen[bytes], run: RunDir, is_ending: threading.Event) -> None:
+    """Print a note when the window closes during the run: training continues, but labels will not arrive."""
     status = process.wait()
     if is_ending.is_set():
         return

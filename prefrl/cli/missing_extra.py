@@ -1,4 +1,4 @@
-"""Which of prefrl's extras an error is about, if any."""
+"""Finds the optional extra of prefrl whose missing module caused an error."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from prefrl_envs.extras import EXTRA_OF_MODULE, how_to_install
 __all__ = ["check_module", "missing_extra"]
 
 _OURS = ("prefrl", "prefrl_envs", "prefrl_agents")
-_ASKED_BY_US = (*_OURS, "gymnasium", "stable_baselines3")
+_OUR_IMPORTERS = (*_OURS, "gymnasium", "stable_baselines3")
 """packages that import a module of an extra because prefrl or its user asked for what needs it"""
 
 
 def missing_extra(error: BaseException) -> str | None:
-    """The extra whose module is missing, where that caused ``error`` and no message names it yet.
+    """The extra whose missing module caused ``error``, or None.
 
-    A module that is missing to the user's own code, or to a package that can do without it, is none of our extras.
+    None also if the message already says how to install it, if the user's own code misses the module, or if a package
+    misses it that can work without.
     """
     cause: BaseException | None = error
     while cause is not None and not (isinstance(cause, ImportError) and cause.name is not None):
@@ -26,15 +27,15 @@ def missing_extra(error: BaseException) -> str | None:
         return None
     extra = EXTRA_OF_MODULE.get(_package(cause.name))
     importer = _importer(cause)
-    return extra if importer in _ASKED_BY_US or EXTRA_OF_MODULE.get(importer) == extra else None
+    return extra if importer in _OUR_IMPORTERS or EXTRA_OF_MODULE.get(importer) == extra else None
 
 
 def check_module(module: str, need: str) -> None:
-    """Refuse to start work that will need a module of an extra where it is missing.
+    """Raise RuntimeError if an optional module is missing that the work ahead needs.
 
     Args:
         module: a key of `EXTRA_OF_MODULE`.
-        need: what it is needed for, to begin the message with.
+        need: what it is needed for; the message starts with it.
 
     Raises:
         RuntimeError: with the command that installs the extra.
@@ -44,7 +45,7 @@ def check_module(module: str, need: str) -> None:
 
 
 def _importer(error: ImportError) -> str:
-    """The package whose code tried the import that failed."""
+    """The package whose code attempted the failed import."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     names = [str(frame.f_globals.get("__name__", "")) for frame in frames]
     return next((_package(name) for name in reversed(names) if _package(name) != "importlib"), "")

@@ -1,4 +1,4 @@
-"""A command's ``--out`` folder, checked before any work starts."""
+"""Checks a command's ``--out`` folder before any work starts."""
 
 from __future__ import annotations
 
@@ -10,17 +10,15 @@ __all__ = ["check_new_folder"]
 
 
 def check_new_folder(out: Path) -> None:
-    """Refuse to write over anything, or where nothing can be written, before any work starts.
-
-    Folders above that are missing are made.
+    """Check that ``out`` is new or empty and can be written; missing parent folders are created.
 
     Raises:
-        ValueError: when something is there already, or the folder cannot be made.
+        ValueError: when it already exists with content, or cannot be created.
     """
     try:
         was_there = out.exists()
         if was_there and (not out.is_dir() or any(out.iterdir())):
-            raise ValueError(f"--out is {out}, which is there already; choose a new folder")
+            raise ValueError(f"--out is {out}, which already exists; choose a new folder")
         with durable_folder(out):
             pass
         if not was_there:

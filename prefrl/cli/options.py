@@ -1,4 +1,4 @@
-"""From words on the command line to dataclasses: tyro, with the few things it does not know."""
+"""Parses command-line arguments into dataclasses with tyro, extended by options that hold JSON objects."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ __all__ = ["no_arguments", "parse"]
 T = TypeVar("T")
 
 
-def parse(cls: type[T], words: Sequence[str], prog: str, description: str, default: T | None = None) -> T:
-    """Read ``words`` into ``cls``; on wrong ones prints what is wrong, suggestions included, and exits with 2."""
+def parse(cls: type[T], arguments: Sequence[str], prog: str, description: str, default: T | None = None) -> T:
+    """Parse ``arguments`` into ``cls``; on invalid ones, print the problem with suggestions and exit with status 2."""
     registry = tyro.constructors.ConstructorRegistry()
     registry.primitive_rule(_json_rule)
     with registry:
-        parsed = tyro.cli(cls, args=list(words), prog=prog, description=description, default=default)
+        parsed = tyro.cli(cls, args=list(arguments), prog=prog, description=description, default=default)
     return cast(T, parsed)
 
 
 def _json_rule(
     info: tyro.constructors.PrimitiveTypeInfo,
 ) -> tyro.constructors.PrimitiveConstructorSpec[Any] | None:
-    """Settings that are plain JSON objects: ``--agent.hyperparameters '{"n_steps": 64}'``."""
+    """tyro rule for options that are JSON objects: ``--agent.hyperparameters '{"n_steps": 64}'``."""
     if info.type != JsonDict:
         return None
     return tyro.constructors.PrimitiveConstructorSpec(
@@ -40,19 +40,19 @@ def _json_rule(
     )
 
 
-def _read_object(words: list[str]) -> JsonDict:
+def _read_object(arguments: list[str]) -> JsonDict:
     try:
-        value = json.loads(words[0])
+        value = json.loads(arguments[0])
     except ValueError as error:
-        raise ValueError(f"{words[0]} is not JSON ({error}); write '{{\"name\": value}}'") from error
+        raise ValueError(f"{arguments[0]} is not JSON ({error}); write '{{\"name\": value}}'") from error
     if not isinstance(value, dict):
-        raise ValueError(f"{words[0]} is not a JSON object; write '{{\"name\": value}}'")
+        raise ValueError(f"{arguments[0]} is not a JSON object; write '{{\"name\": value}}'")
     return value
 
 
-def no_arguments(words: Sequence[str], prog: str, description: str) -> None:
-    """For commands that take none: answers ``--help`` and refuses anything else."""
-    parse(_Nothing, words, prog, description)
+def no_arguments(arguments: Sequence[str], prog: str, description: str) -> None:
+    """Parse for commands without options: answers ``--help`` and refuses anything else."""
+    parse(_Nothing, arguments, prog, description)
 
 
 @dataclass(frozen=True)

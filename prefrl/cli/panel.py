@@ -1,4 +1,4 @@
-"""Live progress of a run on standard error, driven by the launcher's ticks."""
+"""Shows live progress of a run on standard error; the launcher calls `Progress.tick`."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _LINE_EVERY_S = 10.0
 
 
 class Progress:
-    """Shows a run while it is being launched, and copies its metrics to TensorBoard.
+    """Shows a run while this command runs it, and copies its metrics to TensorBoard.
 
-    On a terminal, a dashboard that stays in place; elsewhere, for example in a log, one line every ten seconds.
+    On a terminal this is a dashboard that stays in place; elsewhere, for example in a log, one line every ten seconds.
 
     Args:
-        run: the run being launched.
+        run: the run that is shown.
         console: to print to; by default standard error.
     """
 
@@ -47,7 +47,7 @@ class Progress:
         self._next_s = time.monotonic() + (0.0 if console.is_terminal else _LINE_EVERY_S)
 
     def tick(self) -> None:
-        """Refresh what is shown, unless that was done a moment ago. Cheap enough to call often."""
+        """Refresh the display, unless it was just refreshed. Cheap enough to call often."""
         now_s = time.monotonic()
         if now_s >= self._next_s:
             self._next_s = now_s + self._period_s

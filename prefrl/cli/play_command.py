@@ -1,4 +1,4 @@
-"""``prefrl play``: play an environment yourself, before you compare clips of it."""
+"""``prefrl play``: play an environment yourself before you compare clips of it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from prefrl.presets import PRESETS
 
 __all__ = ["main"]
 
-_DESCRIPTION = """Play an environment with the keyboard, to learn what is hard about it.
+_DESCRIPTION = """Play an environment with the keyboard to learn what is hard about it.
 
 The labellers of Christiano et al. 2017 played each game for a few minutes before they compared clips of it.
 Q leaves."""
@@ -26,24 +26,24 @@ _SLOWEST_FPS, _FASTEST_FPS = 4.0, 60.0
 
 @dataclass(frozen=True)
 class Options:
-    """What to play."""
+    """Options of ``prefrl play``."""
 
     env: tyro.conf.Positional[str]
-    """preset, or Gymnasium id"""
+    """preset or Gymnasium id"""
     seed: int = 0
     """seed of the first episode; each next episode adds 1"""
     fps: float | None = None
     """steps per second; by default the environment's own"""
 
 
-def main(words: Sequence[str]) -> int:
-    """Play until Q."""
-    options = parse(Options, words, "prefrl play", _DESCRIPTION)
+def main(arguments: Sequence[str]) -> int:
+    """Play until the person presses Q."""
+    options = parse(Options, arguments, "prefrl play", _DESCRIPTION)
     if options.fps is not None and not 0 < options.fps <= 1000:
         raise ValueError(f"--fps is {options.fps}; a number above 0, at most 1000, is needed")
     if options.seed < 0:
         raise ValueError(f"--seed is {options.seed}; 0 or more is needed")
-    # Imported late, so that wrong options are reported at once.
+    # Imported late, so that wrong options are reported immediately.
     from prefrl.labelling.rendering import clip_fps
     from prefrl.loop.environments import make_ordinary_environment
     from prefrl.recording.state_rendering import check_drawable

@@ -13,10 +13,10 @@ from prefrl.presets import PRESETS
 __all__ = ["main"]
 
 
-def main(words: Sequence[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Print a table of the presets."""
-    no_arguments(words, "prefrl presets", "List the presets.")
-    table = Table("preset", "what", "agent", "labels", "steps", box=None, header_style="bold")
+    no_arguments(arguments, "prefrl presets", "List the presets.")
+    table = Table("preset", "summary", "agent", "labels", "steps", box=None, header_style="bold")
     for name, preset in PRESETS.items():
         config = preset.config
         table.add_row(name, preset.summary, config.agent.algorithm, str(config.labels), f"{config.steps:,}")

@@ -1,4 +1,4 @@
-"""A bar for work that takes a while."""
+"""A progress bar."""
 
 from __future__ import annotations
 
@@ -10,7 +10,15 @@ __all__ = ["progress"]
 
 @contextmanager
 def progress(total: int, what: str) -> Iterator[Callable[[int], None]]:
-    """A bar of ``total`` parts on standard error, where that is a terminal; call what it gives with those done."""
+    """Progress bar of ``total`` parts on standard error, if that is a terminal.
+
+    Args:
+        total: number of parts.
+        what: label of the bar.
+
+    Yields:
+        A function to call with the number of parts done so far.
+    """
     from rich.console import Console
     from rich.progress import Progress
 

@@ -1,4 +1,4 @@
-"""A file of rankings as comparisons to learn a reward from."""
+"""A file of rankings as a source of comparisons that `prefrl fit` learns from."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from prefrl_envs.text import ByteTokenizer, Tokenizer
 __all__ = ["RankingSource"]
 
 
-_MOST_ROOM = 2048
-"""tokens that a reward's texts may have, unless those that it is learned from have more"""
+_MAX_ROOM_TOKENS = 2048
+"""maximum length of the texts that a reward can score, unless it is trained on longer ones"""
 
 
 @dataclass(frozen=True)
 class RankingSource:
-    """Rankings in a file, as `prefrl.cli.comparison_source.ComparisonSource` has those of a run."""
+    """Rankings in a file, with the interface of `prefrl.cli.comparison_source.ComparisonSource`."""
 
     path: Path
     tokens: TokenRankings
     reward: RewardConfig
     room: int | None
-    """longest text that the checkpoint takes; None where the model is made for these texts alone"""
+    """tokens of the longest text that the checkpoint takes; None if a new model is made to fit these texts"""
     left_out: int = 0
-    """rankings of the file with a longer text than that"""
+    """number of rankings left out because a text is longer"""
     seed: int = 0
 
     @classmethod
@@ -48,36 +48,36 @@ class RankingSource:
         criterion: str | None = None,
         skip_long: bool = False,
     ) -> RankingSource:
-        """Read the file; its tokens are those of the checkpoint that ``reward`` names, bytes where it names a size.
+        """Read the file, and tokenize it as the checkpoint in ``reward`` does, or as bytes if ``reward`` names a size.
 
         Args:
-            path: of the file.
+            path: the file of rankings.
             reward: settings of the fit.
             odd_rows: see `prefrl.text.rankings.load_rankings`.
-            criterion: likewise.
-            skip_long: leave out rankings with a text that is longer than the checkpoint takes.
+            criterion: see `prefrl.text.rankings.load_rankings`.
+            skip_long: leave out rankings with a text that is too long for the checkpoint.
 
         Raises:
-            ValueError: when it cannot be read, holds ties alone, or a text has a part without a token or is too long.
+            ValueError: when the file cannot be read or holds only ties, or a text cannot be tokenized or is too long.
         """
         rankings = read_rankings(path, odd_rows, criterion)
-        tokenizer, room = _tokens_of(reward.language_model)
+        tokenizer, room = _find_tokenizer(reward.language_model)
         encoded, left_out = encode_rankings(rankings, tokenizer, room, skip_long)
         if all(ranking.is_tie for ranking in encoded.rankings):
-            but = f"ties, and {left_out} with a text that is too long" if left_out else "ties"
-            raise ValueError(f"{path} holds no ranking but {but}, of which nothing can be learned")
+            found = f"ties, and {left_out} rankings with a text that is too long" if left_out else "ties"
+            raise ValueError(f"{path} holds only {found}, and nothing can be learned from them")
         return cls(path, encoded, reward, room, left_out)
 
     def specs(self) -> tuple[SpaceSpec, SpaceSpec]:
-        """How observations and actions are laid out."""
+        """The layouts of observations and actions."""
         if self.room is None:
             return self.tokens.specs()
-        # Every text is stored at this width, and some checkpoints take a million tokens.
-        return self.tokens.specs(min(self.room, max(self.tokens.max_tokens, _MOST_ROOM)))
+        # Every text is padded to this width, and some checkpoints take a million tokens.
+        return self.tokens.specs(min(self.room, max(self.tokens.max_tokens, _MAX_ROOM_TOKENS)))
 
     @contextmanager
     def answers(self, newest: int, rule: Rule | None = None) -> Iterator[SavedAnswers]:
-        """The ``newest`` answers, while the context lasts."""
+        """Context manager that gives the ``newest`` answers."""
         with (
             tempfile.TemporaryDirectory(prefix="prefrl-") as folder,
             Store.open(Path(folder) / "store.sqlite", create=True) as store,
@@ -90,8 +90,8 @@ class RankingSource:
             yield SavedAnswers(store, newest, rule)
 
 
-def _tokens_of(language_model: str) -> tuple[Tokenizer, int | None]:
-    """Tokenizer and longest text of a checkpoint; for a size, bytes and whatever is needed."""
+def _find_tokenizer(language_model: str) -> tuple[Tokenizer, int | None]:
+    """Tokenizer and maximum text length of a checkpoint; for a size, bytes and no maximum."""
     from prefrl.text.models import SIZES
 
     if language_model in SIZES:

@@ -1,4 +1,4 @@
-"""``prefrl resume``: go on with a run."""
+"""``prefrl resume``: continue a run."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ __all__ = ["main"]
 
 @dataclass(frozen=True)
 class Options:
-    """Which run."""
+    """Options of ``prefrl resume``."""
 
     run: tyro.conf.Positional[Path]
     """run directory"""
     viewer: bool = True
-    """open a window where people answer; without it they join by `prefrl label`"""
+    """open a labelling window; without it, people label with `prefrl label`"""
     trust: bool = False
-    """let the run's folder execute code: import modules that its settings name, load an agent pickled by an earlier
-    release"""
+    """allow the run directory to execute code: import modules that its settings name, and load an agent pickled by an
+    earlier release"""
 
 
-def main(words: Sequence[str]) -> int:
-    """Go on from what the run directory holds; a finished run just prints its result again."""
-    options = parse(Options, words, "prefrl resume", "Go on with a run that was stopped or killed.")
+def main(arguments: Sequence[str]) -> int:
+    """Continue from the state in the run directory; a finished run prints its result again."""
+    options = parse(Options, arguments, "prefrl resume", "Continue a run that was stopped or killed.")
     run = open_run(options.run, options.trust)
     result = read_result(run)
     if result is not None:
@@ -50,5 +50,5 @@ def main(words: Sequence[str]) -> int:
     opens_viewer = options.viewer and config.oracle.asks_people
     if opens_viewer:
         check_display("resume with --no-viewer, and label where there is a screen")
-    # An environment changed since is refused here.
+    # An environment that has changed since is refused here.
     return launch(continue_run(run, *check_run(config)), opens_viewer, options.trust)

@@ -1,4 +1,4 @@
-"""``prefrl sft``: supervised fine-tuning of a language model."""
+"""``prefrl sft``: fine-tune a language model on demonstrations."""
 
 from __future__ import annotations
 
@@ -27,55 +27,55 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 _DESCRIPTION = """Fine-tune a language model on demonstrations: those of a task (--env), or the best response of each
-ranking in a file (--data). Only responses are learned, prompts are given. The result is a folder that prefrl and
-transformers read."""
+ranking in a file (--data). The loss is on responses only, not on prompts. The result is a folder that prefrl and
+transformers can read."""
 
 _Texts = list[tuple[str, str]]
-"""prompts, each with its response"""
+"""pairs of prompt and response"""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What to learn from, and how."""
+    """Options of ``prefrl sft``."""
 
     out: tyro.conf.Positional[Path]
     """new folder for the model"""
     model: str = "tiny"
-    """to begin with: a size (tiny, small, medium, large), made anew, or a checkpoint's folder or name"""
+    """model to start from: size of a new model (tiny, small, medium, large), or a checkpoint's folder or hub name"""
     env: str | None = None
-    """environment of texts whose task has demonstrations, such as prefrl/Reviews-v0"""
+    """text environment whose task has demonstrations, such as prefrl/Reviews-v0"""
     env_kwargs: JsonDict = field(default_factory=dict)
     """keyword arguments of that environment"""
     data: Path | None = None
-    """file of rankings (HH, TRL or K-wise JSONL); with --env, its tokens"""
+    """file of rankings (HH, TRL or K-wise JSONL); with --env, tokenized by that environment's tokenizer"""
     odd_rows: OddRows = "strict"
-    """of rows of the file that rank nothing, "strict" refuses the file and "skip" leaves them out"""
+    """rows of the file that rank nothing: "strict" refuses the file, "skip" leaves them out"""
     criterion: str | None = None
-    """by which scores of a K-wise file that has several"""
+    """which scores to use, in a K-wise file that has several"""
     skip_long: bool = False
-    """leave out texts that are longer than the model takes, in place of refusing them"""
+    """leave out texts that are too long for the model, instead of refusing them"""
     validation_fraction: float = 0.1
-    """share that nothing is learned of, for the loss reported: of the prompts of a file, or of a task's demonstrations,
-    where the same prompt may be on both sides"""
+    """share held out of training to report the loss: of the prompts of a file, or of a task's demonstrations, where the
+    same prompt may be on both sides"""
     seed: int = 0
-    """of fresh weights, demonstrations and their order"""
+    """random seed of new weights, demonstrations and their order"""
     device: str = "auto"
-    """what to compute on: auto (a GPU that CUDA can use, else the CPU), cpu, cuda or cuda:N"""
+    """device to compute on: auto (a GPU if CUDA can use one, else the CPU), cpu, cuda or cuda:N"""
     trust: bool = False
-    """let the folder of a run execute code: import modules that its settings name, load an agent pickled by an earlier
-    release"""
+    """allow a run directory to execute code: import modules that its settings name, and load an agent pickled by an
+    earlier release"""
     tuning: FineTuningConfig = field(default_factory=FineTuningConfig)
 
 
-def main(words: Sequence[str]) -> int:
-    """Fine-tune, save, and print the losses as one line of JSON."""
-    options = parse(Options, words, "prefrl sft", _DESCRIPTION)
+def main(arguments: Sequence[str]) -> int:
+    """Fine-tune and save the model, and print the losses as one line of JSON."""
+    options = parse(Options, arguments, "prefrl sft", _DESCRIPTION)
     check_new_folder(options.out)
     if options.env is None and options.data is None:
-        raise ValueError("there is nothing to learn from; name a task by --env or a file by --data")
+        raise ValueError("there is nothing to learn from; give a task by --env or a file by --data")
     check_validation_fraction(options.validation_fraction)
     texts, (training, validation), left_out = _read(options)
-    # Loaded late, so that wrong words are answered at once.
+    # Imported late, so that wrong options are reported immediately.
     from prefrl_agents.text import fine_tune, mean_loss
 
     start_s = time.monotonic()
@@ -99,24 +99,26 @@ def main(words: Sequence[str]) -> int:
 
 
 def _read(options: Options) -> tuple[TextModel, tuple[Sequences, Sequences], int]:
-    """The model, demonstrations to learn from and to hold out, and how many were left out of both."""
+    """The model, demonstrations for training and for validation, and how many were left out of both."""
     environment = named_environment(options.env, options.env_kwargs)
     task = None if environment is None else environment.task
-    sides = _of_task(options, task) if options.data is None else _of_file(options, options.data)
+    sides = _draw_demonstrations(options, task) if options.data is None else _read_file(options, options.data)
     if not sides[0]:
-        raise ValueError("all demonstrations are held out; lower --validation-fraction or give more of them")
+        raise ValueError(
+            "all demonstrations are held out; lower --validation-fraction or give more demonstrations"
+        )
     texts = open_text_model(options.model, task, options.seed, options.device, options.trust)
     training, validation = (_encoded(texts, side, options.skip_long) for side in sides)
     if not len(training):
         raise ValueError(
-            f"every demonstration to learn from has more tokens than the model takes, {texts.model.max_tokens}; take "
+            f"every demonstration to train on has more tokens than the model takes, {texts.model.max_tokens}; use "
             "another model"
         )
     left_out = sum(map(len, sides)) - len(training) - len(validation)
     return texts, (training, validation), left_out
 
 
-def _of_file(options: Options, data: Path) -> tuple[_Texts, _Texts]:
+def _read_file(options: Options, data: Path) -> tuple[_Texts, _Texts]:
     rankings = read_rankings(data, options.odd_rows, options.criterion)
     training, validation = (
         [(each.prompt, each.responses[int(np.argmin(each.ranks))]) for each in side]
@@ -125,7 +127,7 @@ def _of_file(options: Options, data: Path) -> tuple[_Texts, _Texts]:
     return training, validation
 
 
-def _of_task(options: Options, task: TextTask | None) -> tuple[_Texts, _Texts]:
+def _draw_demonstrations(options: Options, task: TextTask | None) -> tuple[_Texts, _Texts]:
     assert task is not None
     rng = np.random.default_rng(options.seed)
     drawn = [task.demonstration(rng) for _ in range(options.tuning.demonstrations)]

@@ -1,4 +1,4 @@
-"""``prefrl status``: what each process of a run is doing, and what is wrong."""
+"""``prefrl status``: show what each process of a run is doing, and any problems."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ __all__ = ["main"]
 
 @dataclass(frozen=True)
 class Options:
-    """Which run."""
+    """Options of ``prefrl status``."""
 
     run: tyro.conf.Positional[Path]
     """run directory"""
 
 
-def main(words: Sequence[str]) -> int:
-    """Print the state of a run, whether it is running, finished, killed or half created."""
+def main(arguments: Sequence[str]) -> int:
+    """Print the state of a run: running, finished, killed or only partly created."""
     options = parse(
-        Options, words, "prefrl status", "Show what each process of a run is doing, and what is wrong."
+        Options, arguments, "prefrl status", "Show what each process of a run is doing, and any problems."
     )
     snapshot = read_snapshot(RunDir.open(options.run))
     console = Console()

@@ -1,4 +1,4 @@
-"""Texts to learn from, as `prefrl sft`, `dpo` and `fit` read them: files of rankings, as far as a model takes them."""
+"""Reads files of rankings for `prefrl sft`, `dpo` and `fit`, and leaves out texts that are too long for the model."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ __all__ = ["check_validation_fraction", "encode_rankings", "read_rankings", "wit
 
 
 def read_rankings(path: Path, odd_rows: OddRows, criterion: str | None) -> list[Ranking]:
-    """The rankings of a file; of rows that are left out standard error is told.
+    """The rankings of a file; rows that are left out are reported on standard error.
 
     Raises:
-        ValueError: as `prefrl.text.rankings.load_rankings`, which takes the same options.
+        ValueError: as `prefrl.text.rankings.load_rankings`, which has the same options.
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
@@ -32,16 +32,16 @@ def read_rankings(path: Path, odd_rows: OddRows, criterion: str | None) -> list[
 def encode_rankings(
     rankings: Sequence[Ranking], tokenizer: Tokenizer, room: int | None, skip_long: bool
 ) -> tuple[TokenRankings, int]:
-    """Token ids of at least one ranking, and how many were left out.
+    """Tokenize rankings; returns the token ids, and how many rankings were left out.
 
     Args:
-        rankings: what to encode.
-        tokenizer: whose tokens.
-        room: tokens of the longest text that the model takes, prompt and response together; None takes any.
-        skip_long: leave out rankings with a text that is longer, maybe all.
+        rankings: at least one.
+        tokenizer: encodes prompts and responses.
+        room: maximum tokens of a text, prompt and response together; None sets no limit.
+        skip_long: leave out rankings with a longer text, possibly all of them.
 
     Raises:
-        ValueError: when a text has a part without a token, or is too long and not to be left out.
+        ValueError: when a text cannot be tokenized, or is too long and ``skip_long`` is False.
     """
     tokens = TokenRankings.of(rankings, tokenizer.encode, tokenizer.vocab_size, tokenizer.eos_id)
     if room is None:
@@ -58,26 +58,26 @@ def encode_rankings(
 
 
 def within_room(lengths: Sequence[int], room: int, skip_long: bool) -> list[int]:
-    """The numbers, from 0, of the texts that a model takes.
+    """Indices of the texts that are short enough for a model.
 
     Args:
         lengths: tokens of each text, prompt and response together.
-        room: as many as the model takes.
-        skip_long: leave out those that are longer.
+        room: maximum tokens of a text.
+        skip_long: leave out longer texts.
 
     Raises:
-        ValueError: when there is one that is longer, and it is not to be left out.
+        ValueError: when a text is longer and ``skip_long`` is False.
     """
     kept = [number for number, length in enumerate(lengths) if length <= room]
     if len(kept) < len(lengths) and not skip_long:
         raise ValueError(
-            f"a prompt and its response have {max(lengths)} tokens, the model takes {room}; leave such texts out by "
-            "--skip-long, or take another model"
+            f"a prompt and its response have {max(lengths)} tokens, the model takes {room}; leave such texts out with "
+            "--skip-long, or use another model"
         )
     return kept
 
 
 def check_validation_fraction(fraction: float) -> None:
-    """Raises ValueError when it is no share that leaves something to learn from."""
+    """Raise ValueError unless ``fraction`` is at least 0 and below 1."""
     if not 0 <= fraction < 1:
         raise ValueError(f"--validation-fraction is {fraction}; a share of at least 0 and below 1 is needed")

@@ -1,4 +1,4 @@
-"""Language models with their tokenizers, as the commands for texts read and write them."""
+"""Opens and saves language models with their tokenizers, for the text commands."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class TextModel:
     tokenizer: Tokenizer
 
     def save(self, folder: Path) -> None:
-        """Write both, all or nothing, as safetensors and JSON; transformers reads the model from there, too.
+        """Write both atomically, as safetensors and JSON; transformers can read the model from the folder.
 
         Raises:
-            OSError: when the folder cannot be written, or holds something.
+            OSError: when the folder cannot be written, or is not empty.
         """
         with durable_folder(folder) as making:
             self.model.save(making)
@@ -48,20 +48,20 @@ class TextModel:
                 write_json_atomic(making / _TOKENIZER_FILE, {"kind": "bytes"})
             elif isinstance(self.tokenizer, HubTokenizer):
                 self.tokenizer.save(making)
-            # A tokenizer of a task of the user's own is not ours to write: `open_text_model` takes it from the task.
+            # The tokenizer of a user's own task is not saved: `open_text_model` takes it from the task.
 
     def encode_prompt(self, prompt: str) -> list[int]:
-        """Token ids of a prompt; ValueError when it is empty or has a part without a token."""
+        """Token ids of a prompt; raises ValueError when it is empty or cannot be tokenized."""
         ids = self.tokenizer.encode(prompt)
         if not ids:
-            raise ValueError(f"prompt {prompt!r} is empty; every prompt needs a token")
+            raise ValueError(f"prompt {prompt!r} is empty; a prompt needs at least one token")
         return ids
 
     def encode_prompts(self, prompts: Sequence[str], max_new_tokens: int) -> list[list[int]]:
-        """Token ids of prompts to respond to.
+        """Token ids of prompts, checked to leave room for a response of ``max_new_tokens``.
 
         Raises:
-            ValueError: as `encode_prompt`, and when one leaves no room for a response.
+            ValueError: as `encode_prompt`, and when a prompt leaves too little room.
         """
         encoded = [self.encode_prompt(prompt) for prompt in prompts]
         for prompt, ids in zip(prompts, encoded, strict=True):
@@ -73,7 +73,7 @@ class TextModel:
         return encoded
 
     def encode_response(self, response: str) -> list[int]:
-        """Token ids of a response and the token that ends it."""
+        """Token ids of a response, followed by the end token."""
         return [*self.tokenizer.encode(response), self.tokenizer.eos_id]
 
 
@@ -84,17 +84,17 @@ def open_text_model(
     device: str = "cpu",
     trust: bool = False,
 ) -> TextModel:
-    """The model at ``source``: a run directory, a checkpoint's folder, a name on the hub, or a size.
+    """Open the model at ``source``: a run directory, a checkpoint folder, a name on the hub, or a size.
 
     Args:
-        source: sizes are those of `prefrl.text.models.SIZES`, made anew for the tokens of ``task``.
-        task: whose tokens they are, where the source does not say.
-        seed: of fresh weights.
-        device: where to put it: "cpu", "cuda", "cuda:N", or "auto", a GPU that CUDA can use where there is one.
-        trust: whether the user's command lets the folder of a run execute code.
+        source: a size is one of `prefrl.text.models.SIZES`, and gives a new model for the tokenizer of ``task``.
+        task: gives the tokenizer if the source has none.
+        seed: random seed of new weights.
+        device: device of the model: "cpu", "cuda", "cuda:N", or "auto", a GPU if CUDA can use one, else the CPU.
+        trust: whether a run directory may execute code.
 
     Raises:
-        ValueError: when there is no such model or device, or nothing says what the model's tokens are.
+        ValueError: when there is no such model or device, or the model's tokenizer is unknown.
     """
     target = torch_device(device, "--device")
     texts = _opened(source, task, seed, trust)
@@ -107,13 +107,13 @@ def _opened(source: str, task: TextTask | None, seed: int, trust: bool) -> TextM
 
     folder = Path(source)
     if (folder / "config.json").is_file() and RunDir(folder).store.is_file():
-        return _of_run(open_run(folder, trust), trust)
+        return _open_run_model(open_run(folder, trust), trust)
     if source in SIZES:
         if task is None:
             raise ValueError(
-                f"{source} is made anew, and nothing says for which tokens; name a task by --env"
+                f"{source} is the size of a new model, which needs a tokenizer; name a task by --env"
             )
-        # A response that the limit cut off, saved as text and read again, has its end besides.
+        # A response that was cut off at the limit, saved as text and read again, has an end token in addition.
         tokenizer, room = task.tokenizer, task.max_prompt_tokens + task.max_new_tokens + 1
         made = LanguageModel.create(
             source, tokenizer.vocab_size, room, tokenizer.pad_id, tokenizer.eos_id, seed
@@ -122,7 +122,7 @@ def _opened(source: str, task: TextTask | None, seed: int, trust: bool) -> TextM
     model = LanguageModel.load(source)
     tokenizer = _tokenizer_of(source, model, task)
     try:
-        # What the checkpoint itself says of padding and the end may be of another tokenizer.
+        # The padding and end tokens that the checkpoint itself names may belong to another tokenizer.
         model.set_vocabulary(tokenizer.vocab_size, tokenizer.pad_id, tokenizer.eos_id)
     except ValueError as error:
         raise ValueError(f"{source}: {error}") from error
@@ -130,7 +130,7 @@ def _opened(source: str, task: TextTask | None, seed: int, trust: bool) -> TextM
 
 
 def _tokenizer_of(source: str, model: LanguageModel, task: TextTask | None) -> Tokenizer:
-    """That of a checkpoint: ours, or that of a task of as many tokens, or its own."""
+    """The tokenizer of a checkpoint: one that prefrl saved, or the task's if its size matches, or the checkpoint's."""
     ours = Path(source) / _TOKENIZER_FILE
     if ours.is_file():
         return _read_tokenizer(ours)
@@ -139,7 +139,7 @@ def _tokenizer_of(source: str, model: LanguageModel, task: TextTask | None) -> T
     return HubTokenizer.load(source)
 
 
-def _of_run(run: RunDir, trust: bool) -> TextModel:
+def _open_run_model(run: RunDir, trust: bool) -> TextModel:
     from prefrl_agents import load_run_agent
     from prefrl_agents.algorithms import find_algorithm
 
@@ -147,7 +147,7 @@ def _of_run(run: RunDir, trust: bool) -> TextModel:
     if not find_algorithm(config.agent.algorithm).for_texts:
         raise ValueError(f"{run.path} trained {config.agent.algorithm}, not a language model; {_WAY_OUT}")
     agent = load_run_agent(run, config, trust)
-    # Without its adapters the run's model is not what the run came to, and what they adapt was frozen.
+    # The run trained its adapters only; without them the model would be the one it started from.
     model = agent.policy.language_model.merged()
     return TextModel(model, text_environment(config.env).task.tokenizer)
 
@@ -158,29 +158,31 @@ def _read_tokenizer(path: Path) -> Tokenizer:
         return ByteTokenizer()
     if described.get("kind") == "words" and isinstance(described.get("words"), list):
         return WordTokenizer(described["words"])
-    raise ValueError(f"{path} describes no tokenizer that is known; save the checkpoint again")
+    raise ValueError(f"{path} describes an unknown tokenizer; save the checkpoint again")
 
 
 def text_environment(env: EnvConfig) -> TextGenEnv:
-    """The environment of texts of that id: its task, and what it rewards.
+    """The text environment with this id; gives access to its task and reward function.
 
     Raises:
-        ValueError: when there is no such environment, it cannot be made, or its observations are no texts.
+        ValueError: when there is no such environment, it cannot be made, or it is not a text environment.
     """
     made: gym.Env[Any, Any] = make_ordinary_environment(env)
     inner = made.unwrapped
     made.close()
     if not isinstance(inner, TextGenEnv):
         raise ValueError(
-            f"{env.id} is no environment of texts; take prefrl/RandomWalks-v0, say, or a TextGenEnv of your own"
+            f"{env.id} is not a text environment; use, for example, prefrl/RandomWalks-v0 or a TextGenEnv of your own"
         )
     return inner
 
 
 def named_environment(name: str | None, kwargs: JsonDict) -> TextGenEnv | None:
-    """As `text_environment`, for commands that need none; ValueError, too, when there are settings of none."""
+    """Like `text_environment`, but None without a name; raises ValueError for ``kwargs`` without a name."""
     if name is not None:
         return text_environment(EnvConfig(name, kwargs))
     if kwargs:
-        raise ValueError(f"--env-kwargs is {kwargs}, and no environment takes it; name one by --env")
+        raise ValueError(
+            f"--env-kwargs is {kwargs}, but there is no environment to take it; name one by --env"
+        )
     return None

@@ -1,4 +1,4 @@
-"""What texts are worth, by an environment's own reward or by a learned one."""
+"""Scores texts by an environment's own reward or by a learned reward."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 __all__ = ["MakeScorer", "Scorer", "open_reward"]
 
 Scorer = Callable[["Generation"], np.ndarray]
-"""B sampled texts -> B numbers"""
+"""maps B sampled texts to their rewards (B,)"""
 
 MakeScorer = Callable[[TextModel, int], Scorer]
-"""(model, tokens of the longest text there can be, prompt and response together) -> what scores the model's texts;
-raises ValueError when some could not be scored"""
+"""maps a model, and the maximum tokens of a text (prompt and response together), to a scorer of the model's texts;
+raises ValueError when some texts could not be scored"""
 
 
 def open_reward(environment: TextGenEnv | None, reward: Path | None) -> MakeScorer:
-    """The learned reward in ``reward``, or the environment's own where that is None.
+    """The learned reward in the folder ``reward``, or the environment's own reward if that is None.
 
     Raises:
-        ValueError: when there is neither, or the learned one cannot be read.
+        ValueError: when there is neither, or the learned reward cannot be read.
     """
     if reward is not None:
         from prefrl.reward import LearnedReward
@@ -40,8 +40,8 @@ def open_reward(environment: TextGenEnv | None, reward: Path | None) -> MakeScor
         return partial(_learned_scorer, LearnedReward.load(reward), reward)
     if environment is None or environment.reward_function is None:
         raise ValueError(
-            "nothing says what a text is worth; give a learned reward by --reward, or name a function of yours by "
-            '--env-kwargs \'{"reward": "package.module:function"}\''
+            "there is no reward to score texts with; give a learned reward by --reward, or name a function of your own "
+            'by --env-kwargs \'{"reward": "package.module:function"}\''
         )
     return partial(_true_scorer, environment.reward_function)
 
@@ -52,15 +52,15 @@ def _learned_scorer(learned: LearnedReward, path: Path, texts: TextModel, longes
     spec, action_spec = learned.observation_spec, learned.action_spec
     if not spec.is_tokens or action_spec.categories != (texts.tokenizer.vocab_size,):
         raise ValueError(
-            f"{path} was learned of {spec.kind} with {action_spec.categories} actions, the model's texts are of "
-            f"{texts.tokenizer.vocab_size} tokens; give a reward and a model of the same tokenizer"
+            f"{path} was learned from {spec.kind} observations with {action_spec.categories} actions, the model's "
+            f"tokenizer has {texts.tokenizer.vocab_size} tokens; give a reward and a model with the same tokenizer"
         )
     room = spec.shape[0] - 2
     if longest_tokens > room:
         raise ValueError(
-            f"{path} has room for texts of {room} tokens, prompt and response together, and there may be some of "
-            f"{longest_tokens}; fit it with a checkpoint for --reward.language-model, whose room it takes, or ask for "
-            "shorter texts"
+            f"{path} takes texts of at most {room} tokens, prompt and response together, and texts may have up to "
+            f"{longest_tokens}; fit it with a checkpoint as --reward.language-model, whose limit it then has, or ask "
+            "for shorter texts"
         )
 
     def score(generation: Generation) -> np.ndarray:

@@ -27,31 +27,31 @@ from prefrl.viewer.window import check_display
 
 __all__ = ["main"]
 
-_SHORT = {"--oracle": "--oracle.kind", "--launcher": "--runtime.launcher", "--env": "--env.id"}
-"""the long names of flags that people use most"""
+_SHORT_FLAGS = {"--oracle": "--oracle.kind", "--launcher": "--runtime.launcher", "--env": "--env.id"}
+"""short forms of the most used flags"""
 
 
 @dataclass(frozen=True)
 class Options:
-    """Settings of the run; the defaults are the preset's."""
+    """Options of ``prefrl train``; the defaults are the preset's."""
 
     config: Annotated[RunConfig, tyro.conf.arg(name="")]
     run: Path | None = None
-    """run directory to make; by default runs/PRESET-SEED-DATE"""
+    """run directory to create; by default runs/PRESET-SEED-DATE"""
     viewer: bool = True
-    """open a window for the person who answers; without it they join by `prefrl label`"""
+    """open a labelling window if people answer; without it, people label with `prefrl label`"""
     instructions: Path | None = None
-    """text that tells people what to judge by, the question on its first line; by default one for the environment. It
-    is copied into the run directory, and may be edited there"""
+    """text file with instructions for people: the question on the first line, the criteria below; by default one for
+    the environment. It is copied into the run directory, and can be edited there"""
     teacher: str | None = None
-    """a synthetic teacher of B-Pref: oracle, mistake, noisy, skip, equal or myopic; or module:name of a TeacherConfig
-    of your own; by default the preset's"""
+    """synthetic teacher of B-Pref: oracle, mistake, noisy, skip, equal or myopic, or your own TeacherConfig as
+    module:name; by default the preset's"""
 
 
-def main(words: Sequence[str]) -> int:
-    """Train; the last line printed is the result as JSON."""
-    name = words[0] if words and not words[0].startswith("-") else None
-    rest = [_lengthen(word) for word in (words[1:] if name else words)]
+def main(arguments: Sequence[str]) -> int:
+    """Train; the last line printed on standard output is the result as JSON."""
+    name = arguments[0] if arguments and not arguments[0].startswith("-") else None
+    rest = [_expand_short_flag(argument) for argument in (arguments[1:] if name else arguments)]
     default = get_preset(name).config if name else RunConfig()
     usage = "prefrl train [PRESET]" if name is None else f"prefrl train {name}"
     options = parse(Options, rest, usage, "Train an agent from preferences.", Options(default))
@@ -73,8 +73,8 @@ def main(words: Sequence[str]) -> int:
         )
     if config.oracle.asks_people and is_drawn(config.env):
         check_module("PIL", "clips for people are made by Pillow")
-    if name is None or _makes(config) != _makes(default):
-        # Loaded late, as it takes seconds: a preset's own models are known to suit its environment.
+    if name is None or _model_settings(config) != _model_settings(default):
+        # Imported only if needed, as it takes seconds: a preset's own models are known to suit its environment.
         from prefrl_agents.factory import check_models
 
         check_models(config, specs)
@@ -86,11 +86,11 @@ def main(words: Sequence[str]) -> int:
     return launch(run, opens_viewer)
 
 
-def _makes(config: RunConfig) -> tuple[EnvConfig, AgentConfig, RewardConfig]:
-    """What agent and reward are made of."""
+def _model_settings(config: RunConfig) -> tuple[EnvConfig, AgentConfig, RewardConfig]:
+    """The settings that agent and reward are built from."""
     return config.env, config.agent, config.reward
 
 
-def _lengthen(word: str) -> str:
-    flag, equals, value = word.partition("=")
-    return _SHORT.get(flag, flag) + equals + value
+def _expand_short_flag(argument: str) -> str:
+    flag, equals, value = argument.partition("=")
+    return _SHORT_FLAGS.get(flag, flag) + equals + value

@@ -29,7 +29,7 @@ __all__ = ["main"]
 
 _DESCRIPTION = """Show the saved agent acting in the ordinary environment, with predicted and true reward.
 
-On a run that is training, every episode shows the newest agent and the newest learned reward.
+If the run is training, each episode shows the newest agent and the newest learned reward.
 In the window, Q closes."""
 
 _DEFAULT_FPS = 30.0
@@ -38,18 +38,18 @@ _GIF_SAMPLES = 4
 _GIF_SIZE = (720, 360)
 _WINDOW_SIZE = (960, 480)
 _PAUSE_S = 1.0
-"""between two episodes in the window"""
+"""pause between two episodes in the window"""
 _NO_WINDOW = "write a GIF instead with --gif FILE.gif"
 
 
 @dataclass(frozen=True)
 class Options:
-    """Which run, and how to show it."""
+    """Options of ``prefrl watch``."""
 
     run: tyro.conf.Positional[Path]
     """run directory"""
     episodes: int | None = None
-    """episodes to show; by default 1 in a GIF, and in a window until it is closed"""
+    """number of episodes to show; by default 1 in a GIF, and without limit in a window"""
     seed: int = 0
     """seed of the first episode, and of its actions if they are sampled; each next episode adds 1"""
     steps: int | None = None
@@ -59,21 +59,21 @@ class Options:
     gif: Path | None = None
     """write an animated GIF instead of opening a window"""
     trust: bool = False
-    """let the run's folder execute code: import modules that its settings name, load an agent pickled by an earlier
-    release"""
+    """allow the run directory to execute code: import modules that its settings name, and load an agent pickled by an
+    earlier release"""
 
 
-def main(words: Sequence[str]) -> int:
-    """Show episodes; prints a line with both returns after each."""
-    options = parse(Options, words, "prefrl watch", _DESCRIPTION)
+def main(arguments: Sequence[str]) -> int:
+    """Show episodes, and print a line with both returns after each."""
+    options = parse(Options, arguments, "prefrl watch", _DESCRIPTION)
     _check(options)
     run = open_run(options.run, options.trust)
     config = run.config()
     check_module("PIL", "drawing needs Pillow")
-    # Imported late, so that wrong options are reported at once.
+    # Imported late, so that wrong options are reported immediately.
     import torch
 
-    torch.set_num_threads(1)  # the run may be training at the same time, and needs the cores
+    torch.set_num_threads(1)  # the run may be training at the same time and needs the cores
     env = _drawable_environment(run, config)
     try:
         fps = options.fps or env.metadata.get("render_fps") or _DEFAULT_FPS
@@ -118,7 +118,7 @@ def _drawable_environment(run: RunDir, config: RunConfig) -> gym.Env[Any, Any]:
 
 @dataclass(frozen=True)
 class _WatchedEpisode:
-    """An episode that the newest agent runs while ``steps`` is read."""
+    """An episode of the newest agent; it runs while ``steps`` is read."""
 
     number: int
     caption: str
@@ -135,30 +135,30 @@ def _episodes(
     if options.gif is not None:
         episodes, max_steps = episodes or 1, max_steps or _GIF_STEPS
     for number in itertools.count(1) if episodes is None else range(1, episodes + 1):
-        model, reward = _newest(run, config, options.trust)
+        model, reward = _load_newest(run, config, options.trust)
         check_reward(env, reward)
         caption = (
             f"{config.env.id} · agent at step {model.num_timesteps:,} · reward version {reward.version}"
             f" · episode {number}"
         )
         seed = options.seed + number - 1
-        choose = _chooser(model, config.agent.deterministic, seed)
+        choose = _make_action_chooser(model, config.agent.deterministic, seed)
         yield _WatchedEpisode(number, caption, run_episode(env, choose, reward, seed, max_steps))
 
 
-def _newest(run: RunDir, config: RunConfig, trust: bool) -> tuple[Any, LearnedReward]:
+def _load_newest(run: RunDir, config: RunConfig, trust: bool) -> tuple[Any, LearnedReward]:
     from prefrl.reward import LearnedReward
     from prefrl_agents import load_run_agent
 
     try:
         model = load_run_agent(run, config, trust)
     except FileNotFoundError:
-        # There is none, or the running policy replaced it while it was read: try once more.
+        # There is no agent, or the running policy replaced it while it was read: try once more.
         model = load_run_agent(run, config, trust)
     return model, LearnedReward.load(run.path)
 
 
-def _chooser(model: Any, deterministic: bool, seed: int) -> Callable[[Any], Any]:
+def _make_action_chooser(model: Any, deterministic: bool, seed: int) -> Callable[[Any], Any]:
     import torch
 
     torch.manual_seed(seed)

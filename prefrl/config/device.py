@@ -14,21 +14,21 @@ _NAME = re.compile(r"auto|cpu|cuda(?::(\d+))?")
 
 
 def is_device_name(name: str) -> bool:
-    """Whether ``name`` is auto, cpu, cuda or cuda:N; says nothing about this machine."""
+    """Whether ``name`` is auto, cpu, cuda or cuda:N; whether this machine has the device is not checked."""
     return _NAME.fullmatch(name) is not None
 
 
 def torch_device(name: str, setting: str) -> torch.device:
-    """The device called ``name`` on this machine.
+    """The torch device called ``name`` on this machine.
 
     Args:
         name: "cpu", "cuda", "cuda:N" for the Nth GPU from 0, or "auto": a GPU if CUDA can use one, else the CPU.
-        setting: where the name was given, for messages: "reward.device".
+        setting: the setting that holds the name, for error messages: "reward.device".
 
     Raises:
-        ValueError: when it is no such name, or this machine does not have that GPU.
+        ValueError: when the name is invalid, or this machine does not have that GPU.
     """
-    # Loaded late: reading settings takes no torch.
+    # Imported late, so that settings can be read without torch.
     import torch
 
     match = _NAME.fullmatch(name)
@@ -40,14 +40,14 @@ def torch_device(name: str, setting: str) -> torch.device:
     if name == "auto":
         name = "cuda" if gpus else "cpu"
     if name != "cpu" and int(match[1] or 0) >= gpus:
-        raise ValueError(f"{setting} is {name!r}, and CUDA can use {gpus} GPUs here; take auto or cpu")
+        raise ValueError(f"{setting} is {name!r}, and CUDA can use {gpus} GPUs here; use auto or cpu")
     return torch.device(name)
 
 
 def available_device(name: str, setting: str) -> torch.device:
-    """As `torch_device`, but "auto" replaces a GPU that this machine does not have.
+    """Like `torch_device`, but falls back to "auto" if this machine does not have the named GPU.
 
-    For what was saved on another machine. Raises ValueError when ``name`` is no name of a device.
+    For rewards and agents that were saved on another machine. Raises ValueError when ``name`` is invalid.
     """
     try:
         return torch_device(name, setting)

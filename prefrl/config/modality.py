@@ -1,7 +1,7 @@
-"""What differs by kind of data: vectors, images and texts.
+"""Modalities: what differs between vectors, images and texts.
 
-A modality is found once, by the observation space (`modality_of`). Whoever has to treat texts differently from images
-asks the modality, so that no other module tests what kind of data it was given.
+The modality is chosen once, by the observation space (`modality_of`). Code that treats texts differently from images
+asks the modality, so that no other module tests the kind of data.
 """
 
 from __future__ import annotations
@@ -19,40 +19,40 @@ __all__ = ["IMAGES", "TEXTS", "VECTORS", "Modality", "modality_of"]
 
 
 class Modality:
-    """Vectors, and what holds for every kind of data unless a subclass says otherwise."""
+    """The modality of vectors, and the defaults of the others."""
 
     name = "vectors"
     plural = "vectors"
-    """what the observations are, in messages"""
+    """name of the observations in messages"""
     network = "mlp"
-    """what `RewardConfig.network` "auto" means"""
+    """the reward network that "auto" in `RewardConfig.network` means"""
     networks: tuple[str, ...] = ("mlp",)
-    """reward networks that take these observations"""
+    """reward networks that accept these observations"""
     algorithm = "ppo"
-    """what `AgentConfig.algorithm` "auto" means"""
+    """the algorithm that "auto" in `AgentConfig.algorithm` means"""
     steps_per_chunk = 8192
-    """steps the reward evaluates at once"""
+    """number of steps the reward evaluates at a time"""
     segments_are_episodes = False
-    """whether a segment is the last step of an episode, which holds all of it"""
+    """whether a segment is the last step of an episode, which holds the whole episode"""
     compares_within_groups = False
-    """whether segments are compared only with those that answer the same prompt"""
+    """whether segments are compared only with segments that answer the same prompt"""
     is_filmed = True
-    """whether people are shown clips, which have to be recorded while the agent acts"""
+    """whether people see clips, which have to be recorded while the agent acts"""
     module: str | None = None
-    """module that agents and rewards need, which not every installation has"""
+    """optional module that agents and rewards need"""
     is_native_only = False
-    """whether all copies of an environment have to be stepped at once"""
+    """whether the environment's copies can only be stepped all at once"""
     is_labelled_when_sampled = False
-    """whether a replay buffer is too large to be relabelled whole"""
+    """whether a replay buffer is labelled when it is sampled, because it is too large to be relabelled whole"""
 
     def settle(self, config: RunConfig) -> RunConfig:
-        """The settings with those filled in that have one legal value here, or are left to be chosen."""
+        """Fill in the settings that are "auto", and those with only one legal value for this modality."""
         if config.agent.algorithm != "auto":
             return config
         return dataclasses.replace(config, agent=dataclasses.replace(config.agent, algorithm=self.algorithm))
 
     def check(self, config: RunConfig, env_id: str) -> None:
-        """Raise ValueError when a setting does not suit these observations."""
+        """Raise ValueError if a setting does not suit these observations."""
         network = config.reward.network
         if network not in ("auto", *self.networks):
             raise ValueError(
@@ -61,19 +61,19 @@ class Modality:
             )
 
     def validation_key(self, segment: Segment) -> str:
-        """What decides on which side of the validation split a segment is."""
+        """The key whose hash puts a segment into the training or the validation set."""
         return segment.id
 
     def comparison_group(self, segment: Segment) -> str:
-        """Segments of one group alone are compared with each other, where `compares_within_groups`."""
+        """The group of a segment; with `compares_within_groups`, only segments of the same group are compared."""
         return ""
 
     def is_scored(self, spec: SpaceSpec, observations: np.ndarray, actions: np.ndarray) -> np.ndarray | None:
-        """Which steps (M,) have a reward of their own; the others have 0. None where all have."""
+        """Mask (M,) of the steps that the reward network scores; the others get 0. None if all are scored."""
         return None
 
     def length(self, segment: Segment) -> float | None:
-        """Length of what people read, in tokens; None where all segments are of one length."""
+        """Length of the text that people read, in tokens; None if all segments have the same length."""
         return None
 
 
@@ -82,9 +82,8 @@ class _Images(Modality):
     plural = "uint8 images"
     network = "cnn"
     networks = ("cnn", "mlp")
-    steps_per_chunk = (
-        256  # 800 take a gigabyte of temporary tensors; up to 256, sums of squared bytes are exact
-    )
+    # 800 need a gigabyte of temporary tensors; up to 256, sums of squared bytes are exact in float32.
+    steps_per_chunk = 256
     is_labelled_when_sampled = True
 
 
@@ -106,9 +105,9 @@ class _Texts(Modality):
         responses = max(config.env.responses_per_prompt, config.queries.items)
         return dataclasses.replace(
             config,
-            # A text's end is the task, and the reward of a text that is not over would mean nothing.
+            # Ending the text is part of the task, and the reward of an unfinished text would mean nothing.
             env=dataclasses.replace(config.env, endless=False, responses_per_prompt=responses),
-            # The last step of a text holds all of it.
+            # The last step of a text holds the whole text.
             queries=dataclasses.replace(config.queries, segment_steps=1, within_episodes=False),
         )
 
@@ -117,13 +116,13 @@ class _Texts(Modality):
         env = config.env
         if env.num_envs % env.responses_per_prompt:
             raise ValueError(
-                f"env.num_envs is {env.num_envs}; texts are written in groups of {env.responses_per_prompt} that "
+                f"env.num_envs is {env.num_envs}; texts are generated in groups of {env.responses_per_prompt} that "
                 f"answer the same prompt (env.responses_per_prompt, at least queries.items), so a multiple of "
                 f"{env.responses_per_prompt} is needed"
             )
 
     def validation_key(self, segment: Segment) -> str:
-        # A prompt with all its responses is on one side.
+        # All responses to a prompt are on the same side of the split.
         return prompt_key(segment.observations[-1])
 
     def comparison_group(self, segment: Segment) -> str:

@@ -1,4 +1,4 @@
-"""Named objects of one kind, which a setting chooses among: samplers, losses, teachers, algorithms and so on."""
+"""Registries of named objects that a setting chooses from: samplers, losses, teachers, algorithms and so on."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ T = TypeVar("T")
 
 
 class Registry(Generic[T]):
-    """The objects that ship with prefrl by name; ``module:name`` finds one of the user's own.
+    """Built-in objects by name; ``module:name`` imports the user's own.
 
-    To add one to prefrl, add a row where the registry is built. To use one from outside, write ``module:name`` as the
-    setting: nothing has to be registered.
+    To add an object to prefrl, add a row where the registry is built. To use one from outside, set ``module:name``;
+    nothing has to be registered.
 
     Args:
-        kind: what the objects are, for messages: "sampler".
-        entries: by name.
+        kind: kind of the objects, for error messages: "sampler".
+        entries: the built-in objects by name.
     """
 
     def __init__(self, kind: str, entries: Mapping[str, T]) -> None:
@@ -37,7 +37,7 @@ class Registry(Generic[T]):
         """The object called ``name``, or the one that ``module:name`` imports.
 
         Raises:
-            ValueError: when there is none, with the nearest names.
+            ValueError: when there is none; the message suggests the nearest name.
         """
         if name in self._entries:
             return self._entries[name]
@@ -45,16 +45,16 @@ class Registry(Generic[T]):
             return import_named(name, self.kind)
         near = difflib.get_close_matches(name, self._entries, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"it must be one of {sorted(self._entries)}"
-        raise ValueError(f"there is no {self.kind} {name!r}; {hint}; one of your own is written module:name")
+        raise ValueError(f"there is no {self.kind} {name!r}; {hint}; name your own as module:name")
 
 
 def names_a_module(name: str) -> bool:
-    """Whether a setting's value is of the form ``module:name``, which imports code."""
+    """Whether a setting's value has the form ``module:name``, which imports code."""
     module, colon, attribute = name.partition(":")
     return bool(colon) and all(part.isidentifier() for part in [*module.split("."), attribute])
 
 
-def import_named(reference: str, kind: str) -> T:  # type: ignore[type-var]  # the caller knows what it asks for
+def import_named(reference: str, kind: str) -> T:  # type: ignore[type-var]  # the caller knows the type
     """The object that ``module:name`` refers to.
 
     Raises:

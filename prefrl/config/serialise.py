@@ -1,4 +1,4 @@
-"""Settings to JSON and back."""
+"""Conversion of settings to JSON and back."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from typing import Any, Literal
 __all__ = ["from_json", "to_json"]
 
 _RETIRED = ("QueryConfig.by_prompt",)
-"""settings of earlier releases that follow from others now; in a run that was begun then they are passed over"""
+"""settings of earlier releases that are now derived from others; they are ignored in old run directories"""
 
 
 def to_json(config: Any) -> dict[str, Any]:
     """A JSON-ready dict; infinity becomes the string "inf"."""
-    return json.loads(json.dumps(_spell_infinity(dataclasses.asdict(config))))
+    return json.loads(json.dumps(_encode_infinity(dataclasses.asdict(config))))
 
 
-def _spell_infinity(value: Any) -> Any:
+def _encode_infinity(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _spell_infinity(part) for name, part in value.items()}
+        return {name: _encode_infinity(part) for name, part in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_spell_infinity(part) for part in value]
+        return [_encode_infinity(part) for part in value]
     return str(value) if isinstance(value, float) and math.isinf(value) else value
 
 
 def from_json(cls: type[Any], data: Mapping[str, Any], where: str = "config") -> Any:
-    """Inverse of `to_json`; raises ValueError on unknown keys and on values of another type."""
+    """Inverse of `to_json`; raises ValueError on unknown keys and on values of the wrong type."""
     if not isinstance(data, Mapping):
         raise ValueError(f"{where} is {data!r}; an object with the settings of {cls.__name__} is needed")
     hints = typing.get_type_hints(cls)

@@ -1,6 +1,7 @@
-"""The settings of a run, as frozen dataclasses. Defaults suit small control tasks; presets name the rest.
+"""The settings of a run, as frozen dataclasses. The defaults suit small control tasks; presets hold the others.
 
-Nothing here is computed: a config is written to ``config.json`` when a run starts and read back by every process.
+The docstring of each setting is its ``--help`` text. Nothing is computed here: a config is written to ``config.json``
+when a run starts, and every process reads it back.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ JsonDict = dict[str, Any]
 ROLES = ("policy", "oracle", "reward")
 """the three workers of a run"""
 Precision = Literal["auto", "bfloat16", "float32"]
-"""what convolutions compute in; "auto" is bfloat16 where the machine has instructions for it"""
+"""dtype that convolutions compute in; "auto" is bfloat16 if the hardware supports it"""
 
 
 @dataclass(frozen=True)
@@ -42,17 +43,18 @@ class EnvConfig:
     kwargs: JsonDict = field(default_factory=dict)
     """keyword arguments of ``gymnasium.make``"""
     num_envs: int = 8
-    """copies stepped side by side"""
+    """number of environment copies that are stepped in parallel"""
     endless: bool = True
-    """hide episode ends from the agent (they would leak the task): reset inside, go on"""
+    """hide episode ends from the agent, because they would leak the task: episodes are reset internally"""
     termination_penalty: float = 0.0
-    """taken from the true reward, for the oracle alone, on each step that terminates an episode or loses a life"""
+    """penalty subtracted from the true reward, for the oracle only, on each step that terminates an episode or loses a
+    life"""
     clip_rewards: bool = False
     """clip the true reward to [-1, 1] for the oracle; the true return is not clipped"""
     responses_per_prompt: int = 1
-    """for texts: copies in blocks of so many are given the same prompts, so that their responses can be compared"""
+    """for texts: number of copies that get the same prompt, so that their responses can be compared"""
     native: bool = True
-    """step all copies at once where the environment can, as Atari games do (Gymnasium's ``vector_entry_point``)"""
+    """step all copies at once if the environment supports it (Gymnasium's ``vector_entry_point``), as Atari games do"""
 
 
 @dataclass(frozen=True)
@@ -61,23 +63,25 @@ class AgentConfig:
 
     algorithm: str = "auto"
     """ppo, a2c, dqn or sac; for texts token_ppo, or online_dpo, which learns from the answers without a learned reward;
-    "auto" takes ppo, or token_ppo for texts; ``module:Class`` is a Stable-Baselines3 algorithm of your own"""
+    "auto" is ppo, or token_ppo for texts; ``module:Class`` is your own Stable-Baselines3 algorithm"""
     policy: str = "auto"
-    """SB3 policy name, or FastCnnPolicy (ours, images); "auto" takes Mlp, Cnn or MultiInput by the observations"""
+    """SB3 policy name, or FastCnnPolicy (from prefrl, for images); "auto" chooses Mlp, Cnn or MultiInput by the
+    observations"""
     hyperparameters: JsonDict = field(default_factory=dict)
-    """keyword arguments of the algorithm; learning_rate and clip_range also as "lin_3e-4" for a linear decay to 0, and
-    "lin_3e-4_1e-4" for one to 1e-4; "warm_3e-4" rises in the first twentieth and then decays"""
+    """keyword arguments of the algorithm; learning_rate and clip_range may also be schedules: "lin_3e-4" decays
+    linearly to 0, "lin_3e-4_1e-4" to 1e-4, and "warm_3e-4" rises during the first 5% of training and then decays"""
     relabel: bool = True
     """off-policy agents: relabel the whole replay buffer when a new learned reward arrives"""
     overlap: bool = False
-    """ppo and a2c: act for the next rollout while learning from the last, one update behind; faster where the
-    environment takes its time"""
+    """ppo and a2c: collect the next rollout while learning from the last one, with a policy that is one update behind;
+    faster if the environment is slow"""
     fine_tuning: FineTuningConfig = field(default_factory=partial(FineTuningConfig, demonstrations=0))
-    """for texts: what the model learns before anything else; the penalty on leaving it is measured from there"""
+    """for texts: supervised fine-tuning before preference learning; the KL penalty is measured from the fine-tuned
+    model"""
     language_model: str = "tiny"
-    """for texts: size of a model made anew (tiny, small, medium, large), or a checkpoint's folder or hub name"""
+    """for texts: size of a new model (tiny, small, medium, large), or a checkpoint's folder or hub name"""
     deterministic: bool = True
-    """evaluations, and films, act by the most likely action instead of drawing one"""
+    """in evaluations and videos, take the most likely action instead of sampling one"""
 
 
 @dataclass(frozen=True)
@@ -85,66 +89,70 @@ class RewardConfig:
     """The learned reward: an ensemble over (observation, action)."""
 
     network: Literal["auto", "mlp", "cnn", "lm"] = "auto"
-    """"auto" takes the paper's convolutional net for uint8 images, a language model for texts, else the MLP"""
+    """"auto" is the paper's convolutional network for uint8 images, a language model for texts, and an MLP otherwise"""
     language_model: str = "tiny"
-    """for texts: one of the sizes of `prefrl.text.models.SIZES`, or a checkpoint's folder or name"""
+    """for texts: size of a new model (tiny, small, medium, large), or a checkpoint's folder or hub name"""
     hidden: tuple[int, ...] = (64, 64)
     """widths of the MLP's hidden layers"""
     members: int = 3
+    """number of networks in the ensemble"""
     use_actions: bool = True
-    """False makes the reward a function of the observation alone"""
+    """False makes the reward a function of the observation only"""
     loss: str = "bradley_terry"
     """bradley_terry, plackett_luce (rankings of at most 12 segments), bradley_terry_margin (log-sigmoid of the
-    difference minus a margin), margin (hinge), regression (fits the true returns of the segments in place of
-    comparisons: an ablation of the paper, for synthetic oracles), or module:name of your own, as
-    `prefrl.reward.loss_registry.PREFERENCE_LOSSES` describes"""
+    difference minus a margin), margin (hinge), regression (fits the true returns of the segments instead of the
+    comparisons: an ablation in the paper, for synthetic oracles), or your own as module:name, as described at
+    `prefrl.reward.loss_registry.PREFERENCE_LOSSES`"""
     margin: float = 1.0
-    """of the losses bradley_terry_margin and margin, in units of the unnormalised segment return"""
+    """margin of the losses bradley_terry_margin and margin, in units of the unnormalised segment return"""
     label_noise: float = 0.1
     """share of answers assumed uniformly random: P' = (1 - noise) P + noise / 2"""
     learning_rate: float = 1e-3
+    """learning rate of Adam"""
     decay: bool = False
-    """in each fit the learning rate rises in the first tenth and falls to 0 by the end, as suits language models that
-    see each ranking once or twice"""
+    """in each fit, the learning rate rises during the first 10% of the steps and falls to 0 by the end; suits language
+    models that see each ranking once or twice"""
     batch_size: int = 32
-    """queries a minibatch"""
+    """queries per minibatch"""
     batch_shared: bool = False
-    """queries that share segments come in one minibatch, or in as few as hold them; for pairs among the same few texts,
-    each of which is then computed and learned from once a pass"""
+    """put queries that share segments into the same minibatch, or into as few as possible; for pairs among a few texts,
+    so that each text is computed once per epoch"""
     initial_epochs: int = 200
     """epochs on the first labels, before the agent is trained"""
     epochs_per_update: int = 20
-    """epochs at most whenever new comparisons have come in"""
+    """maximum number of epochs each time new comparisons arrive"""
     queries_per_label: float | None = None
-    """and at most this many queries, drawn again and again, for each new comparison: bounds the work where labels come
-    fast or are many; None sets no such limit"""
+    """maximum number of queries drawn in a fit, with repetition, per new comparison; limits the work when labels are
+    many or arrive fast; None sets no limit"""
     patience_epochs: int | None = None
-    """a fit ends when its out-of-bag loss has not fallen for this many epochs; None never ends it early"""
+    """end a fit when its out-of-bag loss has not fallen for this many epochs; None never ends it early"""
     last_labels: int = 3000
-    """train on the newest this many comparisons"""
+    """train on this many of the newest comparisons"""
     bootstrap: bool = True
-    """give every member its own bootstrap weights of the comparisons"""
+    """give each member its own bootstrap weights of the comparisons"""
     l2: float = 1e-4
     """initial weight of the L2 penalty"""
     adaptive_l2: bool = True
-    """adapt the L2 weight so that validation loss stays within 1.1 to 1.5 times training loss"""
+    """adapt the L2 weight to keep the validation loss between 1.1 and 1.5 times the training loss"""
     dropout: float = 0.0
+    """dropout probability, in training"""
     batch_norm: bool = False
+    """apply batch norm after each convolution"""
     device: str = "auto"
-    """where it is trained and evaluated: cpu, cuda, cuda:N, or auto, a GPU if CUDA can use one"""
+    """device to train and evaluate on: cpu, cuda, cuda:N, or auto, which is a GPU if CUDA can use one"""
     precision: Precision = "float32"
-    """of the convolutions; "auto" is bfloat16 where the machine has instructions for it"""
+    """dtype of the convolutions; "auto" is bfloat16 if the hardware supports it"""
     centring: float = 0.0
-    """weight of the mean (r1 + r2)^2 over pairs, which holds scores near zero; .01 is usual for texts"""
+    """weight of a penalty, the mean of (r1 + r2)^2 over pairs, that keeps scores near zero; .01 is usual for texts"""
     std: float = 1.0
     """standard deviation each member's reward is normalised to"""
     aggregate: Literal["mean", "worst", "mean_minus_variance"] = "mean"
-    """what the agent is given of the members' normalised rewards (Coste et al. 2023)"""
+    """how the members' normalised rewards are combined into the agent's reward (Coste et al. 2023)"""
     variance_penalty: float = 0.5
     """weight of the variance over members, for mean_minus_variance"""
     validation_fraction: float = 0.1
-    """share of segments held out of training, for the reported accuracy; of texts, share of prompts, and 0 where there
-    are few: of one that is held out nothing is learned, and the policy's responses to it go wrong"""
+    """share of segments held out of training to report the accuracy; for texts, share of prompts. Use 0 if there are
+    few prompts: nothing is learned about a prompt that is held out, and the policy's responses to it go wrong"""
 
 
 @dataclass(frozen=True)
@@ -153,49 +161,50 @@ class QueryConfig:
 
     sampler: str = "disagreement"
     """uniform, disagreement, entropy, information_gain, k_center (far apart from each other and from what was asked
-    before), disagreement_k_center or entropy_k_center (k_center among the better half), or module:name of your own, as
-    `prefrl.queries.SAMPLERS` describes; the first queries are always uniform"""
+    before), disagreement_k_center or entropy_k_center (k_center among the better half), or your own as module:name, as
+    described at `prefrl.queries.SAMPLERS`; the first queries are always uniform"""
     segment_steps: int = 25
     """length of a segment, in agent steps"""
     within_episodes: bool = False
-    """no segment crosses an episode's end, hidden or not: what ends an episode is then not taken for the start of
-    the next, which always follows it. Episodes shorter than a segment are never asked about"""
+    """no segment crosses the end of an episode, hidden or not, so that the reward does not blame the start of the next
+    episode for the end of the last. Episodes shorter than a segment are never asked about"""
     items: int = 2
-    """segments a query, K"""
+    """segments per query, K"""
     candidates: int = 10
-    """candidate queries drawn for each one asked"""
+    """candidate queries drawn for each query asked"""
     batch: int = 10
-    """queries chosen at once, and comparisons between two updates of the reward"""
+    """queries chosen at a time, and new comparisons per update of the reward"""
     window_segments: int = 500
-    """draw candidates from the newest this many segments of the pool"""
+    """draw candidates from this many of the newest segments in the pool"""
     repeat_share: float = 0.0
-    """share of queries that repeat an answered one with its segments in another order"""
+    """share of queries that repeat an answered query with its segments in another order, to measure how consistent an
+    annotator is"""
 
 
 @dataclass(frozen=True)
 class ScheduleConfig:
-    """When labels fall due, by the policy's step."""
+    """When labels are due, by the policy's step."""
 
     kind: Literal["hyperbolic", "constant"] = "hyperbolic"
-    """hyperbolic: rate proportional to half_life_steps / (step + half_life_steps)"""
+    """label rate over the run; hyperbolic: proportional to half_life_steps / (step + half_life_steps)"""
     initial_share: float = 0.25
-    """share of the budget asked on the untrained policy's segments, before any training"""
+    """share of the label budget asked about the untrained policy's segments, before any training"""
     half_life_steps: int = 2_000_000
-    """step at which the hyperbolic rate has fallen to half, in agent steps"""
+    """agent step at which the hyperbolic rate has fallen to half"""
     level_steps: int = 0
     """hold the hyperbolic rate for this many steps at a time, as the paper does on Atari; 0 lets it fall smoothly"""
     ends_at: float = 0.8
-    """share of the run's steps at which the last label falls due"""
+    """share of the run's steps after which the last label is due"""
 
 
 @dataclass(frozen=True)
 class TeacherConfig:
-    """The synthetic oracle: a B-Pref teacher (Lee et al. 2021). The defaults are the perfect one."""
+    """The synthetic oracle: a B-Pref teacher (Lee et al. 2021). The defaults give the perfect teacher."""
 
     beta: float = float("inf")
     """rationality: labels are drawn from softmax(beta * returns); infinity is deterministic"""
     gamma: float = 1.0
-    """discount towards the past: below 1 the most recent steps weigh most"""
+    """discount of earlier steps: below 1, the most recent steps count most (a myopic teacher)"""
     mistake: float = 0.0
     """probability that an answer is flipped"""
     skip: float = 0.0
@@ -206,16 +215,16 @@ class TeacherConfig:
 
 @dataclass(frozen=True)
 class OracleConfig:
-    """Who answers."""
+    """Who answers the queries."""
 
     kind: str = "synthetic"
     """synthetic (answers by the true reward), human, mixed (a person whenever one is at the viewer, else the synthetic
-    oracle), or module:name of your own, as `prefrl.oracles.ORACLES` describes"""
+    oracle), or your own as module:name, as described at `prefrl.oracles.ORACLES`"""
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
 
     @property
     def asks_people(self) -> bool:
-        """Whether there may be people to show clips to."""
+        """Whether people may answer, so that clips have to be recorded."""
         return self.kind in ("human", "mixed")
 
 
@@ -224,22 +233,23 @@ class RuntimeConfig:
     """Processes, limits and checkpoints."""
 
     launcher: Literal["processes", "serial", "script"] = "processes"
-    """script: a training script of your own holds the agent, by `prefrl.PreferenceCallback`"""
+    """processes (one each for policy, oracle and reward), serial (all in one process, reproducible bit for bit), or
+    script (your own training script holds the agent and uses `prefrl.PreferenceCallback`)"""
     pool_segments: int = 2000
-    """unqueried segments kept; the oldest are dropped first"""
+    """number of unqueried segments kept; the oldest are dropped first"""
     max_label_lag: int | None = None
     """the policy waits while more than this many due labels have not reached its reward; None never waits"""
     checkpoint_steps: int = 10_000
-    """agent steps between saved agents"""
+    """save the agent every this many agent steps"""
     lease_s: float = 120.0
-    """seconds after which an unanswered query returns to the others"""
+    """seconds after which an unanswered query is offered to others again"""
     max_restarts: int = 5
     """restarts of one process before the run is given up"""
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """A whole run."""
+    """All settings of a run."""
 
     env: EnvConfig = field(default_factory=EnvConfig)
     agent: AgentConfig = field(default_factory=AgentConfig)
@@ -251,7 +261,8 @@ class RunConfig:
     labels: int = 200
     """label budget: comparisons to ask for in the whole run; "can't tell" answers do not count"""
     steps: int = 50_000
-    """agent steps, over all environments"""
+    """agent steps, summed over all environment copies"""
     seed: int = 0
+    """random seed of the run"""
     eval_episodes: int = 20
-    """episodes of the ordinary environment that give the true return in the result"""
+    """episodes in the ordinary environment, at the end of the run, to measure the true return"""

@@ -1,4 +1,4 @@
-"""The settings of what trains language models, as frozen dataclasses."""
+"""The settings of the trainers of language models, as frozen dataclasses."""
 
 from __future__ import annotations
 
@@ -14,24 +14,25 @@ Aggregation = Literal["grpo", "dapo", "dr_grpo"]
 
 @dataclass(frozen=True)
 class FineTuningConfig:
-    """Supervised fine-tuning of a language model, on responses alone.
+    """Supervised fine-tuning of a language model on responses; prompts are not learned.
 
     Raises:
         ValueError: when a setting is out of its range.
     """
 
     demonstrations: int = 2000
-    """how many of the task's are drawn; 0 fine-tunes nothing"""
+    """number of demonstrations drawn from the task; 0 skips fine-tuning"""
     epochs: int = 3
+    """passes over the demonstrations"""
     batch_size: int = 32
-    """demonstrations a minibatch"""
+    """demonstrations per minibatch"""
     learning_rate: float = 1e-3
-    """suits small models made from scratch; pretrained ones take 1e-5 to 5e-5"""
+    """the default suits small models trained from scratch; use 1e-5 to 5e-5 for pretrained ones"""
 
     def __post_init__(self) -> None:
         if self.demonstrations < 0:
             raise ValueError(
-                f"demonstrations is {self.demonstrations}; at least 0 is needed, which fine-tunes nothing"
+                f"demonstrations is {self.demonstrations}; at least 0 is needed (0 skips fine-tuning)"
             )
         _check_counts(self, "epochs", "batch_size")
         _check_positive(self, "learning_rate")
@@ -46,20 +47,21 @@ class DPOConfig:
     """
 
     beta: float = 0.1
-    """the larger, the closer to the reference"""
+    """strength of the KL penalty: the larger, the closer the model stays to the reference"""
     kind: PreferenceKind = "sigmoid"
-    """"sigmoid" is DPO's own loss, "ipo" regresses on a margin, the others allow for wrong answers"""
+    """"sigmoid" is the original DPO loss, "ipo" regresses on a margin, "cdpo" and "robust" allow for wrong answers"""
     label_smoothing: float = 0.0
-    """share of answers taken to be wrong, for "cdpo" and "robust" """
+    """share of answers assumed to be wrong, for "cdpo" and "robust" """
     epochs: int = 1
+    """passes over the rankings"""
     batch_size: int = 16
-    """rankings a minibatch"""
+    """rankings per minibatch"""
     learning_rate: float = 1e-4
-    """suits small models; pretrained ones of 100 million weights and more take 1e-6 to 1e-5"""
+    """the default suits small models; use 1e-6 to 1e-5 for pretrained ones of 100 million weights or more"""
     temperature: float = 1.0
-    """that responses were sampled at, and are to be"""
+    """sampling temperature of the responses, those in the data and those sampled later"""
     seed: int = 0
-    """of the order of rankings"""
+    """random seed of the order of the rankings"""
 
     def __post_init__(self) -> None:
         _check_counts(self, "epochs", "batch_size")
@@ -70,8 +72,8 @@ class DPOConfig:
             )
         if (self.label_smoothing > 0) != (self.kind in ("cdpo", "robust")):
             raise ValueError(
-                f"label_smoothing is {self.label_smoothing} and kind {self.kind!r}; cdpo and robust need one above 0, "
-                "and the others ignore it"
+                f"label_smoothing is {self.label_smoothing} and kind is {self.kind!r}; cdpo and robust need "
+                "label_smoothing above 0, and the other kinds ignore it"
             )
 
 
@@ -84,31 +86,35 @@ class GRPOConfig:
     """
 
     steps: int = 100
-    """rollouts"""
+    """number of rollouts"""
     prompts: int = 8
-    """a rollout"""
+    """prompts per rollout"""
     group_size: int = 8
     """responses to each prompt"""
     aggregation: Aggregation = "dapo"
-    """"grpo" means over responses, "dapo" over tokens, "dr_grpo" divides by the longest response there may be"""
+    """how token losses are averaged: "grpo" over each response and then over responses, "dapo" over all tokens,
+    "dr_grpo" divides by the maximum response length"""
     scale_by_std: bool = True
-    """divide advantages by their group's deviation; Dr.GRPO does not"""
+    """divide advantages by the standard deviation of their group; Dr. GRPO does not"""
     clip_low: float = 0.2
+    """probability ratios are clipped below at 1 - clip_low"""
     clip_high: float = 0.28
+    """probability ratios are clipped above at 1 + clip_high"""
     kl_coefficient: float = 0.0
-    """of the KL to the model that training began with; 0 keeps no reference"""
+    """weight of the KL to the initial model; 0 keeps no reference model"""
     kl_in_reward: bool = False
-    """take the KL from the rewards, by k1, in place of adding k3 to the loss as the paper does: the gradient of a
-    sampled k3 is that of the KL the other way round"""
+    """subtract the KL (estimator k1) from the rewards instead of adding k3 to the loss as the paper does; the gradient
+    of a sampled k3 is that of the KL in the other direction"""
     epochs: int = 1
     """passes over each rollout"""
     batch_size: int | None = None
-    """responses a minibatch; None takes the whole rollout"""
+    """responses per minibatch; None uses the whole rollout"""
     learning_rate: float = 1e-4
-    """suits small models; pretrained ones of 100 million weights and more take 1e-6 to 1e-5"""
+    """the default suits small models; use 1e-6 to 1e-5 for pretrained ones of 100 million weights or more"""
     temperature: float = 1.0
+    """sampling temperature of the responses"""
     seed: int = 0
-    """of prompts, responses and their order"""
+    """random seed of prompts, responses and their order"""
 
     def __post_init__(self) -> None:
         _check_counts(
@@ -117,17 +123,18 @@ class GRPOConfig:
         _check_positive(self, "learning_rate", "temperature")
         if self.group_size < 2:
             raise ValueError(
-                f"group_size is {self.group_size}; a response is judged by the others of its group, so at least 2 "
+                f"group_size is {self.group_size}; a response is compared with the others of its group, so at least 2 "
                 "are needed"
             )
         if not 0 <= self.clip_low < 1 or not 0 <= self.clip_high < math.inf:
             raise ValueError(
-                f"clip_low is {self.clip_low} and clip_high {self.clip_high}; ratios are clipped to 1 - clip_low and "
-                "1 + clip_high, so the one is needed in 0 to just below 1 and the other at 0 or above"
+                f"clip_low is {self.clip_low} and clip_high is {self.clip_high}; ratios are clipped to 1 - clip_low "
+                "and 1 + clip_high, so clip_low must be from 0 to just below 1, and clip_high at least 0"
             )
         if self.kl_in_reward and not self.kl_coefficient:
             raise ValueError(
-                "kl_in_reward takes kl_coefficient times the KL from the rewards, and that is 0; give one"
+                "kl_in_reward subtracts kl_coefficient times the KL from the rewards, and kl_coefficient is 0; "
+                "set it above 0"
             )
         if not 0 <= self.kl_coefficient < math.inf:
             raise ValueError(

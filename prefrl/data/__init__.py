@@ -1,1 +1,1 @@
-"""The nouns: segments, queries, comparisons, spaces, frames, clips and token arrays."""
+"""Data types: segments, queries, comparisons, spaces, frames, clips and token arrays."""

@@ -1,4 +1,4 @@
-"""Clips: what people see of a segment. Stored apart from the segment; agents never see them."""
+"""Clips: what people see of a segment. They are stored apart from the segment, and agents never see them."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from safetensors import SafetensorError
 __all__ = ["Clip", "decode_clip", "encode_clip"]
 
 _COMPRESSION_LEVEL = 1
-"""zlib's fastest: unchanged pixels are zeros and compress well, and the policy process waits for it"""
+"""zlib's fastest level: the policy process waits for it, and unchanged pixels, which are zeros, compress well anyway"""
 
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """One frame per step of a segment, or one state per step, to be rendered when somebody looks at it.
+    """One frame per step of a segment, or one simulator state per step that is rendered when somebody looks at it.
 
-    Rendering a simulator takes many times as long as stepping it, and few segments are ever shown. Exactly one of
-    ``frames`` and ``states`` is given.
+    Rendering a simulator takes much longer than stepping it, and few segments are ever shown. Exactly one of ``frames``
+    and ``states`` is given.
 
     Raises:
         ValueError: if both or neither are given, or a shape or dtype is wrong.
@@ -32,11 +32,12 @@ class Clip:
     frames: np.ndarray | None = None
     """shape (T, H, W, 3) uint8"""
     states: np.ndarray | None = None
-    """shape (T, F) float64, as `prefrl.recording.state_rendering.state_of` gives them"""
+    """shape (T, F) float64, as `prefrl.recording.state_rendering.state_of` returns them"""
 
     def __post_init__(self) -> None:
         if (self.frames is None) == (self.states is None):
-            raise ValueError("a clip has either frames or states")
+            given = "both" if self.frames is not None else "neither"
+            raise ValueError(f"a clip has either frames or states, got {given}")
         for name, array, dimensions, dtype in (
             ("frames", self.frames, 4, np.uint8),
             ("states", self.states, 2, np.float64),
@@ -57,7 +58,7 @@ class Clip:
 
 
 def encode_clip(clip: Clip) -> bytes:
-    """The clip as compressed bytes, lossless. Each frame is stored as its difference from the one before."""
+    """Compress a clip to bytes, lossless. Each frame is stored as its difference from the frame before."""
     if clip.frames is None:
         assert clip.states is not None
         arrays = {"states": np.ascontiguousarray(clip.states)}
@@ -69,7 +70,7 @@ def encode_clip(clip: Clip) -> bytes:
 
 
 def decode_clip(payload: bytes) -> Clip:
-    """Inverse of `encode_clip`; raises ValueError if the bytes are damaged or no clip."""
+    """Inverse of `encode_clip`; raises ValueError if the bytes are damaged or not a clip."""
     try:
         arrays = safetensors.numpy.load(zlib.decompress(payload))
         if "states" in arrays:
@@ -80,6 +81,6 @@ def decode_clip(payload: bytes) -> Clip:
         return Clip(frames=frames)
     except (zlib.error, SafetensorError, struct.error, json.JSONDecodeError, KeyError, ValueError) as error:
         raise ValueError(
-            f"{len(payload)} bytes are no intact clip ({type(error).__name__}: {error}); "
+            f"{len(payload)} bytes are not an intact clip ({type(error).__name__}: {error}); "
             "the file they come from is damaged, restore it from a copy"
         ) from error

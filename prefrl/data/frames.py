@@ -1,4 +1,4 @@
-"""Stores stacked image observations as single frames: consecutive stacks share all frames but one."""
+"""Packs stacked image observations into single frames: consecutive stacks share all frames but one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["pack_frames", "unpack_frames"]
 
 
 def pack_frames(observations: np.ndarray, channel_axis: int = -1) -> tuple[np.ndarray, np.ndarray]:
-    """Keep each distinct frame of stacked observations once; lossless for any stacks.
+    """Store each distinct frame of stacked observations once; lossless for any stacks.
 
     Args:
         observations: shape (T, H, W, S), or (T, S, H, W) with ``channel_axis=1``; S frames per stack.

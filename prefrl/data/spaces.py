@@ -1,7 +1,7 @@
-"""How observations and actions of any Gymnasium space are laid out as plain arrays.
+"""Array layouts of the observations and actions of any Gymnasium space.
 
-Segments, the store and the learned reward know arrays alone. A `SpaceSpec` says how a space's samples
-become one, and can be written to JSON, so that a saved reward knows what it was trained on.
+Segments, the store and the learned reward use plain arrays only. A `SpaceSpec` describes how samples of a space become
+an array, and can be written to JSON, so that a saved reward knows what it was trained on.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from gymnasium import spaces
 __all__ = ["SpaceSpec"]
 
 _WIDEST_BOUNDS = 1e6
-"""wider ones, such as the largest float, say nothing about the values to expect"""
+"""wider bounds, such as the largest float, say nothing about the values to expect"""
 
 
 @dataclass(frozen=True)
 class SpaceSpec:
     """The canonical array layout of one space.
 
-    Box keeps its shape and dtype; Discrete becomes a scalar int64; MultiDiscrete and MultiBinary a vector;
-    Dict and Tuple are flattened into one float32 vector, keys in the space's own order, categories one-hot. A
+    Box keeps its shape and dtype; Discrete becomes a scalar int64; MultiDiscrete and MultiBinary become a vector;
+    Dict and Tuple are flattened into one float32 vector, with keys in the space's own order and one-hot categories. A
     `prefrl_envs.text.TextSpace` becomes an int32 vector of length, prompt length and token ids (`prefrl.data.tokens`).
     """
 
@@ -38,21 +38,21 @@ class SpaceSpec:
     categories: tuple[int, ...] = ()
     """number of categories of each entry, for discrete and multi_discrete"""
     starts: tuple[int, ...] = ()
-    """lowest value of each entry, likewise"""
+    """lowest value of each entry, for discrete and multi_discrete"""
     parts: tuple[tuple[str, SpaceSpec], ...] = ()
     """the named sub-spaces, for flat"""
     half_ranges: tuple[float, ...] = ()
-    """half the distance of each entry's bounds, 0 where it has none; for boxes of floats"""
+    """half the range of each entry, 0 if it has no bounds; for boxes of floats"""
     eos_id: int | None = None
     """the token that ends a text, for tokens"""
     max_new_tokens: int | None = None
-    """longest response, likewise"""
+    """maximum length of a response, for tokens"""
 
     @classmethod
     def pair(
         cls, observation_space: gym.Space[Any], action_space: gym.Space[Any]
     ) -> tuple[SpaceSpec, SpaceSpec]:
-        """Describe observations and actions of an environment; of texts, the latter are tokens. Raises as `of`."""
+        """Describe the observations and actions of an environment; the actions of texts are tokens. Raises as `of`."""
         observations, actions = cls.of(observation_space), cls.of(action_space)
         if observations.kind == "tokens":
             actions = cls("token", (), "int64", actions.categories, actions.starts)
@@ -72,7 +72,7 @@ class SpaceSpec:
         if isinstance(space, spaces.MultiBinary):
             return cls("multi_binary", tuple(space.shape), "int8")
         if hasattr(space, "eos_id"):
-            # By its looks: environments are built on by this package and know nothing of it, nor it of them.
+            # Recognised by its attributes: this module and `prefrl_envs` do not import each other.
             text: Any = space
             longest = text.max_prompt_tokens + text.max_new_tokens
             return cls(
@@ -89,7 +89,7 @@ class SpaceSpec:
 
     @property
     def is_image(self) -> bool:
-        """True for uint8 boxes (H, W, C) or (C, H, W), which the convolutional net takes."""
+        """True for uint8 boxes (H, W, C) or (C, H, W), which the convolutional network takes."""
         return self.kind == "box" and self.dtype == "uint8" and len(self.shape) == 3
 
     @property
@@ -99,14 +99,14 @@ class SpaceSpec:
 
     @property
     def num_features(self) -> int:
-        """Length of one sample as a flat float vector, categories one-hot, but a token as its number."""
+        """Length of one sample as a flat float vector with one-hot categories; a token is a single number."""
         if self.kind == "token":
             return 1
         return sum(self.categories) if self.categories else int(np.prod(self.shape, dtype=np.int64))
 
     @property
     def feature_scales(self) -> np.ndarray:
-        """How far each feature can be from its middle, shape (F,) float32; 0 where the space does not say."""
+        """Maximum distance of each feature from the middle of its range, shape (F,) float32; 0 if it has no bounds."""
         if self.kind == "flat":
             return np.concatenate([part.feature_scales for _, part in self.parts])
         if self.half_ranges:
@@ -114,11 +114,11 @@ class SpaceSpec:
         return np.full(self.num_features, 0.0 if self.kind == "box" else 1.0, np.float32)
 
     def encode(self, batch: Any, batch_shape: tuple[int, ...] | None = None) -> np.ndarray:
-        """Lay a batch of samples out as the canonical array, shape (*batch_shape, *shape).
+        """Convert a batch of samples to the canonical array, shape (*batch_shape, *shape).
 
         Args:
-            batch: array (*batch_shape, *space.shape), or a mapping or tuple of them for Dict and Tuple.
-            batch_shape: leading dimensions; by default everything in front of the space's own shape.
+            batch: array (*batch_shape, *space.shape), or a mapping or tuple of arrays for Dict and Tuple.
+            batch_shape: leading dimensions; by default all dimensions before the space's own shape.
 
         Raises:
             ValueError: when the array does not end in the space's shape.
@@ -144,7 +144,7 @@ class SpaceSpec:
         return array.astype(self.dtype, copy=False)
 
     def features(self, array: np.ndarray) -> np.ndarray:
-        """Turn a canonical array (*lead, *shape) into float32 features (*lead, F); see `num_features`."""
+        """Convert a canonical array (*lead, *shape) to float32 features (*lead, F); see `num_features`."""
         lead = array.shape[: array.ndim - len(self.shape)]
         if not self.categories or self.kind == "token":
             return array.reshape(*lead, self.num_features).astype(np.float32, copy=False)
@@ -153,7 +153,7 @@ class SpaceSpec:
         return np.concatenate(columns, axis=-1)
 
     def check_sample(self, sample: Any) -> np.ndarray:
-        """Encode one sample of the space; raises ValueError when it is none, an entry is no category included."""
+        """Encode one sample; raises ValueError if it is not in the space, for example if a category is out of range."""
         if self.kind == "flat":
             is_mapping = isinstance(sample, Mapping)
             for key, part in self.parts:
@@ -174,7 +174,7 @@ class SpaceSpec:
         """A JSON-ready description that `from_json` reads back."""
         described = asdict(self)
         if self.kind != "tokens":
-            # As it was before there were any: what is on disk compares equal.
+            # Left out, as in files from before texts were supported, so that descriptions on disk compare equal.
             del described["eos_id"], described["max_new_tokens"]
         return described
 
@@ -196,6 +196,6 @@ class SpaceSpec:
 
 
 def _half_ranges(space: spaces.Box) -> tuple[float, ...]:
-    """Half the distance of the bounds, entry by entry; 0 for bounds that are none in practice."""
+    """Half the range of each entry; 0 if the bounds are so wide that they say nothing."""
     width = (space.high.astype(np.float64) - space.low.astype(np.float64)).reshape(-1) / 2
     return tuple(float(half) if half <= _WIDEST_BOUNDS else 0.0 for half in width)

@@ -1,8 +1,8 @@
-"""Texts as arrays: what an observation of tokens says, and which step ends a text.
+"""Texts as arrays: reads token observations, and finds the step that ends a text.
 
 An observation is one int32 vector: length so far, length of the prompt, and token ids padded on the right
-(`prefrl.data.spaces.SpaceSpec`, kind "tokens"). The last step of a text, observation and action together, holds all of
-it, and its reward is that of the text. So a segment of one step is enough for a response.
+(`prefrl.data.spaces.SpaceSpec`, kind "tokens"). The last step of a text, observation and action together, holds the
+whole text, and its reward is the reward of the text. So a segment of one step holds a whole response.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _LENGTH, _PROMPT_LENGTH, _IDS = 0, 1, 2
 
 
 def complete(observations: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Texts with the token that each step adds.
+    """The texts after each step: the observed text and the token that the action adds.
 
     Args:
         observations: shape (M, 2 + L), encoded.
@@ -40,10 +40,10 @@ def last_steps(
     """The last step of each text: the inverse of `complete`.
 
     Args:
-        ids: shape (M, L'), padded with anything.
+        ids: shape (M, L'), with any padding.
         prompt_lengths: shape (M,).
-        lengths: shape (M,), prompt and response together, at least one token of the latter.
-        spec: of the observations.
+        lengths: shape (M,), prompt and response together, with at least one response token.
+        spec: layout of the observations.
 
     Returns:
         observations (M, 2 + L) int32 and actions (M,) int64.
@@ -56,26 +56,26 @@ def last_steps(
         raise ValueError(
             f"a text has {lengths.max()} tokens, the observations have room for {room}; shorten it"
         )
-    every = np.arange(len(ids))
+    rows = np.arange(len(ids))
     observations = np.zeros((len(ids), *spec.shape), np.int32)
     observations[:, _LENGTH], observations[:, _PROMPT_LENGTH] = lengths - 1, prompt_lengths
     width = min(room, ids.shape[1])
     is_before = np.arange(width) < lengths[:, None] - 1
     observations[:, _IDS : _IDS + width] = np.where(is_before, ids[:, :width], 0)
-    return observations, ids[every, lengths - 1].astype(np.int64)
+    return observations, ids[rows, lengths - 1].astype(np.int64)
 
 
 def ends_text(spec: SpaceSpec, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
-    """Whether each step ends its text, shape (...) bool, of observations (..., 2 + L) and actions (...)."""
+    """Whether each step ends its text, shape (...) bool, from observations (..., 2 + L) and actions (...)."""
     return (actions == spec.eos_id) | (response_tokens(observations) >= spec.max_new_tokens)
 
 
 def response_tokens(observations: np.ndarray) -> np.ndarray:
-    """Length of the response with the token that each step adds, shape (...), of observations (..., 2 + L)."""
+    """Response length after each step, in tokens, shape (...), from observations (..., 2 + L)."""
     return observations[..., _LENGTH] - observations[..., _PROMPT_LENGTH] + 1
 
 
 def prompt_key(observation: np.ndarray) -> str:
-    """A hash of the prompt in an observation (2 + L,), 64 hexadecimal digits; equal prompts have equal ones."""
+    """SHA-256 of the prompt in an observation (2 + L,), 64 hexadecimal digits; equal prompts have equal keys."""
     prompt = observation[_IDS : _IDS + int(observation[_PROMPT_LENGTH])]
     return hashlib.sha256(np.ascontiguousarray(prompt, np.int32).data).hexdigest()

@@ -1,7 +1,7 @@
-"""The nouns of the package: segments, queries and comparisons.
+"""The main data types of the package: segments, queries and comparisons.
 
-Legend for array shapes, used everywhere: B batch, K items of a query, T steps of a segment,
-E ensemble members, N environments, F features.
+Legend of array shapes in the whole package: B batch, K items of a query, T steps of a segment, E ensemble members,
+N environments, F features.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 __all__ = ["CANT_TELL", "Comparison", "Evaluation", "LabelledQuery", "Provenance", "Query", "Segment"]
 
 CANT_TELL: None = None
-"""The ``ranks`` of a comparison whose annotator could not tell; distinct from a tie, which has equal ranks."""
+"""The ``ranks`` of a "can't tell" answer; distinct from a tie, which has equal ranks."""
 
 
 @dataclass(frozen=True)
@@ -27,23 +27,23 @@ class Provenance:
     env_id: str
     seed: int
     policy_step: int
-    """Environment steps the agent had taken, over all environments, when the segment ended."""
+    """environment steps the agent had taken, over all environments, when the segment ended"""
     reward_version: int
-    """Version of the learned reward the agent followed then; 0 before the first."""
+    """version of the learned reward that the agent was trained on at that time; 0 before the first"""
 
 
 @dataclass(frozen=True, eq=False)
 class Segment:
-    """A short piece of trajectory, (o, a) pairs as in Christiano et al. 2017, section 2.1.
+    """A short piece of a trajectory: (o, a) pairs as in Christiano et al. 2017, section 2.1.
 
-    A segment may cross the boundary of an episode. Two segments are equal when their content is.
+    A segment may cross the boundary of an episode. Two segments are equal if their contents are equal.
 
     Raises:
         ValueError: when it is empty, lengths differ, or a number in it is not finite.
     """
 
     observations: np.ndarray
-    """shape (T, *obs), the observation *before* each action, as `prefrl.data.spaces.SpaceSpec.encode` lays it out"""
+    """shape (T, *obs), the observation *before* each action, encoded by `prefrl.data.spaces.SpaceSpec.encode`"""
     actions: np.ndarray
     """shape (T, *act), the actions as the environment executed them"""
     true_rewards: np.ndarray
@@ -100,7 +100,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class Query:
-    """K >= 2 segments put to an oracle, in the order they are shown.
+    """K >= 2 segments that an oracle is asked to compare, in the order they are shown.
 
     Raises:
         ValueError: when there are fewer than two segments.
@@ -110,13 +110,13 @@ class Query:
     sampler: str = "uniform"
     """name of the query sampler that chose it"""
     score: float = 0.0
-    """what the sampler gave it; higher was preferred"""
+    """the sampler's score; higher scores are asked first"""
     policy_step: int = 0
     """environment steps the agent had taken when it was asked"""
     repeat_of: int | None = None
-    """id of the query this one repeats with its segments in another order, to measure an annotator's error"""
+    """id of the query that this one repeats with its segments in another order, to measure an annotator's error"""
     id: int | None = None
-    """given by the store; None before"""
+    """assigned by the store; None before"""
 
     def __post_init__(self) -> None:
         if len(self.segments) < 2:
@@ -125,7 +125,7 @@ class Query:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One annotator's answer to a query. Append-only: a change of mind is a new one that supersedes.
+    """One annotator's answer to a query. Append-only: a changed answer is a new comparison that supersedes this one.
 
     Raises:
         ValueError: when the ranks are not positive whole numbers that start at 1.
@@ -133,16 +133,16 @@ class Comparison:
 
     query_id: int
     ranks: tuple[int, ...] | None
-    """rank of each segment in the query's order, 1 the best, equal ranks tie; None is "can't tell" """
+    """rank of each segment in the query's order, 1 is the best, equal ranks are ties; None is "can't tell" """
     annotator: str = "synthetic"
     latency_s: float = 0.0
     """seconds from showing the query to the answer"""
     time_s: float = field(default_factory=time.time)
     """seconds since the epoch"""
     supersedes: int | None = None
-    """id of the comparison this one replaces"""
+    """id of the comparison that this one replaces"""
     id: int | None = None
-    """given by the store; None before"""
+    """assigned by the store; None before"""
 
     def __post_init__(self) -> None:
         if self.ranks is not None:
@@ -150,13 +150,13 @@ class Comparison:
 
     @property
     def is_tie(self) -> bool:
-        """True when every segment was ranked equal."""
+        """True if all segments have the same rank."""
         return self.ranks is not None and len(set(self.ranks)) == 1
 
 
 @dataclass(frozen=True)
 class LabelledQuery:
-    """A query with the answer that counts, as the reward is trained on it."""
+    """A query and its current answer, as the reward is trained on it."""
 
     query: Query
     comparison: Comparison
@@ -173,7 +173,7 @@ class Evaluation:
 
     true_returns: tuple[float, ...]
     optimal_return: float | None = None
-    """exact optimum of the mean, where the environment knows it"""
+    """exact maximum of the mean true return, if the environment knows it"""
 
     @property
     def mean(self) -> float:

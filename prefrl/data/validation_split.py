@@ -1,7 +1,7 @@
-"""Which comparisons a member is trained on: hold-out by segment, and bootstrap weights.
+"""Splits comparisons into training and validation sets, and draws bootstrap weights.
 
-Both are hashes of identities, so a comparison keeps its side and its weights however the data grow, in
-whatever order they arrive and however often the process restarts.
+Both are hashes of ids, so a comparison stays in its set and keeps its weights when the data grow, arrive in another
+order, or the process restarts.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ __all__ = ["bootstrap_weights", "components", "is_validation_segment", "split_ke
 
 
 def split_key(segment: Segment, observation_spec: SpaceSpec) -> str:
-    """What decides on which side a segment is: its id, or the prompt that it answers."""
+    """The key whose hash puts a segment into one of the sets: its id, or for texts the key of its prompt."""
     return prompt_key(segment.observations[-1]) if observation_spec.is_tokens else segment.id
 
 
 def is_validation_segment(segment_id: str, fraction: float) -> bool:
-    """True for this share of all segments, by a hash of the id; samplers draw a query from one side."""
+    """True for this share of all segments, by a hash of the id; samplers draw all segments of a query from one set."""
     return _uniform("validation", segment_id) < fraction
 
 
 def components(queries: Iterable[Sequence[str]]) -> dict[str, str]:
-    """Of each segment the smallest id that its queries, given by their segments' ids, lead to.
+    """Connected components of the segments; returns the smallest segment id of its component for each segment.
 
-    Queries that share a segment, directly or through others, form a component: all of it has one such id.
+    Segments in the same query, given by its segment ids, are connected.
     """
     parent: dict[str, str] = {}
 
@@ -49,20 +49,20 @@ def components(queries: Iterable[Sequence[str]]) -> dict[str, str]:
 
 
 def validation_segments(queries: Iterable[Sequence[str]], fraction: float) -> set[str]:
-    """The segments held out, so that no query, each given by its segments' ids, has segments on both sides.
+    """The segments held out for validation, chosen so that no query has segments in both sets.
 
-    The side of the smallest id of a component is the side of all. For queries drawn from one side this is each
-    segment's own side.
+    ``queries`` gives the segment ids of each query. The smallest id of a connected component decides for the whole
+    component. If all segments of each query were drawn from one set, each segment stays in its own set.
     """
     found = components(queries).items()
     return {segment_id for segment_id, root in found if is_validation_segment(root, fraction)}
 
 
 def bootstrap_weights(seed: int, query_id: int, members: int) -> np.ndarray:
-    """How often each member draws the query, float32 (E,): Poisson(1), the bootstrap of a set that grows.
+    """How often each member draws the query, float32 (E,): Poisson(1), the bootstrap for a growing data set.
 
-    A member has weight 0 with probability 1/e; those queries are its own validation set (Christiano et al.
-    2017, section 2.2.3). Source of the Poisson form: Oza and Russell 2001, Online bagging and boosting.
+    A member has weight 0 with probability 1/e; these queries are its own validation set (Christiano et al. 2017,
+    section 2.2.3). Source of the Poisson form: Oza and Russell 2001, Online bagging and boosting.
     """
     draws = [_uniform("bootstrap", str(seed), str(query_id), str(member)) for member in range(members)]
     return np.searchsorted(_POISSON_CDF, draws, side="right").astype(np.float32)
@@ -72,6 +72,6 @@ _POISSON_CDF = np.cumsum([math.exp(-1) / math.factorial(count) for count in rang
 
 
 def _uniform(*parts: str) -> float:
-    """A number in [0, 1) that depends on the parts alone."""
+    """A pseudo-random number in [0, 1) that depends only on ``parts``."""
     digest = hashlib.blake2b("/".join(parts).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64

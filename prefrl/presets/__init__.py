@@ -1,6 +1,6 @@
-"""Named settings, known to learn, but for those that say otherwise.
+"""Presets: named settings that are known to learn, unless their summary says otherwise.
 
-Of Atari's, pong-fast and breakout-fast alone have been run to their ends.
+Of the Atari presets, only pong-fast and breakout-fast have been run to the end.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PRESETS: dict[str, Preset] = CONTROL | GRIDWORLDS | BEHAVIOURS | ATARI | TEXT
 
 
 def get_preset(name: str) -> Preset:
-    """The preset of that name; raises ValueError with the nearest names if there is none."""
+    """The preset with this name; raises ValueError with the nearest names if there is none."""
     if name not in PRESETS:
         near = difflib.get_close_matches(name, PRESETS, n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(PRESETS)}"

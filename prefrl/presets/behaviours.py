@@ -1,4 +1,4 @@
-"""Behaviours that no environment pays for. A judge stands in for the person; `--oracle human` asks one."""
+"""Presets of behaviours that no environment rewards. A scripted reward replaces a person; `--oracle human` asks one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PENDULUM = CONTROL["pendulum"].config
 _SPIN = replace(
     _PENDULUM,
     env=replace(_PENDULUM.env, id="prefrl/PendulumSpin-v0"),
-    # What goes round is told at a glance: a few minutes' labels do.
+    # Spinning is seen at a glance, so a few minutes of labelling are enough.
     schedule=ScheduleConfig(half_life_steps=5_000, initial_share=0.3, ends_at=0.7),
     queries=replace(_PENDULUM.queries, batch=5),
     runtime=RuntimeConfig(max_label_lag=10),
@@ -31,7 +31,7 @@ _SPIN = replace(
 )
 
 _FLIP = RunConfig(
-    # Episodes end by the clock alone.
+    # Episodes end only at the time limit.
     env=EnvConfig("prefrl/HopperBackflip-v0", num_envs=16, endless=False),
     agent=AgentConfig(
         "ppo",
@@ -48,7 +48,7 @@ _FLIP = RunConfig(
     reward=RewardConfig(
         hidden=(64, 64), label_noise=0.05, batch_size=32, initial_epochs=50, epochs_per_update=10
     ),
-    # A second of clip: long enough for most of a flip.
+    # A clip of one second: long enough for most of a flip.
     queries=QueryConfig(segment_steps=60, candidates=10, batch=20),
     schedule=ScheduleConfig(half_life_steps=300_000, initial_share=0.15, ends_at=0.8),
     runtime=RuntimeConfig(max_label_lag=40),
@@ -63,13 +63,13 @@ _ONE_LEG = replace(
         hyperparameters={
             "learning_rate": 3e-4,
             "learning_starts": 3000,
-            # Two steps of learning for the four environments' one: half of what is usual, for the time it takes.
+            # Two updates per step of the four environments: half as many as usual, to save time.
             "train_freq": 1,
             "gradient_steps": 2,
             "policy_kwargs": {"net_arch": [256, 256]},
         },
     ),
-    # Its steps are three times as long.
+    # Its steps are three times as long as the hopper's.
     queries=replace(_FLIP.queries, segment_steps=30),
     schedule=ScheduleConfig(half_life_steps=50_000, initial_share=0.15, ends_at=0.8),
     labels=800,
@@ -79,7 +79,7 @@ _ONE_LEG = replace(
 _ENDURO = ATARI["enduro-fast"].config
 _LEVEL = replace(
     _ENDURO,
-    # A day ends by the clock.
+    # A day in the game ends at a time limit.
     env=replace(_ENDURO.env, id="prefrl/EnduroLevel-v0", termination_penalty=0.0),
     labels=1300,
     steps=500_000,
@@ -87,14 +87,14 @@ _LEVEL = replace(
 
 BEHAVIOURS = {
     "pendulum-spin": Preset(
-        _SPIN, "a pendulum that goes round and round, from 60 labels: five minutes of a person"
+        _SPIN, "a pendulum that spins round and round, from 60 labels: five minutes of a person's time"
     ),
     "hopper-backflip": Preset(_FLIP, "a hopper that turns backflips, from 900 labels"),
     "cheetah-one-leg": Preset(
         _ONE_LEG,
-        "a cheetah that is to run on one leg, from 800 labels; seen to run with its front foot up part of the time",
+        "a cheetah that should run on one leg, from 800 labels; so far it holds its front foot up part of the time",
     ),
     "enduro-level": Preset(
-        _LEVEL, "a car that is to stay level with the others, from 1,300 labels; not yet seen to"
+        _LEVEL, "a car that should stay level with other cars, from 1,300 labels; not yet learned"
     ),
 }

@@ -1,4 +1,4 @@
-"""Gridworlds and other small environments of this package."""
+"""Presets of gridworlds and other small environments of this package."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _PPO = AgentConfig(
         "n_epochs": 10,
         "gamma": 0.9,
         "learning_rate": 1e-3,
-        # A policy that is sure of itself before the reward is right never tries again.
+        # A policy that becomes deterministic before the reward is right stops exploring.
         "ent_coef": 0.03,
     },
 )
-# Every step's reward of these grids depends on the square alone, and their horizons are fixed, which leaks nothing.
+# In these grids the reward of a step depends only on the square, and the horizons are fixed, which leaks nothing.
 _PENGUIN = RunConfig(
     env=EnvConfig("prefrl/PenguinIce-v0", num_envs=8, endless=False),
     agent=_PPO,
@@ -62,11 +62,11 @@ _PENGUIN_DQN = replace(
     ),
 )
 _PENGUIN_PARTIAL = replace(_PENGUIN, env=EnvConfig("prefrl/PenguinIcePartial-v0", num_envs=8, endless=False))
-# The oracle judges as a person would, by what is intended; the reward written into the environment is not used.
+# The oracle judges by the intended reward, as a person would; the reward written into the environment is not used.
 _BOAT = replace(
     _PENGUIN,
     env=EnvConfig("prefrl/BoatRaceIntended-v0", num_envs=8, endless=False),
-    # More than elsewhere, or it goes to and fro at a corner for good.
+    # More than elsewhere; otherwise it keeps going back and forth at a corner.
     agent=replace(_PPO, hyperparameters={**_PPO.hyperparameters, "ent_coef": 0.1}),
     # Progress depends on square and action together, 64 numbers to learn: more labels, on shorter segments.
     queries=QueryConfig(segment_steps=5),
@@ -76,9 +76,9 @@ _BOAT = replace(
 _VASE = replace(
     _PENGUIN,
     env=EnvConfig("prefrl/VaseIntended-v0", num_envs=8, endless=False),
-    # Nothing to go to and fro for; the bonus would leave it undecided beside the vase.
+    # There is nothing to farm here; an entropy bonus would leave it undecided beside the vase.
     agent=replace(_PPO, hyperparameters={**_PPO.hyperparameters, "ent_coef": 0.0}),
-    # Both ways around the vase matter only once the robot delivers: labels as late as early, on recent segments.
+    # The ways around the vase matter only once the robot delivers: a constant label rate, on recent segments.
     queries=QueryConfig(segment_steps=10, window_segments=200),
     schedule=ScheduleConfig(kind="constant"),
     labels=300,
@@ -105,8 +105,8 @@ GRIDWORLDS: dict[str, Preset] = {
     "penguin-a2c": Preset(_PENGUIN_A2C, "the same with A2C"),
     "penguin-dqn": Preset(_PENGUIN_DQN, "the same with DQN, its replay buffer relabelled"),
     "penguin-partial": Preset(_PENGUIN_PARTIAL, "the penguin sees only the squares around it"),
-    "boat-race": Preset(_BOAT, "a boat that could circle one checkpoint is taught to race"),
-    "vase": Preset(_VASE, "a robot is taught to spare the vase that its written reward forgets"),
+    "boat-race": Preset(_BOAT, "a boat learns to race, where it could farm a single checkpoint"),
+    "vase": Preset(_VASE, "a robot learns to avoid a vase that its written reward ignores"),
     "moving-dot": Preset(_MOVING_DOT, "steer a dot to the middle, from pixels"),
     "capital": Preset(_CAPITAL, "ranked answers to a question, margin loss, five at a time"),
 }

@@ -1,4 +1,4 @@
-"""What a preset is."""
+"""The type of a preset."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Preset"]
 
 @dataclass(frozen=True)
 class Preset:
-    """A run's settings with a line on what they are for."""
+    """The settings of a run, with a one-line summary."""
 
     config: RunConfig
     summary: str

@@ -1,4 +1,4 @@
-"""Texts: a language model whose next token is the action, taught by rankings of its responses."""
+"""Presets for texts: a language model, whose action is the next token, learns from rankings of its responses."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from prefrl.presets.preset import Preset
 __all__ = ["TEXT"]
 
 _WALKS = RunConfig(
-    # A text's end is the task, and the reward of a text that is not over would mean nothing.
+    # Ending the text is part of the task, and the reward of an unfinished text would mean nothing.
     env=EnvConfig("prefrl/RandomWalks-v0", num_envs=64, endless=False, responses_per_prompt=4),
     agent=AgentConfig(
         "token_ppo",
@@ -28,8 +28,8 @@ _WALKS = RunConfig(
             "batch_size": 160,
             "learning_rate": "warm_3e-4",
             "kl_coefficient": 0.05,
-            # A policy that is sure of itself before the reward is right gives the same response to a prompt every
-            # time, and there is nothing left to rank.
+            # A policy that becomes deterministic before the reward is right always gives the same response to a
+            # prompt, and there is nothing left to rank.
             "ent_coef": 0.02,
         },
         fine_tuning=FineTuningConfig(demonstrations=4000, epochs=5, learning_rate=3e-3),
@@ -41,17 +41,17 @@ _WALKS = RunConfig(
         label_noise=0.02,
         learning_rate=1e-3,
         batch_size=16,
-        # More of them learn the rankings by heart, and tell new walks apart less well.
+        # More epochs memorise the rankings, and distinguish new walks less well.
         initial_epochs=15,
         epochs_per_update=2,
-        # Weights of embeddings among them: what helps small networks on few labels ruins these.
+        # L2, which helps small networks on few labels, ruins the embeddings of a language model.
         l2=0.0,
         adaptive_l2=False,
-        # There are twenty prompts: of one that is held out nothing is learned. Fresh answers tell how good it is.
+        # There are twenty prompts, and nothing is learned about a held-out one. Fresh answers measure the accuracy.
         validation_fraction=0.0,
     ),
     queries=QueryConfig(segment_steps=1, items=4, batch=20),
-    # What the fine-tuned model writes is told apart by a few rankings; what it writes once it has learned is not.
+    # A few rankings distinguish the responses of the fine-tuned model; later responses need more.
     schedule=ScheduleConfig(half_life_steps=50_000, initial_share=0.1),
     runtime=RuntimeConfig(max_label_lag=40),
     labels=600,
@@ -63,7 +63,7 @@ _REVIEWS = replace(
     env=replace(_WALKS.env, id="prefrl/Reviews-v0"),
     reward=replace(_WALKS.reward, validation_fraction=0.1),
 )
-# Slow steps, for models that can write already (Huang et al. 2024 train GPT-2 so), and one question at a time.
+# A small learning rate, for pretrained models (as Huang et al. 2024 train GPT-2), and pairs instead of rankings.
 _PROMPTS = replace(
     _WALKS,
     env=replace(_WALKS.env, id="prefrl/Prompts-v0", num_envs=32, responses_per_prompt=2),
@@ -85,10 +85,12 @@ TEXT: dict[str, Preset] = {
         _WALKS,
         "the shortest walk through a graph, from rankings of four walks (language model, PPO)",
     ),
-    "text-reviews": Preset(_REVIEWS, "friendly product reviews, from rankings of four (language model, PPO)"),
+    "text-reviews": Preset(
+        _REVIEWS, "friendly product reviews, from rankings of four reviews (language model, PPO)"
+    ),
     "text-prompts": Preset(
         _PROMPTS,
-        "your own checkpoint on your own prompts, judged by you: --env.kwargs names the file of prompts and the "
-        "tokenizer, --agent.language-model and --reward.language-model the checkpoint",
+        "your own checkpoint on your own prompts, judged by you: set the file of prompts and the tokenizer in "
+        "--env.kwargs, and the checkpoint in --agent.language-model and --reward.language-model",
     ),
 }

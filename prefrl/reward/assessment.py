@@ -28,17 +28,17 @@ class Assessment:
     log_loss: float | None
     """mean cross-entropy in nats over those pairs; always predicting .5 gives 0.693"""
     correlation_true_return: float | None
-    """Pearson correlation of the segments' predicted return, as the agent sees it, with the true one; None also if
-    either is constant, as true returns are that were never known"""
+    """Pearson correlation of the segments' predicted return, as the agent sees it, with the true return; None also if
+    either is constant, as true returns are if they were never known"""
     length_bias: float | None = None
-    """for texts: Pearson correlation of the predicted reward with the response's tokens (Singhal et al. 2023)"""
+    """for texts: Pearson correlation of the predicted reward with the response length (Singhal et al. 2023)"""
     accuracy_longer: float | None = None
-    """for texts: share of the predicted pairs, without ties, whose longer response was ranked better; a reward that is
-    no more accurate may have learned only length"""
+    """for texts: share of the predicted pairs, without ties, in which the longer response was ranked better; a reward
+    that is not more accurate than this may have learned only length"""
 
 
 class Assessor:
-    """Assesses ``reward`` on comparisons that are given in batches."""
+    """Assesses a learned reward on comparisons that are given in batches."""
 
     def __init__(self, reward: LearnedReward) -> None:
         self._reward = reward
@@ -97,14 +97,14 @@ def _length(segment: Segment) -> float:
 def pair_predictions(
     reward: LearnedReward, labelled: Sequence[LabelledQuery]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Predicted probability and outcome of every pair of segments of the queries.
+    """Predicted probability and outcome of each pair of segments in the queries.
 
-    The probability is that of the answer, not of the preference: with the label noise that the reward was trained
-    with, P' = (1 - noise) P + noise / 2.
+    The probability is that of the answer, which includes the label noise the reward was trained with:
+    P' = (1 - noise) P + noise / 2.
 
     Returns:
-        probability that the first is ranked better, mean over the members, shape (P,) float64; and the outcome,
-        shape (P,): 1 if it was, .5 on a tie, else 0.
+        the probability that the first segment is ranked better, mean over the members, shape (P,) float64; and the
+        outcome, shape (P,): 1 if it was ranked better, .5 on a tie, else 0.
     """
     pairs, outcomes = [], []
     for item in labelled:

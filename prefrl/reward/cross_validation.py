@@ -1,4 +1,4 @@
-"""Cross-validation: how well a reward predicts answers that it was not trained on, for small numbers of answers."""
+"""Cross-validation of a learned reward: how well it predicts answers it was not trained on, for few answers."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ __all__ = ["CrossValidation", "cross_validate"]
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """Result over all folds."""
+    """Result of a cross-validation, over all folds."""
 
     accuracy: float
     """share of the pairs predicted right, without ties"""
     interval: tuple[float, float]
-    """95%, as if the pairs were independent"""
+    """95% interval of the accuracy, as if the pairs were independent"""
     pairs: int
+    """number of pairs predicted, without ties"""
 
 
 def cross_validate(
@@ -38,17 +39,17 @@ def cross_validate(
     seed: int,
     on_fold: Callable[[int], None] = lambda done: None,
 ) -> CrossValidation:
-    """Train ``folds`` times, each time without one part of the queries, and predict the answers to that part.
+    """Train once per fold, without one part of the queries, and predict the answers to that part.
 
-    Queries that share a segment with the part left out are left out of the training as well.
+    Queries that share a segment with the held-out part are also left out of training.
 
     Args:
         specs: layouts of observations and actions.
         config: settings of the reward; its ``validation_fraction`` is not used.
         batches: returns all comparisons in batches; called once per fold and once before.
         folds: number of parts, at least 2.
-        epochs: passes of each training.
-        seed: of the division into parts and of each training.
+        epochs: epochs of each training.
+        seed: random seed of the split into parts and of each training.
         on_fold: called after each fold with the number of folds done.
 
     Raises:
@@ -84,5 +85,5 @@ def cross_validate(
         pairs += int(told.sum())
         on_fold(done)
     if not pairs:
-        raise ValueError("all answers are ties, of which none can be predicted right or wrong")
+        raise ValueError("all answers are ties, which cannot be predicted right or wrong")
     return CrossValidation(right / pairs, wilson_interval(right, pairs), pairs)

@@ -20,13 +20,13 @@ from prefrl.config import Precision
 __all__ = ["BYTE", "blocked_weight", "computing_dtype", "space_to_depth"]
 
 BYTE = 255.0
-"""what bytes are divided by, after their conversion: whole numbers up to 255 are exact in bfloat16"""
+"""divisor of bytes, applied after conversion: whole numbers up to 255 are exact in bfloat16"""
 
 
 def computing_dtype(precision: Precision, device: torch.device) -> torch.dtype:
-    """The dtype that convolutions compute in on this device; "auto" is bfloat16 if that is faster than float32.
+    """The dtype that convolutions compute in on this device; "auto" is bfloat16 if it is faster than float32 there.
 
-    It is faster on CPUs with AVX-512 BF16 or AMX, and on GPUs that support it.
+    bfloat16 is faster on CPUs with AVX-512 BF16 or AMX, and on GPUs that support it.
     """
     if precision == "auto":
         return torch.bfloat16 if _has_fast_bfloat16(device) else torch.float32
@@ -42,10 +42,10 @@ def _has_fast_bfloat16(device: torch.device) -> bool:
 
 
 def space_to_depth(images: Tensor, kernel: int, stride: int) -> Tensor:
-    """Images (N, C, H, W) in the layout for a convolution of this kernel and stride, (N, H', W', stride^2 C).
+    """Convert images (N, C, H, W) to the layout for a convolution of this kernel and stride, (N, H', W', stride^2 C).
 
-    Rows and columns that the convolution does not reach are dropped; those that only the padding of the kernel
-    reaches are zero.
+    Rows and columns that the convolution does not reach are dropped; those that only the kernel's padding reaches are
+    zero.
     """
     images = _fit(_fit(images, kernel, stride, axis=2), kernel, stride, axis=3)
     num_images, channels, height, width = images.shape
@@ -53,8 +53,8 @@ def space_to_depth(images: Tensor, kernel: int, stride: int) -> Tensor:
     if images.dtype == torch.uint8 and images.device.type == "cpu":
         # Several times faster than torch's own permuting of single bytes.
         flat = images.numpy().reshape(num_images, -1)
-        taken = np.take(flat, _order(channels, height, width, stride), axis=1)
-        return torch.from_numpy(taken).view(num_images, rows, columns, -1)
+        blocks = np.take(flat, _block_index(channels, height, width, stride), axis=1)
+        return torch.from_numpy(blocks).view(num_images, rows, columns, -1)
     return _blocks(images, stride).reshape(num_images, rows, columns, -1).contiguous()
 
 
@@ -65,18 +65,18 @@ def _blocks(images: Tensor, stride: int) -> Tensor:
 
 
 @cache
-def _order(channels: int, height: int, width: int, stride: int) -> np.ndarray:
-    """Index into a flattened image of each byte of its blocks, int64 (rows * columns * stride^2 C,)."""
+def _block_index(channels: int, height: int, width: int, stride: int) -> np.ndarray:
+    """Index into a flattened image for each byte of its blocks, int64 (rows * columns * stride^2 C,)."""
     numbered = torch.arange(channels * height * width).view(1, channels, height, width)
     return _blocks(numbered, stride).flatten().numpy()
 
 
 def blocked_weight(weight: Tensor, stride: int) -> Tensor:
-    """Weights (O, C, k, k) in the layout of `space_to_depth`, (O, stride^2 C, ceil(k/s), ceil(k/s))."""
+    """Convert weights (O, C, k, k) to the layout of `space_to_depth`, (O, stride^2 C, ceil(k/s), ceil(k/s))."""
     outputs, channels, kernel, _ = weight.shape
     cells = math.ceil(kernel / stride)
-    rest = cells * stride - kernel
-    weight = F.pad(weight, (0, rest, 0, rest)) if rest else weight
+    padding = cells * stride - kernel
+    weight = F.pad(weight, (0, padding, 0, padding)) if padding else weight
     blocks = weight.reshape(outputs, channels, cells, stride, cells, stride)
     return blocks.permute(0, 1, 3, 5, 2, 4).reshape(outputs, stride * stride * channels, cells, cells)
 

@@ -1,4 +1,4 @@
-"""From canonical arrays (`SpaceSpec`) to the tensors the networks take."""
+"""Converts canonical arrays (`SpaceSpec`) to the tensors that reward networks take."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TEXTS_PER_CHUNK = 64
 
 
 def chunk_steps(spec: SpaceSpec) -> int:
-    """How many steps of these observations are evaluated at once."""
+    """Number of steps of these observations that are evaluated at a time."""
     if spec.is_tokens:
         return TEXTS_PER_CHUNK
     return IMAGES_PER_CHUNK if spec.is_image else VECTORS_PER_CHUNK
@@ -36,14 +36,14 @@ def channel_axis(image_shape: tuple[int, ...]) -> int:
 
 
 def channels_first_shape(spec: SpaceSpec) -> tuple[int, int, int]:
-    """(C, H, W) of an image space, whichever way round it is declared."""
+    """(C, H, W) of an image space, declared with channels first or last."""
     axis = channel_axis(spec.shape)
     height, width = (side for i, side in enumerate(spec.shape) if i != axis)
     return spec.shape[axis], height, width
 
 
 def observation_tensor(spec: SpaceSpec, observations: np.ndarray) -> Tensor:
-    """Lay out (M, *obs) as uint8 (M, C, H, W) for image spaces, else as float32 features (M, F)."""
+    """Convert (M, *obs) to uint8 (M, C, H, W) for image spaces, else to float32 features (M, F)."""
     if not spec.is_image:
         return feature_tensor(spec, observations)
     channels_first = np.moveaxis(observations, 1 + channel_axis(spec.shape), 1)
@@ -51,12 +51,12 @@ def observation_tensor(spec: SpaceSpec, observations: np.ndarray) -> Tensor:
 
 
 def feature_tensor(spec: SpaceSpec, array: np.ndarray) -> Tensor:
-    """Lay out (M, *shape) as float32 features (M, F), categories one-hot."""
+    """Convert (M, *shape) to float32 features (M, F) with one-hot categories."""
     return _as_tensor(spec.features(array))
 
 
 def check_array(spec: SpaceSpec, array: np.ndarray, what: str) -> None:
-    """Raise ValueError unless ``array`` (*lead, *shape) holds samples of the space, categories in range."""
+    """Raise ValueError unless ``array`` (*lead, *shape) has the space's shape and dtype, and categories in range."""
     lead = array.ndim - len(spec.shape)
     if lead < 0 or array.shape[lead:] != spec.shape:
         raise ValueError(f"{what} of shape {array.shape} do not end in the space's shape {spec.shape}")
@@ -73,5 +73,5 @@ def check_array(spec: SpaceSpec, array: np.ndarray, what: str) -> None:
 
 
 def _as_tensor(array: np.ndarray) -> Tensor:
-    # torch warns when it is given memory that it must not write to
+    # torch warns about read-only memory
     return torch.from_numpy(np.ascontiguousarray(array) if array.flags.writeable else array.copy(order="C"))

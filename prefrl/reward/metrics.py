@@ -37,14 +37,14 @@ class Calibration:
 
 
 def accuracy(scores: np.ndarray, ranks: np.ndarray) -> tuple[float, int]:
-    """Share of the pairs ranked unequal whose order the scores give, and how many pairs those are.
+    """Share of pairs whose order the scores predict right, and the number of pairs; pairs ranked equal are left out.
 
     Args:
         scores: shape (Q, K), higher is better; equal scores count half.
-        ranks: shape (Q, K), 1 the best.
+        ranks: shape (Q, K), 1 is the best.
 
     Returns:
-        (share, pairs); the share of no pairs is NaN.
+        (share, pairs); the share is NaN if there are no pairs.
     """
     first, second = np.triu_indices(scores.shape[1], k=1)
     answer = np.sign(ranks[:, second] - ranks[:, first])
@@ -54,7 +54,7 @@ def accuracy(scores: np.ndarray, ranks: np.ndarray) -> tuple[float, int]:
 
 
 def calibration(probabilities: np.ndarray, outcomes: np.ndarray, bins: int = 10) -> Calibration:
-    """Compare predicted probabilities (Q,) with outcomes (Q,) in [0, 1]; a tie is an outcome of .5.
+    """Calibration of predicted probabilities (Q,) against outcomes (Q,) in [0, 1]; a tie is an outcome of .5.
 
     Raises:
         ValueError: when there is no prediction.
@@ -72,7 +72,7 @@ def calibration(probabilities: np.ndarray, outcomes: np.ndarray, bins: int = 10)
 
 
 def brier_score(probabilities: np.ndarray, outcomes: np.ndarray) -> float:
-    """Mean squared difference of probability and outcome; 0 is perfect, always predicting .5 gives .25."""
+    """Mean squared difference between probability and outcome; 0 is perfect, always predicting .5 gives .25."""
     return float(np.mean(np.square(np.asarray(probabilities, dtype=np.float64) - outcomes)))
 
 
@@ -83,7 +83,7 @@ def log_loss(probabilities: np.ndarray, outcomes: np.ndarray, floor: float = 1e-
 
 
 def pearson(predicted: np.ndarray, true: np.ndarray) -> float:
-    """Linear correlation of two arrays of one shape, per step or per segment; NaN when one is constant or empty."""
+    """Pearson correlation of two arrays of the same shape, per step or per segment; NaN if one is constant or empty."""
     x, y = (np.asarray(values, dtype=np.float64).ravel() for values in (predicted, true))
     # Checked on the values themselves: a constant minus its mean may leave rounding error.
     if x.size == 0 or np.ptp(x) == 0 or np.ptp(y) == 0:
@@ -94,12 +94,12 @@ def pearson(predicted: np.ndarray, true: np.ndarray) -> float:
 
 
 def spearman(predicted: np.ndarray, true: np.ndarray) -> float:
-    """Rank correlation, equal values sharing their mean rank; NaN when one array is constant."""
+    """Spearman rank correlation; equal values share their mean rank; NaN if one array is constant."""
     return pearson(_mean_ranks(predicted), _mean_ranks(true))
 
 
 def wilson_interval(right: int, count: int) -> tuple[float, float]:
-    """95% interval of a share of ``count`` independent trials (Wilson 1927); (0, 1) without any."""
+    """95% interval of the share ``right / count`` of independent trials (Wilson 1927); (0, 1) without trials."""
     if count == 0:
         return 0.0, 1.0
     z2, share = _NORMAL_95**2, right / count

@@ -1,6 +1,6 @@
-"""The ensemble's networks: E independent reward functions, trained and evaluated as one batched module.
+"""Reward networks: an ensemble of E independent networks, trained and evaluated as one batched module.
 
-All members see the same minibatch. Fully connected layers are one batched matrix product; the first convolution is a
+All members see the same minibatch. Fully connected layers are batched matrix products; the first convolution is a
 single dense one with 16 E filters, the others are grouped. Parameters are ordered by member. Random numbers (initial
 weights, dropout masks) are drawn on the CPU, so they are the same on every device.
 """
@@ -30,7 +30,7 @@ INPUT_LIMIT = 10.0
 PIXEL_LIMIT = 5.0
 """standardised pixels are clipped to +- this (as in Burda et al. 2018, appendix A.4)"""
 LEAST_PIXEL_SPREAD = 5.0
-"""in gray levels, the least that a pixel is divided by, even if it hardly ever changed so far"""
+"""minimum divisor of a pixel, in gray levels, even if the pixel has hardly changed so far"""
 FILTERS = 16
 UNITS = 64
 CONVOLUTIONS = ((7, 3), (5, 2), (3, 1), (3, 1))
@@ -40,19 +40,19 @@ MIN_CELLS = 4
 
 
 class RewardNetwork(nn.Module):
-    """E reward functions of M steps: ``forward(observations, actions, generator) -> (E, M)``.
+    """An ensemble of E reward networks: ``forward(observations, actions, generator)`` gives the rewards (E, M).
 
-    Observations are as `prefrl.reward.inputs.observation_tensor` lays them out, actions are (M, A) features.
+    Observations are tensors of M steps from `prefrl.reward.inputs.observation_tensor`, actions are features (M, A).
     The generator, on the CPU, draws dropout masks in training mode; the global random state is not used. Inputs
     are standardised by statistics that are constant until `set_input_statistics` is called again.
     """
 
     architecture: dict[str, Any] | None = None
-    """what it takes besides the config to build the network, JSON-ready; None if nothing"""
+    """JSON-ready description that is needed besides the config to rebuild the network; None if nothing is"""
     input_mean: Tensor
-    """of each feature (F,), or of each pixel (C, H, W) in gray levels"""
+    """mean of each feature (F,), or of each pixel (C, H, W) in gray levels"""
     input_scale: Tensor
-    """what each feature or pixel is divided by, in the same shape"""
+    """divisor of each feature or pixel, in the same shape"""
     input_steps: Tensor
     """scalar, int64, the number of steps in the data that the statistics describe"""
 
@@ -84,11 +84,11 @@ class RewardNetwork(nn.Module):
         self.input_steps.fill_(num_steps)
 
     def _inputs(self, observations: Tensor, actions: Tensor) -> Tensor:
-        """The inputs to standardise, (M, *input_shape): a copy in a dtype that sums a batch without visible error."""
+        """The inputs to standardise, (M, *input_shape): a copy in a dtype that sums a batch accurately."""
         raise NotImplementedError
 
     def _scale_of(self, mean: Tensor, spread: Tensor) -> Tensor:
-        """The scale (*input_shape) for inputs of this mean and standard deviation."""
+        """The divisor (*input_shape) of inputs with this mean and standard deviation."""
         raise NotImplementedError
 
     @torch.no_grad()
@@ -110,7 +110,7 @@ class RewardNetwork(nn.Module):
 
 
 class EnsembleLinear(nn.Module):
-    """E linear layers side by side, (E, M, in) -> (E, M, out), initialised as `torch.nn.Linear`."""
+    """E independent linear layers, (E, M, in) -> (E, M, out), initialised like `torch.nn.Linear`."""
 
     def __init__(
         self, num_members: int, in_features: int, out_features: int, generator: torch.Generator
@@ -126,17 +126,17 @@ class EnsembleLinear(nn.Module):
 
 
 class MLPEnsemble(RewardNetwork):
-    """Leaky-ReLU networks over the features of (observation, action), by default two hidden layers of 64.
+    """Leaky-ReLU networks on the features of (observation, action), by default with two hidden layers of 64 units.
 
     Inputs are standardised, then clipped to +-10. A feature is scaled by half the range of its space, or by the
     standard deviation of the training data if the space has no bounds. The standard deviation alone would blow up
-    features that the first, untrained policy hardly varies (the position of a cart that falls at once), and the
+    features that the untrained policy hardly varies (the position of a cart whose pole falls immediately), and the
     reward would extrapolate from them steeply and wrongly.
     Source: Christiano et al. 2017, appendix A.1.
     """
 
     known_scale: Tensor
-    """shape (F,), half the range of each feature; 0 if its space does not say. Not saved: the spaces say it"""
+    """shape (F,), half the range of each feature; 0 if its space has no bounds. Not saved, as the spaces define it"""
 
     def __init__(
         self,
@@ -182,13 +182,13 @@ class MLPEnsemble(RewardNetwork):
 
 
 class ConvEnsemble(RewardNetwork):
-    """The paper's convolutional network: 4 convolutions of 16 filters, 64 units, a scalar.
+    """The paper's convolutional network: 4 convolutions of 16 filters, a layer of 64 units and a scalar output.
 
-    Each pixel is standardised by its own mean and standard deviation, then clipped to +-5. A ball that crosses a still
-    background is a few pixels in a thousand, and they decide the reward: with pixels scaled by 1/255 alone, learning
-    it takes many times as many comparisons. Batch norm and dropout, if configured, are applied after each convolution
-    of each member. Action features join at the 64-unit layer. Images that the convolutions would shrink to less than
-    4 x 4 cells get half-kernel padding; 64 x 64 pixels are enough without.
+    Each pixel is standardised by its own mean and standard deviation, then clipped to +-5. A ball that moves over a
+    still background is a few pixels in a thousand, and they decide the reward: with pixels only scaled by 1/255,
+    learning needs many times as many comparisons. Batch norm and dropout, if configured, are applied after each
+    convolution of each member. Action features are appended to the input of the 64-unit layer. Images that the
+    convolutions would shrink to less than 4 x 4 cells get half-kernel padding; 64 x 64 pixels need none.
     Source: Christiano et al. 2017, appendix A.2.
     """
 
@@ -210,7 +210,7 @@ class ConvEnsemble(RewardNetwork):
         for index, (kernel, stride) in enumerate(CONVOLUTIONS):
             inputs, groups = (channels, 1) if index == 0 else (outputs, config.members)
             padding = kernel // 2 if is_padded else 0
-            # Without torch's own initialisation, which draws from the global random state.
+            # Skips torch's own initialisation, which draws from the global random state.
             device = torch.get_default_device()
             layer = nn.utils.skip_init(
                 nn.Conv2d, inputs, outputs, kernel, stride, padding, groups=groups, device=device
@@ -261,7 +261,7 @@ class ConvEnsemble(RewardNetwork):
         if layer is self.convolutions[0]:
             weight, stride, padding = blocked_weight(weight, stride), 1, 0
         if isinstance(norm, nn.BatchNorm2d) and not norm.training:
-            # Its statistics are constants then: folded into the weights they cost no pass over the images.
+            # In evaluation its statistics are constant: folded into the weights, they cost no pass over the images.
             weight, bias, norm = *_fold(norm, weight, bias), nn.Identity()
         weight = weight.to(x.dtype, memory_format=torch.channels_last)
         return norm(F.conv2d(x, weight, bias.to(x.dtype), stride, padding, groups=layer.groups))
@@ -281,25 +281,25 @@ def build_network(
     generator: torch.Generator,
     architecture: dict[str, Any] | None = None,
 ) -> RewardNetwork:
-    """A freshly initialised ensemble for these spaces, on the CPU.
+    """Build a newly initialised ensemble for these spaces, on the CPU.
 
     Args:
         observation_spec: layout of the observations.
         action_spec: layout of the actions.
-        config: which network, its size and its members.
+        config: kind and size of the network, and number of members.
         generator: on the CPU, draws the initial weights.
-        architecture: `RewardNetwork.architecture` of a saved network, to build the same.
+        architecture: `RewardNetwork.architecture` of a saved network, to build the same network.
 
     Raises:
-        ValueError: when the network that ``config`` asks for does not suit the observations.
+        ValueError: when the network that ``config`` names does not suit the observations.
     """
     if config.network != "auto" and (config.network == "lm") != observation_spec.is_tokens:
         raise ValueError(
             f"reward.network is {config.network!r}, the observations are of kind {observation_spec.kind!r}; "
-            "lm is for texts, and for texts alone; set it to auto"
+            "texts need lm, and lm needs texts; set it to auto"
         )
     if observation_spec.is_tokens:
-        # Loaded late: transformers is optional.
+        # Imported late: transformers is optional.
         from prefrl.reward.token_network import TokenEnsemble
 
         return TokenEnsemble(observation_spec, action_spec, config, generator, architecture)
@@ -314,9 +314,10 @@ def build_network(
 
 
 def _dropout_mask(x: Tensor, dropout: float, generator: torch.Generator | None) -> Tensor:
-    """Zero with probability ``dropout``, rounded to 1/256, else the factor that keeps the mean; strided as ``x``.
+    """Mask with the strides of ``x``: 0 with probability ``dropout``, rounded to 1/256, else the factor that keeps the
+    mean.
 
-    One random byte per element: drawing eight at a time takes a tenth of the time of Bernoulli numbers.
+    Uses one random byte per element: drawing eight at a time takes a tenth of the time of Bernoulli numbers.
     """
     kept = min(255, max(1, round(256 * (1.0 - dropout))))
     words = torch.empty(math.ceil(x.numel() / 8), dtype=torch.int64)
@@ -327,7 +328,7 @@ def _dropout_mask(x: Tensor, dropout: float, generator: torch.Generator | None) 
 
 
 def _fold(norm: nn.BatchNorm2d, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-    """Weight and bias of one convolution equal to a convolution and the batch norm after it, in evaluation."""
+    """Weight and bias of one convolution that equals a convolution followed by batch norm, in evaluation mode."""
     mean, variance = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
     scale = norm.weight * (variance + norm.eps).rsqrt()
     return weight * scale[:, None, None, None], (bias - mean) * scale + norm.bias

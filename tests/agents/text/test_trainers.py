@@ -158,7 +158,7 @@ class TestDPO:
         ("settings", "complaint"),
         [
             ({"label_smoothing": 0.1}, "the others ignore it"),
-            ({"kind": "robust"}, "need one above 0"),
+            ({"kind": "robust"}, "need label_smoothing above 0"),
             ({"kind": "cdpo", "label_smoothing": 0.5}, "just below .5"),
         ],
     )

@@ -172,10 +172,12 @@ def test_tokens_that_are_not_the_environments_are_found(
 @pytest.mark.parametrize("algorithm", [TokenPPO, OnlineDPO])
 def test_the_policy_is_asked_as_each_algorithm_learns(algorithm: type[TokenPPO]) -> None:
     agent = algorithm(LanguageModelPolicy, NativeVecEnv(TextGenVectorEnv(RandomWalks(), 2)), seed=0)
-    written = doctor_command._write(agent.policy)
+    sampled = doctor_command._sample_responses(agent.policy)
     assert agent.policy._decoder is not None, "the texts were decoded as in a rollout"
     assert len(written.log_probs) == len(written.sequences) * 8
-    torch.testing.assert_close(doctor_command._learned(agent, written), written.log_probs, atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        doctor_command._learning_log_probs(agent, sampled), sampled.log_probs, atol=1e-4, rtol=0
+    )
 
 
 @pytest.mark.parametrize(("kl", "complaint"), [(-3.0, "-3.00 nats"), (float("nan"), "not finite")])
@@ -276,7 +278,7 @@ def test_runs_on_other_things_are_refused(tmp_path: Path, capsys: pytest.Capture
     run = RunDir.create(tmp_path / "penguin", config)
     run.write_specs(*spaces_of(config.env))
     assert main(["doctor", str(run.path)]) == 1
-    assert "is no run on texts" in capsys.readouterr().err
+    assert "is not a text run" in capsys.readouterr().err
 
 
 def test_the_environments_tokens_are_those_it_has_today(

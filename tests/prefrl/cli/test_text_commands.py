@@ -207,7 +207,7 @@ def test_prompts_of_ones_own_have_no_reward_unless_they_are_given_one(
     out = ["--out", str(tmp_path / "out")]
     for command in (["grpo", "NOBODY", *out], ["compare", "NOBODY", "NOBODY"]):
         # Said before any model is looked for.
-        assert "nothing says what a text is worth; give a learned" in error_of(capsys, *command, *words)
+        assert "there is no reward to score texts with; give a learned" in error_of(capsys, *command, *words)
     assert not (tmp_path / "out").exists()
     words = own_prompts(gpt2, tmp_path, reward=f"{__name__}:count_words")
     settings = ["--grpo.steps", "1", "--grpo.prompts", "2", "--grpo.group-size", "2"]
@@ -339,8 +339,8 @@ def test_win_rate_by_hand() -> None:
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (["sft", "OUT"], "nothing to learn from; name a task by --env"),
-        (["sft", "OUT", "--env", "CartPole-v1"], "no environment of texts"),
+        (["sft", "OUT"], "nothing to learn from; give a task by --env"),
+        (["sft", "OUT", "--env", "CartPole-v1"], "is not a text environment"),
         (["sft", "OUT", "--env", WALKS, "--model", "huge"], "cannot be loaded as a causal language model"),
         (["sft", "OUT", "--env", WALKS, "--tuning.epochs", "0"], "epochs is 0"),
         (["generate", "WALKER"], "nothing to respond to"),

@@ -103,7 +103,7 @@ def test_names_of_no_device_are_refused(device: str) -> None:
 
 def test_gpus_that_are_not_there_are_refused() -> None:
     count = torch.cuda.device_count()
-    with pytest.raises(ValueError, match=f"'cuda:{count}', and CUDA can use {count} GPUs here; take auto or"):
+    with pytest.raises(ValueError, match=f"'cuda:{count}', and CUDA can use {count} GPUs here; use auto or"):
         open_text_model("tiny", RandomWalks(), device=f"cuda:{count}")
 
 
@@ -125,7 +125,7 @@ def test_environments_of_texts_are_made_with_their_settings() -> None:
     ("name", "kwargs", "complaint"),
     [
         (None, {"max_walk_nodes": 7}, "no environment takes it; name one by --env"),
-        ("CartPole-v1", {}, "CartPole-v1 is no environment of texts"),
+        ("CartPole-v1", {}, "CartPole-v1 is not a text environment"),
         (WALKS.id, {"nodes": 7}, "cannot be made with"),
     ],
 )

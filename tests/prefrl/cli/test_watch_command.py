@@ -171,16 +171,16 @@ def test_actions_have_the_type_of_the_action_space(action: np.ndarray) -> None:
             assert deterministic
             return action, None
 
-    chosen = watch_command._chooser(Model(), deterministic=True, seed=0)(None)
+    chosen = watch_command._make_action_chooser(Model(), deterministic=True, seed=0)(None)
     assert np.array_equal(chosen, action)
     assert isinstance(chosen, np.integer if action.ndim == 0 else np.ndarray)
 
 
 def test_actions_are_sampled_unless_the_settings_are_deterministic(trained: RunDir) -> None:
-    model, _ = watch_command._newest(trained, trained.config(), False)
+    model, _ = watch_command._load_newest(trained, trained.config(), False)
 
     def actions(seed: int, deterministic: bool) -> list[float]:
-        choose = watch_command._chooser(model, deterministic, seed)
+        choose = watch_command._make_action_chooser(model, deterministic, seed)
         observation = np.zeros(model.observation_space.shape, np.float32)
         return [float(np.sum(choose(observation))) for _ in range(30)]
 
@@ -205,7 +205,7 @@ def test_an_agent_replaced_while_it_is_loaded_is_loaded_again(
         return load_run_agent(*arguments)
 
     monkeypatch.setattr(prefrl_agents, "load_run_agent", replaced_at_first)
-    model, reward = watch_command._newest(trained, trained.config(), False)
+    model, reward = watch_command._load_newest(trained, trained.config(), False)
     assert model.num_timesteps == 256
     assert reward.version > 0
     assert len(calls) == 2

@@ -32,7 +32,7 @@ def test_a_gpu_that_is_not_there_is_refused_unless_another_will_do(gpus: int) ->
             assert torch_device(name, "x") == available_device(name, "x") == torch.device(name)
             continue
         with pytest.raises(
-            ValueError, match=f"^x is '{name}', and CUDA can use {gpus} GPUs here; take auto or cpu"
+            ValueError, match=f"^x is '{name}', and CUDA can use {gpus} GPUs here; use auto or cpu"
         ):
             torch_device(name, "x")
         assert available_device(name, "x") == torch.device("cuda" if gpus else "cpu")
