@@ -10,9 +10,10 @@ from pathlib import Path
 
 from prefrl.annotators import Answer, Rule, resolve
 from prefrl.config import RewardConfig
+from prefrl.config.modality import Modality, modality_of
 from prefrl.data.spaces import SpaceSpec
 from prefrl.data.types import LabelledQuery
-from prefrl.data.validation_split import split_key, validation_segments
+from prefrl.data.validation_split import validation_segments
 from prefrl.loop.trust import open_run
 from prefrl.storage import Store, exported_specs, import_comparisons, read_about
 from prefrl.storage.run_dir import RunDir
@@ -133,14 +134,15 @@ class SavedAnswers:
 
     def held_out(self, fraction: float, observation_spec: SpaceSpec) -> set[str]:
         """Ids of the segments that a trainer holds out for validation with this fraction."""
-        if observation_spec.is_tokens:
-            return self._held_out_prompts(fraction, observation_spec)
+        modality = modality_of(observation_spec)
+        if modality.compares_within_groups:
+            return self._held_out_prompts(fraction, modality)
         queries = (self._store.query_record(comparison.query_id) for comparison in self.comparisons)
         return validation_segments((query.segment_ids for query in queries), fraction)
 
-    def _held_out_prompts(self, fraction: float, observation_spec: SpaceSpec) -> set[str]:
+    def _held_out_prompts(self, fraction: float, modality: Modality) -> set[str]:
         segments = [item.query.segments for batch in self.batches() for item in batch]
-        keys = [[split_key(each, observation_spec) for each in group] for group in segments]
+        keys = [[modality.validation_key(each) for each in group] for group in segments]
         held_out = validation_segments(keys, fraction)
         pairs = zip(segments, keys, strict=True)
         return {each.id for group, prompts in pairs if prompts[0] in held_out for each in group}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -13,8 +14,10 @@ from typing import Any, Literal, cast
 import tyro
 
 from prefrl.cli.options import parse
+from prefrl.config.modality import TEXTS, modality_of
+from prefrl.loop.trust import open_run
 from prefrl.storage import Store, export_comparisons
-from prefrl.storage.run_dir import RunDir
+from prefrl.storage.run_dir import RunDir, RunDirError
 from prefrl.text.rankings import Ranking, write_k_wise
 
 __all__ = ["main"]
@@ -51,6 +54,9 @@ def main(arguments: Sequence[str]) -> int:
     """Write the files, and print a summary as one line of JSON."""
     options = parse(Options, arguments, "prefrl export", _DESCRIPTION)
     run = RunDir.open(options.run)
+    if options.clips is not None:
+        # Clips are drawn by the environment, which the run names.
+        open_run(options.run, options.trust)
     observation, action = run.specs()
     # Loaded before anything is written: the agent may be damaged, or need --trust.
     agent = _load_agent(run, options.trust) if options.agent else None
@@ -61,7 +67,8 @@ def main(arguments: Sequence[str]) -> int:
             )
         spaces = {"observation": observation.to_json(), "action": action.to_json()}
         report = export_comparisons(store, options.folder, spaces)
-        rankings = _write_rankings(run, store, options.folder) if observation.is_tokens else {}
+        is_text = modality_of(observation) is TEXTS
+        rankings = _write_rankings(run, store, options) if is_text else {}
         videos = {} if options.clips is None else _write_videos(run, store, options.folder, options.clips)
     if agent is not None:
         # `predict` is replaced if observations are normalised, which SB3's file cannot hold.
@@ -71,15 +78,21 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _load_agent(run: RunDir, trust: bool) -> Any:
-    from prefrl_agents import load_agent
+    from prefrl_agents import load_run_agent
 
-    return load_agent(run.agent, run.config().agent.algorithm, trust)
+    return load_run_agent(run, run.config(), trust)
 
 
-def _write_rankings(run: RunDir, store: Store, folder: Path) -> dict[str, int]:
+def _write_rankings(run: RunDir, store: Store, options: Options) -> dict[str, int]:
     """Write each answer, other than superseded ones and "can't tell", as a ranking of texts."""
     from prefrl.loop.environments import make_ordinary_environment
 
+    try:
+        open_run(options.run, options.trust)
+    except RunDirError as error:
+        # The comparisons are exported all the same; only the environment could say them in words.
+        print(f"rankings.jsonl is not written: {error}", file=sys.stderr)
+        return {"rankings": 0}
     env = cast("Any", make_ordinary_environment(run.config().env).unwrapped)
     rankings, left_out = list[Ranking](), 0
     for comparison in store.comparisons(with_superseded=False):
@@ -103,7 +116,7 @@ def _write_rankings(run: RunDir, store: Store, folder: Path) -> dict[str, int]:
             rankings.append(found)
     env.close()
     if rankings:
-        write_k_wise(folder / "rankings.jsonl", rankings)
+        write_k_wise(options.folder / "rankings.jsonl", rankings)
     return {"rankings": len(rankings), "rankings_left_out": left_out}
 
 

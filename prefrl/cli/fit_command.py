@@ -18,6 +18,7 @@ from prefrl.cli.options import parse
 from prefrl.cli.progress import progress
 from prefrl.cli.ranking_source import RankingSource
 from prefrl.config import RewardConfig, RunConfig
+from prefrl.config.modality import modality_of
 from prefrl.loop.validation import check_config
 from prefrl.reward.loss_registry import find_loss
 from prefrl.storage.versions import publish_version
@@ -113,7 +114,13 @@ def main(arguments: Sequence[str]) -> int:
         _check(report, options)
         reward = trainer.snapshot(version=1)
         publish_version(options.out, reward.version, reward.save)
-        result = _result(options, trainer.num_labels, report, _assess(reward, answers), specs[0].is_tokens)
+        result = _result(
+            options,
+            trainer.num_labels,
+            report,
+            _assess(reward, answers),
+            modality_of(specs[0]).varies_in_length,
+        )
         if isinstance(source, RankingSource):
             result["left_out"] = source.left_out
         if options.folds is not None:
@@ -200,7 +207,7 @@ def _assess(reward: LearnedReward, answers: SavedAnswers) -> Assessment:
 
 
 def _result(
-    options: Options, labels: int, report: FitReport, assessment: Assessment, is_of_texts: bool
+    options: Options, labels: int, report: FitReport, assessment: Assessment, varies_in_length: bool
 ) -> dict[str, Any]:
     result = {
         "out": str(options.out),
@@ -215,7 +222,7 @@ def _result(
         "log_loss_validation": assessment.log_loss,
         "correlation_true_return": assessment.correlation_true_return,
     }
-    if is_of_texts:
+    if varies_in_length:
         result["length_bias"] = assessment.length_bias
         result["accuracy_longer_validation"] = assessment.accuracy_longer
     return result

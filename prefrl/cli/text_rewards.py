@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from prefrl.cli.text_models import TextModel
+from prefrl.config.modality import TEXTS, modality_of
 from prefrl_envs.text import TextGenEnv
 from prefrl_envs.text.scoring import score_texts
 from prefrl_envs.text.task import RewardFunction
@@ -50,7 +51,7 @@ def _learned_scorer(learned: LearnedReward, path: Path, texts: TextModel, longes
     from prefrl.data.tokens import last_steps
 
     spec, action_spec = learned.observation_spec, learned.action_spec
-    if not spec.is_tokens or action_spec.categories != (texts.tokenizer.vocab_size,):
+    if modality_of(spec) is not TEXTS or action_spec.categories != (texts.tokenizer.vocab_size,):
         raise ValueError(
             f"{path} was learned from {spec.kind} observations with {action_spec.categories} actions, the model's "
             f"tokenizer has {texts.tokenizer.vocab_size} tokens; give a reward and a model with the same tokenizer"

@@ -40,6 +40,8 @@ class Modality:
     """whether people see clips, which have to be recorded while the agent acts"""
     module: str | None = None
     """optional module that agents and rewards need"""
+    varies_in_length = False
+    """whether segments differ in length, which people's answers may go by"""
     is_native_only = False
     """whether the environment's copies can only be stepped all at once"""
     is_labelled_when_sampled = False
@@ -72,9 +74,9 @@ class Modality:
         """Mask (M,) of the steps that the reward network scores; the others get 0. None if all are scored."""
         return None
 
-    def length(self, segment: Segment) -> float | None:
-        """Length of the text that people read, in tokens; None if all segments have the same length."""
-        return None
+    def length(self, segment: Segment) -> float:
+        """Length of what people see: in steps, or in tokens of the response."""
+        return float(len(segment))
 
 
 class _Images(Modality):
@@ -98,6 +100,7 @@ class _Texts(Modality):
     compares_within_groups = True
     is_filmed = False
     module = "transformers"
+    varies_in_length = True
     is_native_only = True
 
     def settle(self, config: RunConfig) -> RunConfig:
@@ -131,7 +134,7 @@ class _Texts(Modality):
     def is_scored(self, spec: SpaceSpec, observations: np.ndarray, actions: np.ndarray) -> np.ndarray | None:
         return ends_text(spec, observations, actions)
 
-    def length(self, segment: Segment) -> float | None:
+    def length(self, segment: Segment) -> float:
         return float(response_tokens(segment.observations[-1]))
 
 

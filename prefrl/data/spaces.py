@@ -93,11 +93,6 @@ class SpaceSpec:
         return self.kind == "box" and self.dtype == "uint8" and len(self.shape) == 3
 
     @property
-    def is_tokens(self) -> bool:
-        """True for texts, which language models take."""
-        return self.kind == "tokens"
-
-    @property
     def num_features(self) -> int:
         """Length of one sample as a flat float vector with one-hot categories; a token is a single number."""
         if self.kind == "token":

@@ -12,16 +12,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from prefrl.data.spaces import SpaceSpec
-from prefrl.data.tokens import prompt_key
-from prefrl.data.types import Segment
-
-__all__ = ["bootstrap_weights", "components", "is_validation_segment", "split_key", "validation_segments"]
-
-
-def split_key(segment: Segment, observation_spec: SpaceSpec) -> str:
-    """The key whose hash puts a segment into one of the sets: its id, or for texts the key of its prompt."""
-    return prompt_key(segment.observations[-1]) if observation_spec.is_tokens else segment.id
+__all__ = ["bootstrap_weights", "components", "is_validation_segment", "validation_segments"]
 
 
 def is_validation_segment(segment_id: str, fraction: float) -> bool:

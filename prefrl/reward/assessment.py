@@ -9,7 +9,7 @@ from itertools import combinations
 
 import numpy as np
 
-from prefrl.data.tokens import response_tokens
+from prefrl.config.modality import modality_of
 from prefrl.data.types import LabelledQuery, Query, Segment
 from prefrl.reward.learned_reward import LearnedReward
 from prefrl.reward.metrics import accuracy, calibration, log_loss, pearson
@@ -41,7 +41,7 @@ class Assessor:
     """Assesses a learned reward on comparisons that are given in batches."""
 
     def __init__(self, reward: LearnedReward) -> None:
-        self._reward = reward
+        self._reward, self._modality = reward, modality_of(reward.observation_spec)
         self._predictions = [(np.empty(0), np.empty(0))]
         self._returns: dict[str, tuple[float, float]] = {}
         self._lengths: dict[str, float] = {}
@@ -50,7 +50,7 @@ class Assessor:
     def predict_answers(self, labelled: Sequence[LabelledQuery]) -> None:
         """Predict these answers; "can't tell" is skipped."""
         self._predictions.append(pair_predictions(self._reward, labelled))
-        if self._reward.observation_spec.is_tokens:
+        if self._modality.varies_in_length:
             self._predict_by_length(labelled)
 
     def predict_returns(self, segments: Iterable[Segment]) -> None:
@@ -59,8 +59,8 @@ class Assessor:
             if segment.id not in self._returns:
                 predicted = self._reward.predict(segment.observations, segment.actions)
                 self._returns[segment.id] = float(predicted.sum(dtype=np.float64)), segment.true_return
-                if self._reward.observation_spec.is_tokens:
-                    self._lengths[segment.id] = _length(segment)
+                if self._modality.varies_in_length:
+                    self._lengths[segment.id] = self._modality.length(segment)
 
     def assessment(self) -> Assessment:
         """The assessment on everything given so far."""
@@ -79,7 +79,7 @@ class Assessor:
     def _predict_by_length(self, labelled: Sequence[LabelledQuery]) -> None:
         for item in labelled:
             if item.comparison.ranks is not None:
-                lengths = np.array([[_length(segment) for segment in item.query.segments]])
+                lengths = np.array([[self._modality.length(segment) for segment in item.query.segments]])
                 share, pairs = accuracy(lengths, np.array([item.comparison.ranks]))
                 self._longer_right += share * pairs if pairs else 0.0
                 self._longer_pairs += pairs
@@ -88,10 +88,6 @@ class Assessor:
 def _correlation(predicted: np.ndarray, other: np.ndarray | Sequence[float]) -> float | None:
     value = pearson(predicted, np.asarray(other))
     return value if math.isfinite(value) else None
-
-
-def _length(segment: Segment) -> float:
-    return float(response_tokens(segment.observations[-1]))
 
 
 def pair_predictions(

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from prefrl.config import RewardConfig
+from prefrl.config.modality import modality_of
 from prefrl.data.spaces import SpaceSpec
 from prefrl.data.types import LabelledQuery
-from prefrl.data.validation_split import split_key
 from prefrl.reward.assessment import pair_predictions
 from prefrl.reward.metrics import wilson_interval
 from prefrl.reward.training import RewardTrainer
@@ -55,8 +55,9 @@ def cross_validate(
     Raises:
         ValueError: when there are fewer queries than folds, nothing is left to train on, or all answers are ties.
     """
+    key_of = modality_of(specs[0]).validation_key
     segments_of = {
-        item.comparison.query_id: frozenset(split_key(segment, specs[0]) for segment in item.query.segments)
+        item.comparison.query_id: frozenset(key_of(segment) for segment in item.query.segments)
         for batch in batches()
         for item in batch
     }

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from prefrl.config import RewardConfig
+from prefrl.config.modality import modality_of
 from prefrl.data.spaces import SpaceSpec
 from prefrl.data.types import Comparison, LabelledQuery, Segment
-from prefrl.data.validation_split import bootstrap_weights, components, split_key, validation_segments
+from prefrl.data.validation_split import bootstrap_weights, components, validation_segments
 from prefrl.reward.segment_table import CPU, SegmentTable
 
 __all__ = ["ComparisonDataset", "Minibatch"]
@@ -91,7 +92,7 @@ class ComparisonDataset:
         seed: int,
         device: torch.device = CPU,
     ) -> None:
-        self._config, self._seed, self._observation_spec = config, seed, observation_spec
+        self._config, self._seed, self._modality = config, seed, modality_of(observation_spec)
         self._device = device
         self.segments = SegmentTable(observation_spec, action_spec, device)
         self._answers: dict[Key, _Answer] = {}
@@ -163,7 +164,7 @@ class ComparisonDataset:
                 position,
                 comparison,
                 [each.id for each in segments],
-                [split_key(each, self._observation_spec) for each in segments],
+                [self._modality.validation_key(each) for each in segments],
                 [each.true_return for each in segments],
             )
 

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from prefrl.config.modality import modality_of
 from prefrl.data.spaces import SpaceSpec
 
 __all__ = [
@@ -17,17 +18,10 @@ __all__ = [
     "observation_tensor",
 ]
 
-IMAGES_PER_CHUNK = 256
-"""800 take a gigabyte of temporary tensors; up to 256, sums of squared bytes are exact in float32"""
-VECTORS_PER_CHUNK = 8192
-TEXTS_PER_CHUNK = 64
-
 
 def chunk_steps(spec: SpaceSpec) -> int:
     """Number of steps of these observations that are evaluated at a time."""
-    if spec.is_tokens:
-        return TEXTS_PER_CHUNK
-    return IMAGES_PER_CHUNK if spec.is_image else VECTORS_PER_CHUNK
+    return modality_of(spec).steps_per_chunk
 
 
 def channel_axis(image_shape: tuple[int, ...]) -> int:

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from prefrl.config import RewardConfig
 from prefrl.config.device import available_device, torch_device
+from prefrl.config.modality import modality_of
 from prefrl.data.spaces import SpaceSpec
-from prefrl.data.tokens import ends_text
 from prefrl.data.types import Query, Segment
 from prefrl.reward.disagreement import disagreement
 from prefrl.reward.inputs import check_array, chunk_steps, feature_tensor, observation_tensor
@@ -102,9 +102,9 @@ class LearnedReward:
         lead = leading_shape(self, observations, actions)
         observations = observations.reshape(-1, *self.observation_spec.shape)
         actions = actions.reshape(-1, *self.action_spec.shape)
-        if not self.observation_spec.is_tokens:
+        is_scored = modality_of(self.observation_spec).is_scored(self.observation_spec, observations, actions)
+        if is_scored is None:
             return self._normalised_rewards(observations, actions).reshape(self._network.num_members, *lead)
-        is_scored = ends_text(self.observation_spec, observations, actions)
         rewards = np.zeros((self._network.num_members, len(actions)), np.float32)
         if is_scored.any():
             rewards[:, is_scored] = self._normalised_rewards(observations[is_scored], actions[is_scored])

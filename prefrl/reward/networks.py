@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from prefrl.config import RewardConfig
+from prefrl.config.modality import modality_of
 from prefrl.data.spaces import SpaceSpec
 from prefrl.reward.fast_convolution import BYTE, blocked_weight, computing_dtype, space_to_depth
 from prefrl.reward.inputs import channels_first_shape
@@ -293,24 +294,33 @@ def build_network(
     Raises:
         ValueError: when the network that ``config`` names does not suit the observations.
     """
-    if config.network != "auto" and (config.network == "lm") != observation_spec.is_tokens:
-        raise ValueError(
-            f"reward.network is {config.network!r}, the observations are of kind {observation_spec.kind!r}; "
-            "texts need lm, and lm needs texts; set it to auto"
-        )
-    if observation_spec.is_tokens:
-        # Imported late: transformers is optional.
+    name = network_name(observation_spec, config)
+    if name == "lm":
+        # Loaded late: transformers is optional.
         from prefrl.reward.token_network import TokenEnsemble
 
         return TokenEnsemble(observation_spec, action_spec, config, generator, architecture)
-    if config.network == "cnn" and not observation_spec.is_image:
-        raise ValueError(
-            f"the cnn reward network needs uint8 images of 3 dimensions, the observations are "
-            f"{observation_spec.dtype} of shape {observation_spec.shape}; set network to auto or mlp"
-        )
-    if config.network == "mlp" or not observation_spec.is_image:
+    if name == "mlp":
         return MLPEnsemble(observation_spec, action_spec, config, generator)
     return ConvEnsemble(channels_first_shape(observation_spec), action_spec.num_features, config, generator)
+
+
+def network_name(observation_spec: SpaceSpec, config: RewardConfig) -> str:
+    """The network that ``config.network`` means for these observations: mlp, cnn or lm.
+
+    Raises:
+        ValueError: when the network does not suit the observations.
+    """
+    modality = modality_of(observation_spec)
+    if config.network == "auto":
+        return modality.network
+    if config.network not in modality.networks:
+        raise ValueError(
+            f"reward.network is {config.network!r}, and the observations are {modality.plural} "
+            f"({observation_spec.dtype} of shape {observation_spec.shape}); "
+            f"set it to {' or '.join(('auto', *modality.networks))}"
+        )
+    return config.network
 
 
 def _dropout_mask(x: Tensor, dropout: float, generator: torch.Generator | None) -> Tensor:

@@ -17,7 +17,7 @@ from torch import Tensor
 from prefrl.config import RewardConfig, from_json, to_json
 from prefrl.config.device import is_device_name
 from prefrl.data.spaces import SpaceSpec
-from prefrl.reward.networks import RewardNetwork, build_network
+from prefrl.reward.networks import RewardNetwork, build_network, network_name
 from prefrl.reward.tensor_files import RewardFileError, check_layout, read_tensors, write_tensors
 
 __all__ = ["RewardContent", "read_reward", "write_reward"]
@@ -109,7 +109,7 @@ def _network(
     """The network of the file; built without memory first, to compare its tensors with those in the file."""
     _check_sizes(tensors, specs, config)
     checked = _without_code(architecture) if isinstance(architecture, Mapping) else None
-    if specs[0].is_tokens:
+    if network_name(specs[0], config) == "lm":
         if checked is None:
             # build_network would look for config.language_model on this machine, or download it.
             raise ValueError("it is a reward of texts without the architecture of its language model")
@@ -130,9 +130,10 @@ def _check_sizes(
     """Refuse sizes that the file has too few weights for, before anything of such a size is made."""
     weights = sum(tensor.numel() for tensor in tensors.values())
     sizes = {"config.members": config.members, "config.hidden": max(config.hidden, default=1)}
+    takes_features = network_name(specs[0], config) != "lm"
     for name, spec, is_used in (
-        ("observation_spec", specs[0], not specs[0].is_tokens),
-        ("action_spec", specs[1], config.use_actions and not specs[0].is_tokens),
+        ("observation_spec", specs[0], takes_features),
+        ("action_spec", specs[1], config.use_actions and takes_features),
     ):
         if is_used:
             sizes[name] = spec.num_features

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from prefrl.config.modality import TEXTS, modality_of
 from prefrl.data.spaces import SpaceSpec
 from prefrl.data.types import Segment
 
@@ -27,7 +28,7 @@ def check_segment(segment: Segment, observation_spec: SpaceSpec, action_spec: Sp
         found = getattr(segment, name).dtype
         if found != dtype:
             raise ValueError(f"{name} are {found}, {dtype} is needed")
-    if observation_spec.is_tokens:
+    if modality_of(observation_spec) is TEXTS:
         _check_texts(segment.observations, action_spec)
 
 

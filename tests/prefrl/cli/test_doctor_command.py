@@ -174,7 +174,7 @@ def test_the_policy_is_asked_as_each_algorithm_learns(algorithm: type[TokenPPO])
     agent = algorithm(LanguageModelPolicy, NativeVecEnv(TextGenVectorEnv(RandomWalks(), 2)), seed=0)
     sampled = doctor_command._sample_responses(agent.policy)
     assert agent.policy._decoder is not None, "the texts were decoded as in a rollout"
-    assert len(written.log_probs) == len(written.sequences) * 8
+    assert len(sampled.log_probs) == len(sampled.sequences) * 8
     torch.testing.assert_close(
         doctor_command._learning_log_probs(agent, sampled), sampled.log_probs, atol=1e-4, rtol=0
     )

@@ -19,9 +19,9 @@ from prefrl.reward.assessment import Assessor, pair_predictions
 class ObservationsAreReturns:
     """Stands in for a learned reward of two members: the observation, and twice it."""
 
-    def __init__(self, label_noise: float, is_tokens: bool = False) -> None:
+    def __init__(self, label_noise: float, kind: str = "box") -> None:
         self.config = RewardConfig(label_noise=label_noise)
-        self.observation_spec = SimpleNamespace(is_tokens=is_tokens)
+        self.observation_spec = SimpleNamespace(kind=kind, is_image=False)
 
     def predict(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
         return observations.sum(axis=1) if observations.ndim > 1 else observations
@@ -104,7 +104,7 @@ def text(response_tokens: int, id_of_a_token: int) -> Segment:
 
 def test_texts_are_assessed_by_their_length_too() -> None:
     short, middle, long = text(1, 0), text(2, 8), text(3, 1)
-    assessor = Assessor(cast(LearnedReward, ObservationsAreReturns(0.0, is_tokens=True)))
+    assessor = Assessor(cast(LearnedReward, ObservationsAreReturns(0.0, kind="tokens")))
     answers = [
         (Query((short, middle, long)), (2, 1, 2)),  # longer, shorter, and a tie
         (Query((short, long)), (2, 1)),  # longer

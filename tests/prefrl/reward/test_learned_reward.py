@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from prefrl.config import RewardConfig
+from prefrl.config.modality import VECTORS
 from prefrl.data.spaces import SpaceSpec
 from prefrl.data.types import Query, Segment
-from prefrl.reward import FollowedReward, LearnedReward, RewardFileError, inputs
+from prefrl.reward import FollowedReward, LearnedReward, RewardFileError
 from prefrl.reward.networks import build_network
 from prefrl.storage.versions import publish_version
 
@@ -63,13 +64,13 @@ def test_chunks_change_nothing(
     reward = untrained(vector_specs)
     segments = [make_segment(seed, steps=3 + seed) for seed in range(5)]
     whole = reward.segment_returns(segments)
-    monkeypatch.setattr(inputs, "VECTORS_PER_CHUNK", 8)
+    monkeypatch.setattr(VECTORS, "steps_per_chunk", 8)
     np.testing.assert_allclose(reward.segment_returns(segments), whole, rtol=1e-5)
     one = np.concatenate([segment.observations for segment in segments])
     acted = np.concatenate([segment.actions for segment in segments])
     monkeypatch.undo()
     expected = reward.predict(one, acted)
-    monkeypatch.setattr(inputs, "VECTORS_PER_CHUNK", 7)
+    monkeypatch.setattr(VECTORS, "steps_per_chunk", 7)
     np.testing.assert_allclose(reward.predict(one, acted), expected, rtol=1e-5, atol=1e-7)
 
 
