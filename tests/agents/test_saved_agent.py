@@ -147,7 +147,7 @@ def continue_both_ways(make: Callable[[Path, bool], SB3Agent], agent: SB3Agent, 
 
 class TestContinue:
     @pytest.mark.parametrize("algorithm", ["ppo", "a2c", "dqn", "sac"])
-    def test_as_from_a_pickle(self, algorithm: str, make_agent: MakeAgent, tmp_path: Path) -> None:
+    def test_continues_as_from_a_pickle(self, algorithm: str, make_agent: MakeAgent, tmp_path: Path) -> None:
         settings = {"learning_rate": "lin_1e-3"}
         agent = make_agent(algorithm, total_steps=2000, folder=tmp_path / "none", **settings)
         run(agent, 300)
@@ -158,7 +158,7 @@ class TestContinue:
         continue_both_ways(make, agent, tmp_path)
 
     @pytest.mark.parametrize("kind", KINDS)
-    def test_as_from_a_pickle_for_texts_images_and_other_algorithms(
+    def test_continues_as_from_a_pickle_for_texts_images_and_other_algorithms(
         self, kind: str, make_link: Any, tmp_path: Path
     ) -> None:
         make_venv, config = KINDS[kind]
@@ -176,7 +176,7 @@ class TestContinue:
         run(agent, 200)
         continue_both_ways(make, agent, tmp_path)
 
-    def test_of_a_checkpoint_that_is_gone(self, make_link: Any, tmp_path: Path) -> None:
+    def test_continues_when_the_initial_checkpoint_is_gone(self, make_link: Any, tmp_path: Path) -> None:
         from prefrl.text.models import LanguageModel
 
         space: Any = walks().observation_space
@@ -237,7 +237,7 @@ class TestFallback:
         else:
             assert load_agent(tmp_path / "agent").num_timesteps == steps[0], "acting needs no experience"
 
-    def test_a_damaged_agent_is_not_kept_to_fall_back_to(self, make_agent: MakeAgent, tmp_path: Path) -> None:
+    def test_a_damaged_agent_is_not_kept_as_a_fallback(self, make_agent: MakeAgent, tmp_path: Path) -> None:
         (newest, older), steps = self.saved(make_agent, tmp_path / "agent")
         shutil.rmtree(newest)
         with pytest.warns(UserWarning, match=r"agent\.json cannot be read .No such file"):
@@ -325,7 +325,7 @@ class TestTrust:
         with pytest.raises(RunDirError, match=r"inside it|leads out of"):
             find_saved(folder)
 
-    def test_links_in_the_folder_lead_nowhere_else(self, make_agent: MakeAgent, tmp_path: Path) -> None:
+    def test_links_to_other_folders_are_not_followed(self, make_agent: MakeAgent, tmp_path: Path) -> None:
         folder = tmp_path / "agent"
         make_agent().save(folder)
         (saved,) = (path for path in folder.iterdir() if path.is_dir())
@@ -344,7 +344,7 @@ class TestTrust:
             {"folder": "a"},
         ],
     )
-    def test_a_damaged_pointer(self, pointer: dict[str, Any], tmp_path: Path) -> None:
+    def test_a_damaged_pointer_is_reported(self, pointer: dict[str, Any], tmp_path: Path) -> None:
         write_json_atomic(tmp_path / "latest.json", pointer)
         with pytest.raises(RunDirError, match=r"latest\.json does not name a saved agent; restore the run"):
             find_saved(tmp_path)

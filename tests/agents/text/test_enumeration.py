@@ -76,7 +76,7 @@ def expected_estimate(estimator: KLEstimator, policy: Policy, reference: Policy)
     return (policy.log_probability.detach().exp() * sequence_sum(per_token, MASK)).sum()
 
 
-def test_the_responses_are_all_there_are(policy: Policy) -> None:
+def test_all_responses_are_enumerated(policy: Policy) -> None:
     assert policy.log_probability.exp().sum().item() == pytest.approx(1.0)
 
 

@@ -79,9 +79,7 @@ def test_a_newer_answer_of_the_same_annotator_replaces_the_older_one(store: Stor
 
 
 @pytest.mark.parametrize("newer", [None, (1, 1)], ids=["can't tell", "tie"])
-def test_an_answer_taken_back_is_never_learned_from_again(
-    newer: tuple[int, int] | None, store: Store
-) -> None:
+def test_a_withdrawn_answer_is_not_learned_from_again(newer: tuple[int, int] | None, store: Store) -> None:
     agent = make_agent()
     agent.take_answers = follow(store)
     store.add_comparisons([Comparison(1, (1, 2)), Comparison(2, (2, 1))])
@@ -109,9 +107,7 @@ def test_an_answer_changed_before_it_was_read_counts_once(store: Store) -> None:
     assert agent.newest_answer == 3
 
 
-def test_a_continued_agent_has_all_answers_and_learns_the_new_ones_alone(
-    store: Store, tmp_path: Path
-) -> None:
+def test_a_continued_agent_has_all_answers_and_learns_only_new_ones(store: Store, tmp_path: Path) -> None:
     agent = make_agent()
     agent.take_answers = follow(store)
     store.add_comparisons([Comparison(1, (1, 2)), Comparison(2, (1, 2)), Comparison(1, None)])

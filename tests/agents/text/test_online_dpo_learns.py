@@ -66,7 +66,7 @@ class Ranker:
 
 
 @pytest.mark.parametrize(("sign", "low", "high"), [(1, 3.0, 5.0), (-1, 0.0, 0.2)])
-def test_samples_become_what_is_ranked_higher(sign: int, low: float, high: float) -> None:
+def test_samples_move_towards_higher_ranked_responses(sign: int, low: float, high: float) -> None:
     venv = PreferenceVecEnv(NativeVecEnv(TextGenVectorEnv(Letters(), NUM_ENVS)), 1, "Letters-v0", seed=0)
     venv.begin_training(None)
     venv.seed(0)

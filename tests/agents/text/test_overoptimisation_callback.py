@@ -91,7 +91,7 @@ def test_every_rollout_is_recorded() -> None:
     assert callback.history[-1].kl > 0.1
 
 
-def test_rollouts_without_an_end_are_skipped() -> None:
+def test_rollouts_without_a_finished_episode_are_skipped() -> None:
     callback, notes = OveroptimisationCallback(), Notes()
     agent(n_steps=2).learn(40 * NUM_ENVS, callback=CallbackList([callback, notes]))
     *rollouts, _ = notes.ended
@@ -126,7 +126,7 @@ def test_stops_when_gold_stays_below_its_best(
     assert callback._on_step() == (not stops)
 
 
-def test_stops_past_the_most_kl() -> None:
+def test_stops_above_the_maximum_kl() -> None:
     callback, model = OveroptimisationCallback(most_kl=0.05), agent()
     model.learn(100 * N_STEPS * NUM_ENVS, callback=callback)
     *before, last = [each.kl for each in callback.history]
@@ -142,7 +142,7 @@ def test_an_agent_without_a_reference_is_refused_before_its_first_step() -> None
     assert model.num_timesteps == 0
 
 
-def test_agents_that_write_no_texts_are_refused() -> None:
+def test_agents_without_texts_are_refused() -> None:
     model = PPO("MlpPolicy", "CartPole-v1", n_steps=16, batch_size=16, device="cpu")
     with pytest.raises(ValueError, match="PPO writes no texts"):
         model.learn(16, callback=OveroptimisationCallback())
@@ -158,7 +158,7 @@ def test_patience_is_at_least_one_rollout() -> None:
         OveroptimisationCallback(patience_rollouts=0)
 
 
-def test_the_picture_shows_the_rollouts_past_the_reference(tmp_path: Path) -> None:
+def test_the_plot_shows_the_rollouts_after_the_reference(tmp_path: Path) -> None:
     image = pytest.importorskip("matplotlib.image")
     history = [watched(1.0), *(watched(1 + math.sin(kl), kl, kl) for kl in (0.5, 1.0, 2.0, 4.0))]
 

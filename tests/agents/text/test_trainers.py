@@ -131,7 +131,7 @@ class TestDPO:
             parts = told[3 * epoch : 3 * epoch + 3]
             assert report.loss == pytest.approx(np.mean([part.loss for part in parts]))
 
-    def test_the_reference_stays(self) -> None:
+    def test_the_reference_does_not_change(self) -> None:
         language_model = model()
         dpo, rankings = DPO(language_model, DPOConfig(learning_rate=1e-3)), ranked(30)
         before = dpo.reference_log_probs(rankings)
@@ -185,7 +185,7 @@ class TestGRPO:
         assert reports[0].reward < 1.5
         assert reports[-1].reward > 4
 
-    def test_a_penalty_on_kl_holds_it_back(self) -> None:
+    def test_a_kl_penalty_keeps_the_policy_near_the_reference(self) -> None:
         found = []
         for coefficient in (0.001, 1.0):
             config = GRPOConfig(
@@ -213,7 +213,7 @@ class TestGRPO:
         ("rewards", "complaint"),
         [(np.full(8, np.nan), "8 of them not finite"), (np.ones(3), "8 texts were scored")],
     )
-    def test_rewards_that_are_none_are_refused(self, rewards: np.ndarray, complaint: str) -> None:
+    def test_invalid_rewards_are_refused(self, rewards: np.ndarray, complaint: str) -> None:
         grpo = GRPO(model(), GRPOConfig(steps=1, prompts=2, group_size=4), 5)
         with pytest.raises(ValueError, match=complaint):
             grpo.train(lambda n: [[1]] * n, lambda _: rewards)

@@ -90,14 +90,14 @@ def wrong(found: dict[str, str]) -> set[str]:
     return {name for name, complaint in found.items() if complaint and name in OF_POLICY}
 
 
-def test_a_sound_policy_is_found_sound(trained: RunDir, doctor: Doctor) -> None:
+def test_a_correct_policy_passes_all_checks(trained: RunDir, doctor: Doctor) -> None:
     found = doctor(trained)
     assert list(found)[: len(OF_POLICY)] == OF_POLICY
     assert wrong(found) == set()
     assert found["the KL is not negative"] == ""
 
 
-def test_a_decoder_that_is_wrong_is_found(
+def test_a_wrong_decoder_is_detected(
     trained: RunDir, doctor: Doctor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     right = RowDecoder.hidden
@@ -109,7 +109,7 @@ def test_a_decoder_that_is_wrong_is_found(
     assert wrong(doctor(trained)) == {"acting and learning agree"}
 
 
-def test_another_temperature_in_learning_is_found_by_name(
+def test_a_different_temperature_in_learning_is_detected(
     trained: RunDir, doctor: Doctor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     right = LanguageModelPolicy.evaluate_actions
@@ -126,7 +126,7 @@ def test_another_temperature_in_learning_is_found_by_name(
     assert "2.00 times the temperature" in found["acting and learning have one temperature"]
 
 
-def test_dropout_while_learning_is_found(
+def test_dropout_in_learning_is_detected(
     trained: RunDir,
     doctor: Doctor,
     spoil: Callable[[Callable[[Any], None]], None],
@@ -151,7 +151,7 @@ def test_dropout_while_learning_is_found(
         (None, 22, {"tokens are the environment's"}),
     ],
 )
-def test_tokens_that_are_not_the_environments_are_found(
+def test_tokens_that_differ_from_the_environments_are_detected(
     trained: RunDir,
     doctor: Doctor,
     spoil: Callable[[Callable[[Any], None]], None],
@@ -170,18 +170,18 @@ def test_tokens_that_are_not_the_environments_are_found(
 
 
 @pytest.mark.parametrize("algorithm", [TokenPPO, OnlineDPO])
-def test_the_policy_is_asked_as_each_algorithm_learns(algorithm: type[TokenPPO]) -> None:
+def test_log_probabilities_are_computed_as_each_algorithm_learns(algorithm: type[TokenPPO]) -> None:
     agent = algorithm(LanguageModelPolicy, NativeVecEnv(TextGenVectorEnv(RandomWalks(), 2)), seed=0)
     sampled = doctor_command._sample_responses(agent.policy)
     assert agent.policy._decoder is not None, "the texts were decoded as in a rollout"
-    assert len(written.log_probs) == len(written.sequences) * 8
+    assert len(sampled.log_probs) == len(sampled.sequences) * 8
     torch.testing.assert_close(
         doctor_command._learning_log_probs(agent, sampled), sampled.log_probs, atol=1e-4, rtol=0
     )
 
 
 @pytest.mark.parametrize(("kl", "complaint"), [(-3.0, "-3.00 nats"), (float("nan"), "not finite")])
-def test_a_kl_that_can_be_none_is_found(
+def test_an_impossible_kl_is_detected(
     trained: RunDir, doctor: Doctor, tmp_path: Path, kl: float, complaint: str
 ) -> None:
     shutil.copytree(trained.path, tmp_path / "walks")
@@ -244,13 +244,15 @@ class TestHistory:
     def reward(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(doctor_command, "_reward", lambda run: Worth(lengths_of))
 
-    def test_nothing_is_said_of_a_run_that_has_not_begun(
+    def test_a_run_that_has_not_begun_has_no_checks(
         self, fresh: RunDir, capsys: pytest.CaptureFixture[str]
     ) -> None:
         assert main(["doctor", str(fresh.path)]) == 0
-        assert capsys.readouterr().out == "nothing to look at yet; let the run go on\n"
+        assert capsys.readouterr().out == "nothing to check yet; let the run continue\n"
 
-    def test_texts_that_get_long_and_alike_for_reward_are_found(self, fresh: RunDir, doctor: Doctor) -> None:
+    def test_texts_that_become_long_and_similar_for_reward_are_detected(
+        self, fresh: RunDir, doctor: Doctor
+    ) -> None:
         record(fresh, [*varied_and_short(), *alike_and_long()])
         found = doctor(fresh)
         assert "rises while texts get alike" in found["texts stay varied"]
@@ -258,12 +260,12 @@ class TestHistory:
         assert found["rewards are of ordinary size"] == ""
         assert found["responses to a prompt differ in reward"] == ""
 
-    def test_the_other_way_round_they_are_fine(self, fresh: RunDir, doctor: Doctor) -> None:
+    def test_texts_that_become_short_and_varied_pass(self, fresh: RunDir, doctor: Doctor) -> None:
         record(fresh, [*alike_and_long(), *varied_and_short()])
         found = doctor(fresh)
         assert (found["texts stay varied"], found["reward is not length"]) == ("", "")
 
-    def test_one_reward_for_all_is_found(
+    def test_equal_rewards_for_all_texts_are_detected(
         self, fresh: RunDir, doctor: Doctor, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(doctor_command, "_reward", lambda run: Worth(lambda texts: np.ones(len(texts))))
@@ -273,7 +275,7 @@ class TestHistory:
         assert "100% of the prompts" in found["responses to a prompt differ in reward"]
 
 
-def test_runs_on_other_things_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_runs_without_texts_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = get_preset("penguin").config
     run = RunDir.create(tmp_path / "penguin", config)
     run.write_specs(*spaces_of(config.env))
@@ -281,7 +283,7 @@ def test_runs_on_other_things_are_refused(tmp_path: Path, capsys: pytest.Capture
     assert "is not a text run" in capsys.readouterr().err
 
 
-def test_the_environments_tokens_are_those_it_has_today(
+def test_the_environments_tokens_are_read_from_the_installed_environment(
     trained: RunDir, doctor: Doctor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A tokenizer that has been given more tokens since."""

@@ -115,7 +115,7 @@ def press_until(press: Callable[[str], None], key: str, found: Callable[[], obje
     wait_until(pressed)
 
 
-def test_a_person_answers_undoes_and_leaves(run: RunDir, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_person_can_answer_undo_and_leave(run: RunDir, capsys: pytest.CaptureFixture[str]) -> None:
     def act(press: Callable[[str], None], store: Store) -> None:
         press("right")  # leaves the instructions
         press_until(press, "left", lambda: store.counts().comparisons == 1)

@@ -141,7 +141,9 @@ ALGORITHMS: dict[str, tuple[Any, dict[str, Any]]] = {
 @pytest.mark.parametrize("around", [None, VecNormalize])
 @pytest.mark.parametrize("relabel", [True, False])
 @pytest.mark.parametrize("name", ALGORITHMS)
-def test_through_the_callback(name: str, relabel: bool, around: Any, watch: Watch, tmp_path: Path) -> None:
+def test_true_rewards_do_not_leak_through_the_callback(
+    name: str, relabel: bool, around: Any, watch: Watch, tmp_path: Path
+) -> None:
     config = RunConfig(**{**vars(SMALL), "agent": AgentConfig(relabel=relabel)})
     loop = PreferenceCallback(run=tmp_path / "run", config=config)
     algorithm, arguments = ALGORITHMS[name]
@@ -187,7 +189,7 @@ def registered() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
-def test_through_the_agent_of_a_run(
+def test_true_rewards_do_not_leak_through_the_agent_of_a_run(
     name: str,
     endless: bool,
     watch: Watch,
@@ -219,7 +221,7 @@ def test_through_the_agent_of_a_run(
     policy.close()
 
 
-def test_the_watch_sees_a_leak(watch: Watch) -> None:
+def test_the_watch_detects_a_leak(watch: Watch) -> None:
     venv = make_vec_env(lambda: CanaryEnv(False), 2)
     model = A2C("MlpPolicy", venv, device="cpu").learn(20)
     assert {"buffer.add", "info"} <= set(watch.caught)

@@ -72,7 +72,7 @@ def test_ppo_finds_the_preferred_action(seed: int, tmp_path: Path) -> None:
     assert abs(action - BEST) < TOLERANCE
 
 
-def test_the_opposite_answers_teach_the_opposite(tmp_path: Path) -> None:
+def test_opposite_answers_teach_the_opposite(tmp_path: Path) -> None:
     def prefers_the_worse(query: Query) -> tuple[int, int]:
         first, second = (segment.true_return for segment in query.segments)
         return (1, 2) if first < second else (2, 1)
