@@ -32,11 +32,11 @@ IMAGE = spaces.Box(0, 255, (40, 40, 3), np.uint8)
 
 
 class OwnExtractor(FlattenExtractor):
-    """A network of somebody's own."""
+    """A user-defined network."""
 
 
 class Sampled(gym.Env[Any, Any]):
-    """Observations at random."""
+    """Random observations."""
 
     def __init__(self, observed: spaces.Space[Any], acted: spaces.Space[Any]) -> None:
         self.observation_space, self.action_space = observed, acted
@@ -170,7 +170,7 @@ def test_an_algorithm_from_another_module_needs_trust(tmp_path: Path) -> None:
 
 
 class OwnA2C(A2C):
-    """An algorithm of somebody's own."""
+    """A user-defined algorithm."""
 
 
 @pytest.mark.parametrize(

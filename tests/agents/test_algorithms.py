@@ -17,15 +17,15 @@ BOX = spaces.Box(-1.0, 1.0, (2,), np.float32)
 
 
 class NoBuffer(BaseAlgorithm):
-    """As evolution strategies are: it learns from whole returns."""
+    """An algorithm that learns from whole returns, as evolution strategies do."""
 
 
 class OwnPPO(PPO):
-    """Somebody's PPO."""
+    """A user-defined PPO."""
 
 
 class OwnTokenPPO(TokenPPO):
-    """Somebody's PPO for texts."""
+    """A user-defined PPO for texts."""
 
 
 HERE = __name__

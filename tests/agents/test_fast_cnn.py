@@ -1,4 +1,4 @@
-"""The fast policy is SB3's CnnPolicy, computed otherwise."""
+"""The fast policy gives the results of SB3's CnnPolicy."""
 
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def plain() -> ActorCriticCnnPolicy:
 
 
 def outputs(policy: ActorCriticCnnPolicy, images: torch.Tensor) -> list[torch.Tensor]:
-    """All ways that SB3 asks a policy."""
+    """The results of all methods of a policy that SB3 calls."""
     actions = torch.arange(8) % 6
     values, log_probs, entropy = policy.evaluate_actions(images, actions)
     distribution = policy.get_distribution(images)
@@ -217,7 +217,7 @@ def test_a_saved_model_loads_into_the_plain_policy(algorithm: type[PPO], tmp_pat
 
 @pytest.mark.parametrize("algorithm", [PPO, A2C])
 def test_the_fast_buffer_does_not_change_what_is_learned(algorithm: type[PPO]) -> None:
-    """SB3's own buffer draws other minibatches, so each update is made of one."""
+    """SB3's own buffer draws other minibatches, so each update uses a single one."""
     settings = {"features_extractor_kwargs": {"precision": "float32"}}
     arguments = {"n_steps": 8, "policy_kwargs": settings, "seed": 3}
     if algorithm is PPO:

@@ -96,7 +96,7 @@ def save_as_the_first_release(folder: Path, model: Any) -> None:
 
 
 def tensors(value: Any, path: str = "") -> dict[str, Any]:
-    """All leaves of nested state dicts, by their path."""
+    """All leaves of nested state dicts by path."""
     if isinstance(value, (dict, list, tuple)):
         parts = value.items() if isinstance(value, dict) else enumerate(value)
         return {key: leaf for name, part in parts for key, leaf in tensors(part, f"{path}/{name}").items()}
@@ -127,7 +127,7 @@ def assert_same(one: Any, other: Any) -> None:
 
 
 def continue_both_ways(make: Callable[[Path, bool], SB3Agent], agent: SB3Agent, tmp_path: Path) -> None:
-    """From our files and from Stable-Baselines3's: the same agent, and the same one an update later."""
+    """Check that our files and Stable-Baselines3's give the same agent, also after another update."""
     save_agent(tmp_path / "new", agent.model)
     save_as_the_first_release(tmp_path / "old", agent.model)
     continued = []

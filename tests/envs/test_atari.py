@@ -1,4 +1,4 @@
-"""Atari games: both paths alike, the score hidden."""
+"""Atari games: single and vector environments agree, and the score is hidden."""
 
 from typing import Any
 
@@ -76,7 +76,7 @@ def test_states_that_differ_only_in_the_score_look_the_same(game: str) -> None:
 def screens_by_score(
     game: str, values: tuple[int, ...], steps: int, seed: int = 0
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """What follows one state with the score overwritten: the whole screens, and as the agent sees them."""
+    """Screens and observations that follow from one state with the score overwritten."""
     env = gym.make(f"prefrl/{game}-v0", hide_score=False)
     play(env, steps, seed)
     emulator = env.unwrapped.ale
@@ -106,7 +106,7 @@ def test_a_classifier_can_read_the_score_from_the_screen_but_not_from_observatio
 
 
 def accuracy_of_reading(screens: list[list[np.ndarray]]) -> float:
-    """Of a linear classifier from the newest frame to its digit, trained on two thirds of the games."""
+    """Accuracy of a linear classifier of the score from the newest frame, trained on two thirds of the games."""
     frames = np.array([[screen[-1].ravel() for screen in game] for game in screens]) / 255.0
     train, test = frames[:8].reshape(-1, frames.shape[-1]), frames[8:].reshape(-1, frames.shape[-1])
     kernel = train @ train.T + 1e-3 * np.eye(len(train))

@@ -1,4 +1,4 @@
-"""Judges score what they say, and nothing else."""
+"""Scripted rewards score what they document, and nothing else."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def make(env_id: str, **kwargs: Any) -> Any:
 @pytest.mark.slow
 @pytest.mark.parametrize("env_id", prefrl_envs.BEHAVIOUR_IDS)
 @pytest.mark.filterwarnings("ignore:.*WARN.*:UserWarning")
-def test_gymnasium_contract(env_id: str) -> None:
+def test_passes_gymnasiums_checker(env_id: str) -> None:
     env = make(env_id)
     check_env(env.unwrapped, skip_render_check=True)
     steps, is_over = 0, False
@@ -46,7 +46,7 @@ def test_spin_rewards_speed_and_direction() -> None:
 
 
 def backflip_score(turn_rad: float, height: float) -> tuple[float, dict[str, Any]]:
-    """Of a step in which the torso turns so far backwards at this height."""
+    """Score of a step in which the torso turns backwards by this angle at this height."""
     env = make("prefrl/HopperBackflip-v0")
     inner = env.unwrapped
     env.reset(seed=0)

@@ -1,4 +1,4 @@
-"""Shapes cover what they should, and text fits its stated width."""
+"""Shapes cover the right area, and text fits its stated width."""
 
 import numpy as np
 import pytest

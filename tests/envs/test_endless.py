@@ -1,4 +1,4 @@
-"""Episode ends are hidden from the agent, and told to whoever evaluates."""
+"""Episode ends are hidden from the agent, and reported in the info for evaluation."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from prefrl_envs import EndlessEpisodes, EndlessVector
 
 
 class Countdown(gym.Env[np.ndarray, np.int64]):
-    """Counts 3, 2, 1, 0 and terminates; each episode is told apart by a random mark. Pays 1 a step."""
+    """Counts 3, 2, 1, 0 and terminates; each episode has its own random mark. The reward is 1 per step."""
 
     observation_space = gym.spaces.Box(0.0, 3.0, (2,))
     action_space = gym.spaces.Discrete(2)

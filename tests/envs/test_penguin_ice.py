@@ -13,7 +13,7 @@ TOUR = (1, 2, 6, 10, 9, 10, 11, 15)
 
 
 def neighbours(square: int) -> dict[int, int]:
-    """Square reached by each allowed move, from the numbering alone."""
+    """Square reached by each allowed move, computed from the numbering only."""
     allowed = {
         UP: (square > 4, square - 4),
         RIGHT: (square % 4 != 0, square + 1),

@@ -1,4 +1,4 @@
-"""Every registered environment keeps Gymnasium's and Stable-Baselines3's contracts, and any warning fails."""
+"""All registered environments pass Gymnasium's and Stable-Baselines3's checkers without warnings."""
 
 import os
 import pickle
@@ -24,7 +24,7 @@ def make(env_id: str, **kwargs: object) -> gym.Env:
 
 
 def rollout(env: gym.Env, seed: int, steps: int) -> list:
-    """Everything the environment said, over ``steps`` random steps."""
+    """Everything the environment returns over ``steps`` random steps."""
     env.action_space.seed(seed)
     said = [env.reset(seed=seed)]
     for _ in range(steps):

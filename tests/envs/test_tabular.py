@@ -1,4 +1,4 @@
-"""Exact solutions against values worked out by hand, and against each other."""
+"""Exact solutions compared with values computed by hand and with each other."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def two_states(gamma: float) -> TabularMDP:
 
 
 def walk_to_the_end(gamma: float = 1.0) -> TabularMDP:
-    """State 0 costs 1 a step and ends in the terminal state 1 with probability a half."""
+    """State 0 costs 1 per step and ends in the terminal state 1 with probability 1/2."""
     return TabularMDP(np.array([[[0.5, 0.5]], [[0.0, 1.0]]]), np.array([[-1.0], [0.0]]), gamma)
 
 

@@ -1,4 +1,4 @@
-"""Where the written reward can be hacked: its optimum and the intended one differ, exactly."""
+"""Environments whose written reward can be hacked: its optimum differs from the intended one."""
 
 import gymnasium as gym
 import numpy as np

@@ -1,4 +1,4 @@
-"""Every diagnostic, there and not there, from numbers made by hand."""
+"""Each diagnostic on hand-made numbers, with and without its problem."""
 
 from __future__ import annotations
 

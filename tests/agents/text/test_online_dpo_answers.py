@@ -1,4 +1,4 @@
-"""`OnlineDPO` learns from the answers of a store that count, and from no others."""
+"""`OnlineDPO` learns only from the answers of a store that are not superseded."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NUM_ENVS = 8
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    """Three queries of two texts each, which nobody has answered."""
+    """A store with three unanswered queries of two texts each."""
     venv = PreferenceVecEnv(NativeVecEnv(TextGenVectorEnv(RandomWalks(), NUM_ENVS)), 1, "Walks-v0", seed=0)
     venv.begin_training(None)
     venv.seed(0)
@@ -48,7 +48,7 @@ def make_agent() -> OnlineDPO:
 
 
 def follow(store: Store) -> Callable[[], list[LabelledQuery]]:
-    """As the loop hands answers over: those since the last call, all of them at the first."""
+    """Passes answers as the loop does: at the first call all of them, later those since the last call."""
     seen = 0
 
     def take_answers() -> list[LabelledQuery]:

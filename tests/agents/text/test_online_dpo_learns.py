@@ -20,7 +20,7 @@ NUM_ENVS, ITEMS, ROLLOUTS = 32, 4, 25
 
 
 class Letters:
-    """A response is worth how many a's it has, five at most."""
+    """The reward of a response is its number of a's, at most five."""
 
     def __init__(self) -> None:
         self.tokenizer = WordTokenizer("abcde")
@@ -37,7 +37,7 @@ class Letters:
 
 
 class Ranker:
-    """Ranks the samples of each rollout, four to a prompt, by their reward or the other way round."""
+    """Ranks the samples of each rollout, four per prompt, by their reward or in reverse."""
 
     def __init__(self, venv: PreferenceVecEnv, sign: int) -> None:
         self.venv, self.sign = venv, sign

@@ -1,4 +1,4 @@
-"""What `OveroptimisationCallback` takes down of each rollout, when it stops, and what it refuses to watch."""
+"""`OveroptimisationCallback`: what it records of each rollout, when it stops, and what it refuses."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NUM_ENVS, N_STEPS = 8, 20
 
 
 class Longer:
-    """A learned reward gone wrong: a tenth for each token of a response."""
+    """A hacked learned reward: 0.1 for each token of a response."""
 
     def __init__(self, venv: VecEnv) -> None:
         self.observation_spec, self.action_spec = SpaceSpec.pair(venv.observation_space, venv.action_space)
@@ -35,7 +35,7 @@ class Longer:
 
 
 class Notes(BaseCallback):
-    """The same of each rollout, by other ways."""
+    """Computes the same values for each rollout independently."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What lies off the response changes nothing: neither a loss nor its gradient, were it NaN."""
+"""Values outside the response, even NaN, change neither a loss nor its gradient."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from prefrl_envs.text import TextGenVectorEnv
 from prefrl_envs.text.random_walks import RandomWalks
 
 NUM_ENVS, N_STEPS = 6, 17
-"""an odd number of steps: most texts are cut by the end of a rollout"""
+"""an odd number of steps, so that most texts are cut by the end of a rollout"""
 
 
 class Silent(BaseCallback):
@@ -64,7 +64,7 @@ def token_ppo(venv: VecEnv | None = None, **arguments: object) -> TokenPPO:
 
 
 def roll(model: PPO, rollouts: int = 1) -> None:
-    """Collect so many rollouts; nothing is learned."""
+    """Collect this many rollouts without learning."""
     torch.manual_seed(0)
     model.set_logger(configure(None, []))
     _, callback = model._setup_learn(10**6, Silent())
@@ -74,7 +74,7 @@ def roll(model: PPO, rollouts: int = 1) -> None:
 
 
 def gradient(model: PPO) -> torch.Tensor:
-    """The gradient that the last minibatch of `train` left behind, as one vector."""
+    """The gradient of the last minibatch of `train`, as one vector."""
     model.train()
     return torch.cat(
         [weight.grad.flatten() for weight in model.policy.parameters() if weight.grad is not None]

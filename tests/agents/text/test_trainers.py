@@ -1,4 +1,4 @@
-"""Supervised fine-tuning, DPO and GRPO: what they learn, and what they leave alone."""
+"""Supervised fine-tuning, DPO and GRPO: what they learn, and what they leave unchanged."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def model(seed: int = 0) -> LanguageModel:
 
 
 def copying(count: int, seed: int = 0) -> Sequences:
-    """Two tokens, and the response is the same two."""
+    """Prompts of two tokens whose responses repeat them."""
     prompts = np.random.default_rng(seed).integers(0, 6, (count, 2)).tolist()
     return Sequences.of(prompts, [[*prompt, EOS] for prompt in prompts], PAD)
 
@@ -75,7 +75,7 @@ class TestFineTuning:
         assert mean_loss(language_model, copying(50, seed=1)) < 0.1
 
     def test_prompts_are_not_learned(self) -> None:
-        """Demonstrations that share their responses, with prompts of one kind, say nothing about prompts."""
+        """Demonstrations with the same responses and prompts of one kind do not change prompt probabilities."""
         language_model = model()
         prompts = [[1, 1, 1]] * 64
         before = response_log_probs(language_model, Sequences.of([[1]], [[1, 1]], PAD)).sum()

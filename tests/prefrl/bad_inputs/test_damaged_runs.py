@@ -1,4 +1,4 @@
-"""Files of a run that are damaged, foreign or from the future: named, and left as they are."""
+"""Files of a run that are damaged, foreign or from a newer release are named, and left unchanged."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def refused(
     prefrl: Callable[..., Any], contents: Callable[[Path], dict[str, str]], tmp_path: Path
 ) -> Callable[..., None]:
-    """Runs a command that must fail with these words and change no file."""
+    """Runs a command that must fail with a message that contains these words, and change no file."""
 
     def check(run: RunDir, words: list[str], *said: str) -> None:
         before = contents(tmp_path)

@@ -1,4 +1,4 @@
-"""Segments, queries and answers that contradict themselves or the store, which is left as it was."""
+"""Segments, queries and answers that contradict themselves or the store, which stays unchanged."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_an_answer_of_the_wrong_length_is_refused() -> None:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    """Two segments and one open query of them, number 1."""
+    """A store with two segments and one open query on them, number 1."""
     with Store.open(tmp_path / "store.sqlite", create=True) as opened:
         opened.add_segments([segment(1), segment(2)], 100)
         opened.add_queries([Query((segment(1), segment(2)))])

@@ -1,4 +1,4 @@
-"""Environments that cannot be learned in: refused before a run is made, or at the step that goes wrong."""
+"""Faulty environments: refused before a run is created, or at the step that fails."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ZEROS = np.zeros(2, np.float32)
 
 
 class FaultyEnv(gym.Env[Any, Any]):
-    """Sound, but for what it is told to do wrong."""
+    """A valid environment, except for a chosen fault."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Commands given a folder that is missing, foreign, unwritable, full, taken, or not far enough."""
+"""Commands on a folder that is missing, foreign, unwritable, full, in use, or of a run that has not begun."""
 
 from __future__ import annotations
 

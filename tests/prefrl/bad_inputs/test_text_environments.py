@@ -1,4 +1,4 @@
-"""Environments of texts that are not stepped all at once: refused before a run is made."""
+"""Text environments without a vector version are refused before a run is created."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`prefrl doctor` on a sound run, and on the same run with each thing that can be wrong with it."""
+"""`prefrl doctor` on a healthy run, and on the same run with each problem that it can detect."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ OF_POLICY = [
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
-    """A run of little more than its first answers; tests do not write to it."""
+    """A short run; tests do not write to it."""
     path = tmp_path_factory.mktemp("runs") / "walks"
     words = ["--launcher", "serial", "--steps", "1920", "--labels", "20", "--eval-episodes", "4"]
     words += ["--env.num-envs", "16", "--agent.fine-tuning.demonstrations", "300", "--reward.members", "1"]
@@ -50,7 +50,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
 
 @pytest.fixture
 def doctor(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Doctor:
-    """Complaints by check, empty where it is fine."""
+    """The problem found by each check, empty if there is none."""
     monkeypatch.setenv("COLUMNS", "1000")
 
     def ask(run: RunDir) -> dict[str, str]:
@@ -71,7 +71,7 @@ def doctor(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.fixture
 def spoil(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Any], None]], None]:
-    """Has the saved policy changed as soon as it is loaded."""
+    """Changes the saved policy whenever it is loaded."""
 
     def change(how: Callable[[Any], None]) -> None:
         load = prefrl_agents.load_run_agent
@@ -192,7 +192,7 @@ def test_an_impossible_kl_is_detected(
 
 
 class Worth:
-    """A learned reward that is what it is told to be."""
+    """A learned reward that returns given values."""
 
     def __init__(self, predict: Callable[[np.ndarray], np.ndarray]) -> None:
         self._predict = predict
@@ -207,7 +207,7 @@ def lengths_of(observations: np.ndarray) -> np.ndarray:
 
 @pytest.fixture
 def fresh(tmp_path: Path) -> RunDir:
-    """A run on texts that has not begun."""
+    """A text run that has not begun."""
     config = get_preset("text-walks").config
     run = RunDir.create(tmp_path / "fresh", config)
     run.write_specs(*spaces_of(config.env))
@@ -216,7 +216,7 @@ def fresh(tmp_path: Path) -> RunDir:
 
 
 def record(run: RunDir, responses: Sequence[Sequence[int]]) -> None:
-    """Put responses into the store, to one of two prompts each."""
+    """Add responses to the store, each to one of two prompts."""
     spec, _ = run.specs()
     with Store.open(run.store) as store:
         for number, response in enumerate(responses):
@@ -286,7 +286,7 @@ def test_runs_without_texts_are_refused(tmp_path: Path, capsys: pytest.CaptureFi
 def test_the_environments_tokens_are_read_from_the_installed_environment(
     trained: RunDir, doctor: Doctor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A tokenizer that has been given more tokens since."""
+    """A tokenizer to which tokens have been added."""
 
     class Grown(RandomWalks):
         def __init__(self) -> None:

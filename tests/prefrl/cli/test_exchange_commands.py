@@ -174,7 +174,7 @@ def test_clips_are_written_with_their_answers(
 
 @pytest.fixture
 def people(tmp_path: Path) -> RunDir:
-    """Three answers, one of them changed later and one to a query that nobody filmed."""
+    """Three answers, one of them changed later and one to a query without clips."""
     run = RunDir.create(tmp_path / "people", RunConfig(oracle=OracleConfig("human")))
     with Store.open(run.store, create=True) as store:
         for number in range(3):

@@ -1,4 +1,4 @@
-"""`prefrl fit`: a reward from saved comparisons alone."""
+"""`prefrl fit`: learning a reward from saved comparisons."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_metrics_are_those_of_the_held_out_comparisons(
 
 
 def walk(rng: np.random.Generator) -> Segment:
-    """Five squares at random; the true reward is the square's number."""
+    """Five random squares; the true reward is the number of the square."""
     squares, false = rng.integers(16, size=5), np.zeros(5, bool)
     actions = rng.integers(4, size=5)
     return Segment(squares, actions, squares.astype(np.float32), false, false, Provenance("Walk-v0", 0, 0, 0))
@@ -168,7 +168,7 @@ def test_superseded_and_older_answers_are_left_out_and_queries_are_numbered_in_o
 def test_conflicting_answers_are_weighted_or_merged(
     tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Forty pairs, each answered by two who know and two who press left."""
+    """Forty pairs, each answered by two accurate annotators and two who always press left."""
     told: list[dict[str, float]] = []
     fitted = RewardTrainer.fit
 

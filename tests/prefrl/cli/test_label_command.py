@@ -27,7 +27,7 @@ KEYS = {"left": pygame.K_LEFT, "right": pygame.K_RIGHT, "back": pygame.K_BACKSPA
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunDir:
-    """A run that asks people, with three queries open."""
+    """A run with a human oracle and three open queries."""
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     config = replace(get_preset("pendulum").config, oracle=OracleConfig("human"))
     run = RunDir.create(tmp_path / "run", config)

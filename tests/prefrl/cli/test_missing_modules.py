@@ -17,7 +17,7 @@ Capture = pytest.CaptureFixture[str]
 
 
 def importing(module: str, importer: str) -> Callable[[list[str]], int]:
-    """A command that fails as the package ``importer`` would where ``module`` is not installed."""
+    """A command that fails like the package ``importer`` without ``module``."""
     names: dict[str, Any] = {"__name__": importer}
     exec(f"def command(words):\n    import {module}", names)
     return cast(Callable[[list[str]], int], names["command"])
@@ -25,7 +25,7 @@ def importing(module: str, importer: str) -> Callable[[list[str]], int]:
 
 @pytest.fixture
 def hidden(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Makes a module one that is not installed."""
+    """Makes a module appear as not installed."""
 
     def hide(module: str) -> None:
         parents = [name for name in sys.modules if name.partition(".")[0] == module.partition(".")[0]]

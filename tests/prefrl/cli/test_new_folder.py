@@ -1,4 +1,4 @@
-"""Folders that a command makes: refused before its work, whole or not there after it."""
+"""Output folders of commands: checked before the work, and complete or absent after it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`prefrl resume` of a run whose store is gone."""
+"""`prefrl resume` of a run without its store."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from prefrl.storage.run_dir import RunDir
 
 @pytest.fixture(autouse=True)
 def handlers() -> Iterator[None]:
-    """Puts back the signal handlers that the command sets."""
+    """Restores the signal handlers that the command replaces."""
     kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield
     for number, handler in kept.items():

@@ -1,4 +1,4 @@
-"""The commands for texts, one after the other as people use them, and what they refuse."""
+"""The text commands, in the order people use them, and what they refuse."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def walker(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def ranked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Rankings of random walks by how short they are."""
+    """Random walks ranked by length, the shortest first."""
     task, rng = RandomWalks(), np.random.default_rng(0)
     rankings = []
     while len(rankings) < 150:
@@ -63,7 +63,7 @@ def ranked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def short_walker(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model of the same tokens that takes texts of at most 8."""
+    """A model with the same tokenizer that takes texts of at most 8 tokens."""
     folder = tmp_path_factory.mktemp("models") / "short"
     words = ["--env", WALKS, "--env-kwargs", '{"max_walk_nodes": 7}', "--tuning.demonstrations", "40"]
     assert main(["sft", str(folder), *words, "--tuning.epochs", "1"]) == 0
@@ -72,7 +72,7 @@ def short_walker(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def some_long(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twenty rankings; of 4 the worse response is too long for that model, of 2 the better."""
+    """Twenty rankings; the worse response of 4 and the better response of 2 are too long for that model."""
     long = "b c d e f g h a"
     responses = [("a", "b a")] * 14 + [("a", long)] * 4 + [(long, "a")] * 2
     path = tmp_path_factory.mktemp("rankings") / "long.jsonl"
@@ -82,17 +82,17 @@ def some_long(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def count_words(prompts: list[str], responses: list[str]) -> list[int]:
-    """A reward of the user's own."""
+    """A user-defined reward."""
     return [len(response.split()) for response in responses]
 
 
 def say_nothing(prompts: list[str], responses: list[str]) -> list[float]:
-    """One that fails."""
+    """A user-defined reward that is not a number."""
     return [float("nan")] * len(responses)
 
 
 def own_prompts(gpt2: Path, folder: Path, **settings: str) -> list[str]:
-    """Words that name an environment of one's own prompts, as many tokens long as any of them."""
+    """Arguments for an environment with the user's own prompts, limited to the longest of them."""
     prompts = folder / "prompts.txt"
     prompts.write_text("".join(f"Question {n}?\n" for n in range(12)))
     kwargs = {"prompts": str(prompts), "tokenizer": str(gpt2), "max_new_tokens": 6} | settings
@@ -157,7 +157,7 @@ def test_dpo_learns_from_rankings(walker: Path, ranked: Path, tmp_path: Path, ca
 
 
 def test_a_transformers_checkpoint_works_in_all_commands(gpt2: Path, tmp_path: Path, capsys: Capture) -> None:
-    """GPT-2 as people have it: a byte-pair tokenizer without padding, saved by transformers, loaded by its path."""
+    """GPT-2 as commonly distributed: a byte-pair tokenizer without padding, saved by transformers, loaded by path."""
     data = tmp_path / "pairs.jsonl"
     rows = [
         {"prompt": f"Question {n}?", "chosen": f" The answer is {n}.", "rejected": " No idea."}

@@ -1,4 +1,4 @@
-"""Texts to learn from: what is read of a file, and what is left out."""
+"""Reading files of rankings: what is used, and what is left out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from prefrl_envs.text import ByteTokenizer
 
 SHORT = Ranking("ab", ("c", "de"), (1, 2))
 LONG = Ranking("ab", ("c", "defg", ""), (1, 2, 2))
-"""7 tokens, the prompt's 2, 4, and the one that ends it"""
+"""7 tokens: 2 of the prompt, 4 of the response, and the end token"""
 
 
 def write(path: Path, *rows: dict[str, Any]) -> Path:

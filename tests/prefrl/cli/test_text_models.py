@@ -1,4 +1,4 @@
-"""Language models with their tokenizers, as commands open and save them."""
+"""Opening and saving language models with their tokenizers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clips encoded and decoded."""
+"""Encoding and decoding of clips."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frame stacks packed and unpacked."""
+"""Packing and unpacking of frame stacks."""
 
 from __future__ import annotations
 

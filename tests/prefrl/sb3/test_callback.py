@@ -1,4 +1,4 @@
-"""The loop as users meet it: wrap, learn, save, load, go on."""
+"""The callback as users see it: wrap, learn, save, load, continue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What cameras see is what the agent's observation is of."""
+"""Clips from cameras show the same states as the agent's observations."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def ordinary(env_id: str, num_envs: int = 2, render_mode: str | None = "rgb_arra
 
 
 def record(venv: VecEnv, steps: int) -> list[tuple[Segment, Any]]:
-    """Random play; the segments that were filmed, each with its clip."""
+    """Segments of random play that have clips, with their clips."""
     camera = find_camera(venv)
     assert camera is not None
     venv.seed(3)

@@ -1,4 +1,4 @@
-"""Gymnasium's vector environments, as SB3 takes them."""
+"""Gymnasium's vector environments used as SB3's."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from prefrl.sb3.native_vec_env import split_info
 
 
 class Count(gym.Env[np.ndarray, np.int64]):
-    """Counts up from a seeded start; terminates after 3 steps. Pays what it shows."""
+    """Counts up from a seeded start and terminates after 3 steps. The reward is the observation."""
 
     observation_space = gym.spaces.Box(-np.inf, np.inf, (1,))
     action_space = gym.spaces.Discrete(2)

@@ -21,7 +21,7 @@ BUFFER_ROWS = 8
 
 
 def sac(env: VecEnv, policy: str = "MlpPolicy", **arguments: Any) -> SAC:
-    """Acts at random and does not learn, unless told to."""
+    """A SAC agent that acts randomly and does not learn by default."""
     arguments = {"learning_starts": 10_000, "buffer_size": BUFFER_ROWS * env.num_envs} | arguments
     return SAC(policy, env, device="cpu", seed=0, **arguments)
 

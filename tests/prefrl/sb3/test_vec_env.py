@@ -1,4 +1,4 @@
-"""What the two wrappers let through, count, record and refuse."""
+"""What the two wrappers pass on, count, record and refuse."""
 
 from __future__ import annotations
 
