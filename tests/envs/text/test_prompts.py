@@ -139,7 +139,7 @@ def test_errors_name_the_bad_line(gpt2: Path, tmp_path: Path, lines: str, compla
         Prompts(str(path), str(gpt2))
 
 
-def test_missing_files_are_named(gpt2: Path, tmp_path: Path) -> None:
+def test_missing_files_and_settings_are_named(gpt2: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"--env\.kwargs"):
         Prompts()
     with pytest.raises(ValueError, match="cannot be read as prompts"):
