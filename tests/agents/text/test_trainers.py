@@ -157,7 +157,7 @@ class TestDPO:
     @pytest.mark.parametrize(
         ("settings", "complaint"),
         [
-            ({"label_smoothing": 0.1}, "the others ignore it"),
+            ({"label_smoothing": 0.1}, "the other kinds ignore it"),
             ({"kind": "robust"}, "need label_smoothing above 0"),
             ({"kind": "cdpo", "label_smoothing": 0.5}, "just below .5"),
         ],
