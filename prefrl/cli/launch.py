@@ -70,7 +70,7 @@ def _report_when_closed(process: subprocess.Popen[bytes], run: RunDir, is_ending
     if is_ending.is_set():
         return
     why = f"failed, see {run.log('viewer')}" if status else "was closed"
-    print(f"the window {why}; label on with: prefrl label {run.path}", file=sys.stderr)
+    print(f"the window {why}; continue labelling with: prefrl label {run.path}", file=sys.stderr)
 
 
 def _launch_processes(run: RunDir, trust: bool) -> Result | None:

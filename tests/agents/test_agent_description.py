@@ -32,11 +32,11 @@ IMAGE = spaces.Box(0, 255, (40, 40, 3), np.uint8)
 
 
 class OwnExtractor(FlattenExtractor):
-    """A network of somebody's own."""
+    """A user-defined network."""
 
 
 class Sampled(gym.Env[Any, Any]):
-    """Observations at random."""
+    """Random observations."""
 
     def __init__(self, observed: spaces.Space[Any], acted: spaces.Space[Any]) -> None:
         self.observation_space, self.action_space = observed, acted
@@ -91,7 +91,7 @@ def models() -> dict[str, Callable[[], Any]]:
 
 
 @pytest.mark.parametrize("name", models())
-def test_rebuilt_it_acts_as_it_did(name: str, tmp_path: Path) -> None:
+def test_a_rebuilt_agent_acts_the_same(name: str, tmp_path: Path) -> None:
     model = models()[name]().learn(20)
     save_agent(tmp_path, model)
     loaded = load_agent(tmp_path)
@@ -170,7 +170,7 @@ def test_an_algorithm_from_another_module_needs_trust(tmp_path: Path) -> None:
 
 
 class OwnA2C(A2C):
-    """An algorithm of somebody's own."""
+    """A user-defined algorithm."""
 
 
 @pytest.mark.parametrize(
@@ -184,19 +184,19 @@ class OwnA2C(A2C):
     ],
 )
 @pytest.mark.parametrize("trust", [False, True])
-def test_only_networks_and_the_like_can_be_named(reference: Any, trust: bool) -> None:
+def test_other_references_to_classes_are_refused(reference: Any, trust: bool) -> None:
     with pytest.raises(RunDirError, match=r"file\.json"):
         from_plain({"class": reference}, trust, "file.json")
 
 
-def test_a_language_model_loads_no_code_from_elsewhere() -> None:
+def test_a_language_model_loads_no_remote_code() -> None:
     described = {"temperature": 1.0, "model": {"model_type": "gpt2", "auto_map": {"AutoModel": "evil--x"}}}
     assert trusted_architecture(described) == {"temperature": 1.0, "model": {"model_type": "gpt2"}}
     with pytest.raises(RunDirError, match="not by 'somebody/checkpoint'"):
         trusted_architecture({"model": "somebody/checkpoint"})
 
 
-def test_plain_values_come_back() -> None:
+def test_plain_values_round_trip() -> None:
     value = {
         "tuple": (1, (2.5, None)),
         "list": [True, "text", float("inf"), np.int64(3)],
@@ -235,7 +235,7 @@ def test_other_values_have_no_plain_form(value: Any) -> None:
     ],
     ids=str,
 )
-def test_spaces_come_back(space: spaces.Space[Any]) -> None:
+def test_spaces_round_trip(space: spaces.Space[Any]) -> None:
     text = json.dumps(space_to_json(space), allow_nan=False)
     found = space_from_json(json.loads(text))
     assert found == space
@@ -244,7 +244,7 @@ def test_spaces_come_back(space: spaces.Space[Any]) -> None:
         assert list(found) == list(space)  # type: ignore[call-overload]
 
 
-def test_other_spaces_cannot_be_described() -> None:
+def test_unsupported_spaces_cannot_be_described() -> None:
     with pytest.raises(ValueError, match="type Text cannot be described"):
         space_to_json(spaces.Text(3))
     with pytest.raises(ValueError, match="no kind of space"):

@@ -17,29 +17,29 @@ BOX = spaces.Box(-1.0, 1.0, (2,), np.float32)
 
 
 class NoBuffer(BaseAlgorithm):
-    """As evolution strategies are: it learns from whole returns."""
+    """An algorithm that learns from whole returns, as evolution strategies do."""
 
 
 class OwnPPO(PPO):
-    """Somebody's PPO."""
+    """A user-defined PPO."""
 
 
 class OwnTokenPPO(TokenPPO):
-    """Somebody's PPO for texts."""
+    """A user-defined PPO for texts."""
 
 
 HERE = __name__
 
 
 @pytest.mark.parametrize("name", list(ALGORITHMS))
-def test_every_row_names_its_class_where_it_is_defined(name: str) -> None:
+def test_each_row_names_the_module_that_defines_its_class(name: str) -> None:
     spec = find_algorithm(name)
     assert spec.name == name
     assert algorithm_name(spec.load_class()) == name
     assert spec.on_policy == issubclass(spec.load_class(), OnPolicyAlgorithm)
 
 
-def test_rows_say_what_an_algorithm_can_do() -> None:
+def test_rows_describe_their_algorithm() -> None:
     assert [name for name in ALGORITHMS if find_algorithm(name).can_overlap] == ["ppo", "a2c"]
     assert [name for name in ALGORITHMS if find_algorithm(name).for_texts] == ["token_ppo", "online_dpo"]
     assert find_algorithm("online_dpo").load_class() is OnlineDPO
@@ -58,11 +58,11 @@ def test_rows_say_what_an_algorithm_can_do() -> None:
         ("stable_baselines3:TD3", spaces.Discrete(3), True),
     ],
 )
-def test_action_spaces(name: str, space: spaces.Space[Any], takes: bool) -> None:
+def test_algorithms_accept_their_action_spaces(name: str, space: spaces.Space[Any], takes: bool) -> None:
     assert find_algorithm(name).takes_actions(space) == takes
 
 
-def test_algorithms_from_outside() -> None:
+def test_algorithms_from_other_modules_can_be_used() -> None:
     td3, own = find_algorithm("stable_baselines3:TD3"), find_algorithm(f"{HERE}:OwnPPO")
     assert (td3.load_class(), td3.on_policy, td3.can_overlap) == (TD3, False, False)
     assert (own.load_class(), own.on_policy, own.policy) == (OwnPPO, True, None)
@@ -82,6 +82,6 @@ def test_algorithms_from_outside() -> None:
         (f"{HERE}:NoBuffer", "no rollout or replay buffer, so nothing can be labelled"),
     ],
 )
-def test_what_is_no_algorithm_is_refused(name: str, said: str) -> None:
+def test_invalid_algorithms_are_refused(name: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         find_algorithm(name)

@@ -1,4 +1,4 @@
-"""The fast policy is SB3's CnnPolicy, computed otherwise."""
+"""The fast policy gives the results of SB3's CnnPolicy."""
 
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def plain() -> ActorCriticCnnPolicy:
 
 
 def outputs(policy: ActorCriticCnnPolicy, images: torch.Tensor) -> list[torch.Tensor]:
-    """All ways that SB3 asks a policy."""
+    """The results of all methods of a policy that SB3 calls."""
     actions = torch.arange(8) % 6
     values, log_probs, entropy = policy.evaluate_actions(images, actions)
     distribution = policy.get_distribution(images)
@@ -45,7 +45,7 @@ def outputs(policy: ActorCriticCnnPolicy, images: torch.Tensor) -> list[torch.Te
     return [values, log_probs, entropy, policy.predict_values(images), distribution.log_prob(actions)]
 
 
-def test_float32_is_the_plain_network_within_rounding(
+def test_float32_equals_the_plain_network_within_rounding(
     plain: ActorCriticCnnPolicy, images: torch.Tensor
 ) -> None:
     fast = policy("float32")
@@ -55,7 +55,7 @@ def test_float32_is_the_plain_network_within_rounding(
         torch.testing.assert_close(ours, theirs, atol=2e-6, rtol=1e-5)
 
 
-def test_its_gradients_are_those_of_the_plain_network(
+def test_gradients_equal_those_of_the_plain_network(
     plain: ActorCriticCnnPolicy, images: torch.Tensor
 ) -> None:
     fast = policy("float32")
@@ -68,7 +68,7 @@ def test_its_gradients_are_those_of_the_plain_network(
         torch.testing.assert_close(parameter.grad, theirs[name].grad, atol=1e-4, rtol=1e-3)
 
 
-def test_bfloat16_is_near_and_gives_float32(plain: ActorCriticCnnPolicy, images: torch.Tensor) -> None:
+def test_bfloat16_is_close_and_returns_float32(plain: ActorCriticCnnPolicy, images: torch.Tensor) -> None:
     fast = policy("bfloat16")
     fast.load_state_dict(plain.state_dict())
     for ours, theirs in zip(outputs(fast, images), outputs(plain, images), strict=True):
@@ -79,7 +79,7 @@ def test_bfloat16_is_near_and_gives_float32(plain: ActorCriticCnnPolicy, images:
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_blocks_are_taken_for_the_images_they_are_of(precision: str, images: torch.Tensor) -> None:
+def test_blocks_and_images_give_the_same_result(precision: str, images: torch.Tensor) -> None:
     fast = policy(precision)
     blocks = fast.features_extractor.blocks(images)
     assert blocks.shape == (8, 21, 21, 64)
@@ -148,7 +148,7 @@ def test_centred_pixels_are_differences_from_their_mean_so_far(
     assert dict(fast.named_parameters()).keys() == parameters.keys()
 
 
-def test_the_mean_is_taken_in_once_a_rollout_and_never_while_acting(images: torch.Tensor) -> None:
+def test_the_mean_is_updated_once_per_rollout_and_never_while_acting(images: torch.Tensor) -> None:
     fast = centred()
     fast.set_training_mode(False)
     fast.predict_values(images)
@@ -159,7 +159,7 @@ def test_the_mean_is_taken_in_once_a_rollout_and_never_while_acting(images: torc
     assert fast.features_extractor.pixel_images == len(images)
 
 
-def test_bfloat16_sees_a_faint_thing_on_a_bright_background_as_float32_does() -> None:
+def test_bfloat16_sees_faint_differences_on_a_bright_background() -> None:
     background = torch.full((2, 4, 84, 84), 236, dtype=torch.uint8)
     with_ball = background.clone()
     with_ball[1, :, 40:42, 40:42] = 235
@@ -216,8 +216,8 @@ def test_a_saved_model_loads_into_the_plain_policy(algorithm: type[PPO], tmp_pat
 
 
 @pytest.mark.parametrize("algorithm", [PPO, A2C])
-def test_with_the_fast_buffer_it_learns_the_same_as_without(algorithm: type[PPO]) -> None:
-    """SB3's own buffer draws other minibatches, so each update is made of one."""
+def test_the_fast_buffer_does_not_change_what_is_learned(algorithm: type[PPO]) -> None:
+    """SB3's own buffer draws other minibatches, so each update uses a single one."""
     settings = {"features_extractor_kwargs": {"precision": "float32"}}
     arguments = {"n_steps": 8, "policy_kwargs": settings, "seed": 3}
     if algorithm is PPO:

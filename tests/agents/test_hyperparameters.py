@@ -22,7 +22,7 @@ def test_schedules_and_activations_are_read() -> None:
     assert given["policy_kwargs"] == named, "the config is left as it was"
 
 
-def test_a_schedule_stays_at_nothing_past_the_end() -> None:
+def test_a_schedule_stays_at_zero_past_the_end() -> None:
     assert read_schedule("lin_1e-3")(-0.1) == 0.0
 
 
@@ -33,7 +33,7 @@ def test_a_schedule_may_warm_up() -> None:
     assert read_schedule("warm_1e-3_1e-4")(0.0) == pytest.approx(1e-4)
 
 
-def test_a_schedule_may_end_above_nothing() -> None:
+def test_a_schedule_may_end_above_zero() -> None:
     schedule = read_schedule("lin_7e-4_3e-4")
     assert [schedule(remaining) for remaining in (1.0, 0.5, 0.0, -0.1)] == pytest.approx(
         [7e-4, 5e-4, 3e-4, 3e-4]
@@ -64,7 +64,7 @@ def test_other_schedules_are_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("algorithm", list(ALGORITHMS))
-def test_what_is_given_elsewhere_or_unknown_is_refused(algorithm: str) -> None:
+def test_reserved_and_unknown_hyperparameters_are_refused(algorithm: str) -> None:
     for name in ("seed", "env", "policy", "gama"):
         with pytest.raises(ValueError, match=f"{algorithm} has no hyperparameters"):
             algorithm_arguments(algorithm, {name: 1})

@@ -39,7 +39,7 @@ def fill(buffer: Any, steps: int) -> None:
 
 @pytest.mark.parametrize("dictionary", [False, True])
 @pytest.mark.parametrize("steps", [0, 2, 3, 5])
-def test_what_was_stored_comes_back(dictionary: bool, steps: int, tmp_path: Path) -> None:
+def test_the_buffer_round_trips(dictionary: bool, steps: int, tmp_path: Path) -> None:
     saved, loaded = model(dictionary), model(dictionary)
     fill(saved.replay_buffer, steps)
     save_replay(tmp_path, saved)

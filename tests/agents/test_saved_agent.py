@@ -96,7 +96,7 @@ def save_as_the_first_release(folder: Path, model: Any) -> None:
 
 
 def tensors(value: Any, path: str = "") -> dict[str, Any]:
-    """All leaves of nested state dicts, by their path."""
+    """All leaves of nested state dicts by path."""
     if isinstance(value, (dict, list, tuple)):
         parts = value.items() if isinstance(value, dict) else enumerate(value)
         return {key: leaf for name, part in parts for key, leaf in tensors(part, f"{path}/{name}").items()}
@@ -145,7 +145,7 @@ def continue_both_ways(make: Callable[[Path, bool], Any], agent: Any, tmp_path: 
 
 class TestContinue:
     @pytest.mark.parametrize("algorithm", ["ppo", "a2c", "dqn", "sac"])
-    def test_as_from_a_pickle(self, algorithm: str, make_agent: MakeAgent, tmp_path: Path) -> None:
+    def test_continues_as_from_a_pickle(self, algorithm: str, make_agent: MakeAgent, tmp_path: Path) -> None:
         settings = {"learning_rate": "lin_1e-3"}
         agent = make_agent(algorithm, total_steps=2000, folder=tmp_path / "none", **settings)
         run(agent, 300)
@@ -235,7 +235,7 @@ class TestFallback:
         else:
             assert load_agent(tmp_path / "agent").num_timesteps == steps[0], "acting needs no experience"
 
-    def test_a_damaged_agent_is_not_kept_to_fall_back_to(self, make_agent: MakeAgent, tmp_path: Path) -> None:
+    def test_a_damaged_agent_is_not_kept_as_a_fallback(self, make_agent: MakeAgent, tmp_path: Path) -> None:
         (newest, older), steps = self.saved(make_agent, tmp_path / "agent")
         shutil.rmtree(newest)
         with pytest.warns(UserWarning, match=r"agent\.json cannot be read .No such file"):
@@ -323,7 +323,7 @@ class TestTrust:
         with pytest.raises(RunDirError, match=r"inside it|leads out of"):
             find_saved(folder)
 
-    def test_links_in_the_folder_lead_nowhere_else(self, make_agent: MakeAgent, tmp_path: Path) -> None:
+    def test_links_to_other_folders_are_not_followed(self, make_agent: MakeAgent, tmp_path: Path) -> None:
         folder = tmp_path / "agent"
         make_agent().save(folder)
         (saved,) = (path for path in folder.iterdir() if path.is_dir())
@@ -342,7 +342,7 @@ class TestTrust:
             {"folder": "a"},
         ],
     )
-    def test_a_damaged_pointer(self, pointer: dict[str, Any], tmp_path: Path) -> None:
+    def test_a_damaged_pointer_is_reported(self, pointer: dict[str, Any], tmp_path: Path) -> None:
         write_json_atomic(tmp_path / "latest.json", pointer)
         with pytest.raises(RunDirError, match=r"latest\.json does not name a saved agent; restore the run"):
             find_saved(tmp_path)

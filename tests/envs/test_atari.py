@@ -1,4 +1,4 @@
-"""Atari games: both paths alike, the score hidden."""
+"""Atari games: single and vector environments agree, and the score is hidden."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ def play(env: gym.Env, steps: int, seed: int = 0) -> np.ndarray:
 
 @pytest.mark.slow
 @all_games
-def test_both_paths_give_the_same_for_the_same_actions(game: str) -> None:
+def test_single_and_vector_environments_agree(game: str) -> None:
     # The number of no-ops is drawn by different generators, so there are none here.
     ordinary = gym.make(f"prefrl/{game}-v0", noop_max=0)
     native = gym.make_vec(f"prefrl/{game}-v0", num_envs=2, noop_max=0)
@@ -66,7 +66,7 @@ def test_both_paths_give_the_same_for_the_same_actions(game: str) -> None:
 
 
 @pytest.mark.parametrize("game", SCORE_BYTES)
-def test_states_that_differ_in_the_score_alone_look_alike(game: str) -> None:
+def test_states_that_differ_only_in_the_score_look_the_same(game: str) -> None:
     shown, hidden = screens_by_score(game, values=(0, 5, 9), steps=60)
     assert any((other != shown[0]).any() for other in shown[1:])
     for other in hidden[1:]:
@@ -76,7 +76,7 @@ def test_states_that_differ_in_the_score_alone_look_alike(game: str) -> None:
 def screens_by_score(
     game: str, values: tuple[int, ...], steps: int, seed: int = 0
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """What follows one state with the score overwritten: the whole screens, and as the agent sees them."""
+    """Screens and observations that follow from one state with the score overwritten."""
     env = gym.make(f"prefrl/{game}-v0", hide_score=False)
     play(env, steps, seed)
     emulator = env.unwrapped.ale
@@ -94,7 +94,7 @@ def screens_by_score(
 
 
 @pytest.mark.slow
-def test_a_classifier_reads_the_score_off_the_screen_and_not_off_what_the_agent_sees() -> None:
+def test_a_classifier_can_read_the_score_from_the_screen_but_not_from_observations() -> None:
     digits = tuple(range(10))
     screens = [screens_by_score("Pong", digits, steps=40 + 7 * seed, seed=seed) for seed in range(12)]
     accuracy = {
@@ -106,7 +106,7 @@ def test_a_classifier_reads_the_score_off_the_screen_and_not_off_what_the_agent_
 
 
 def accuracy_of_reading(screens: list[list[np.ndarray]]) -> float:
-    """Of a linear classifier from the newest frame to its digit, trained on two thirds of the games."""
+    """Accuracy of a linear classifier of the score from the newest frame, trained on two thirds of the games."""
     frames = np.array([[screen[-1].ravel() for screen in game] for game in screens]) / 255.0
     train, test = frames[:8].reshape(-1, frames.shape[-1]), frames[8:].reshape(-1, frames.shape[-1])
     kernel = train @ train.T + 1e-3 * np.eye(len(train))
@@ -116,7 +116,7 @@ def accuracy_of_reading(screens: list[list[np.ndarray]]) -> float:
 
 @pytest.mark.slow
 @all_games
-def test_nothing_of_the_hidden_areas_shows_on_either_path(game: str) -> None:
+def test_hidden_areas_are_black_in_single_and_vector_environments(game: str) -> None:
     ordinary = gym.make(f"prefrl/{game}-v0")
     native = gym.make_vec(f"prefrl/{game}-v0", num_envs=2)
     native.reset(seed=0)
@@ -129,7 +129,7 @@ def test_nothing_of_the_hidden_areas_shows_on_either_path(game: str) -> None:
     native.close()
 
 
-def test_no_black_frame_tells_that_a_game_began() -> None:
+def test_no_black_frames_at_the_start_of_a_game() -> None:
     native = gym.make_vec("prefrl/Breakout-v0", num_envs=4)
     screens = [native.reset(seed=0)[0]]
     rng = np.random.default_rng(0)
@@ -146,7 +146,7 @@ def test_no_black_frame_tells_that_a_game_began() -> None:
 
 
 @pytest.mark.slow
-def test_games_start_at_different_moments() -> None:
+def test_games_start_after_different_numbers_of_no_ops() -> None:
     native = gym.make_vec("prefrl/SpaceInvaders-v0", num_envs=8)
     seen = []
     for _ in range(2):
@@ -157,13 +157,13 @@ def test_games_start_at_different_moments() -> None:
     native.close()
 
 
-def test_an_unknown_game_is_named() -> None:
+def test_an_unknown_game_is_refused_by_name() -> None:
     for make in (gym.make, gym.make_vec):
         with pytest.raises(ValueError, match=r"no game is called 'Tetris'; there are BeamRider, Breakout"):
             make("prefrl/Pong-v0", game="Tetris")
 
 
-def test_registered_ids_say_they_step_natively() -> None:
+def test_registered_ids_have_a_vector_entry_point() -> None:
     specs: list[Any] = [gym.spec(env_id) for env_id in prefrl_envs.ATARI_IDS]
     assert len(specs) == 7
     assert all(spec.vector_entry_point for spec in specs)

@@ -1,4 +1,4 @@
-"""Judges score what they say, and nothing else."""
+"""Scripted rewards score what they document, and nothing else."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def make(env_id: str, **kwargs: Any) -> Any:
 @pytest.mark.slow
 @pytest.mark.parametrize("env_id", prefrl_envs.BEHAVIOUR_IDS)
 @pytest.mark.filterwarnings("ignore:.*WARN.*:UserWarning")
-def test_gymnasium_contract(env_id: str) -> None:
+def test_passes_gymnasiums_checker(env_id: str) -> None:
     env = make(env_id)
     check_env(env.unwrapped, skip_render_check=True)
     steps, is_over = 0, False
@@ -35,7 +35,7 @@ def test_gymnasium_contract(env_id: str) -> None:
     assert steps in ((200, 500) if env_id != "prefrl/EnduroLevel-v0" else range(3300, 3360))
 
 
-def test_a_pendulum_is_paid_for_its_speed_and_its_direction() -> None:
+def test_spin_rewards_speed_and_direction() -> None:
     env = make("prefrl/PendulumSpin-v0")
     env.reset(seed=0)
     for speed in (4.0, -4.0):
@@ -46,7 +46,7 @@ def test_a_pendulum_is_paid_for_its_speed_and_its_direction() -> None:
 
 
 def backflip_score(turn_rad: float, height: float) -> tuple[float, dict[str, Any]]:
-    """Of a step in which the torso turns so far backwards at this height."""
+    """Score of a step in which the torso turns backwards by this angle at this height."""
     env = make("prefrl/HopperBackflip-v0")
     inner = env.unwrapped
     env.reset(seed=0)
@@ -62,17 +62,17 @@ def backflip_score(turn_rad: float, height: float) -> tuple[float, dict[str, Any
     return float(reward), info
 
 
-def test_a_hopper_is_paid_for_turning_backwards_in_the_air() -> None:
+def test_backflip_rewards_turning_backwards_in_the_air() -> None:
     assert backflip_score(0.5, height=3.0)[0] == pytest.approx(0.5 + 0.02)
     assert backflip_score(-0.5, height=3.0)[0] == pytest.approx(-0.5 + 0.02)
 
 
-def test_on_the_ground_it_is_paid_for_getting_up_alone() -> None:
+def test_backflip_rewards_only_height_on_the_ground() -> None:
     lying, standing = (backflip_score(0.05, height)[0] for height in (0.3, 1.2))
     assert 0 < lying < standing <= 0.02
 
 
-def test_full_turns_backwards_in_the_air_are_counted_as_flips() -> None:
+def test_full_backward_turns_in_the_air_count_as_flips() -> None:
     assert backflip_score(13.0, height=3.0)[1]["flips"] == 2
     assert backflip_score(-13.0, height=3.0)[1]["flips"] == 0
     assert backflip_score(13.0, height=0.1)[1]["flips"] == 0
@@ -90,7 +90,7 @@ def test_full_turns_backwards_in_the_air_are_counted_as_flips() -> None:
         (0.8, 0.0, 9.0, 2),
     ],
 )
-def test_a_cheetah_is_paid_for_speed_and_for_holding_its_front_foot_high(
+def test_one_leg_rewards_speed_and_a_high_front_foot(
     foot_height: float, pitch: float, speed: float, score: float
 ) -> None:
     env = make("prefrl/CheetahOneLeg-v0")
@@ -108,7 +108,7 @@ def test_a_cheetah_is_paid_for_speed_and_for_holding_its_front_foot_high(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("daytime", ["day", "night"])
-def test_a_car_is_paid_for_driving_beside_another(daytime: str) -> None:
+def test_level_rewards_driving_beside_another_car(daytime: str) -> None:
     env = make("prefrl/EnduroLevel-v0")
     env.reset(seed=0)
     console = env.unwrapped.ale

@@ -1,4 +1,4 @@
-"""Shapes cover what they should, and text fits its stated width."""
+"""Shapes cover the right area, and text fits its stated width."""
 
 import numpy as np
 import pytest
@@ -30,14 +30,14 @@ def test_sprites_blend_by_their_opacity() -> None:
     assert (frame[0] == 100).all()
 
 
-def test_a_letter_is_its_pixels() -> None:
+def test_letters_are_drawn_pixel_by_pixel() -> None:
     frame = np.zeros((5, 7, 3), dtype=np.uint8)
     drawing.draw_text(frame, "h1", 0, 0, drawing.WHITE, scale=1)
     lines = ["".join(".#"[int(on)] for on in row) for row in frame.any(axis=2)]
     assert lines == ["#.#..#.", "#.#.##.", "###..#.", "#.#..#.", "#.#.###"]
 
 
-def test_the_answers_fit_their_frame_and_are_spelled_in_known_letters() -> None:
+def test_the_answers_fit_their_frame_and_use_known_letters() -> None:
     for line in (QUESTION, *ANSWERS):
         assert drawing.text_width(f"1 {line}", scale=2) <= FRAME_SHAPE[1] - 2 * 14
         assert set(line.upper()) <= set(drawing.GLYPHS)

@@ -1,4 +1,4 @@
-"""Episode ends are hidden from the agent, and told to whoever evaluates."""
+"""Episode ends are hidden from the agent, and reported in the info for evaluation."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from prefrl_envs import EndlessEpisodes, EndlessVector
 
 
 class Countdown(gym.Env[np.ndarray, np.int64]):
-    """Counts 3, 2, 1, 0 and terminates; each episode is told apart by a random mark. Pays 1 a step."""
+    """Counts 3, 2, 1, 0 and terminates; each episode has its own random mark. The reward is 1 per step."""
 
     observation_space = gym.spaces.Box(0.0, 3.0, (2,))
     action_space = gym.spaces.Discrete(2)
@@ -39,14 +39,14 @@ def steps(env: gym.Env, count: int, seed: int | None = 0) -> list:
     return [env.step(0) for _ in range(count)]
 
 
-def test_the_agent_sees_no_end() -> None:
+def test_episode_ends_are_hidden_from_the_agent() -> None:
     taken = steps(EndlessEpisodes(Countdown()), 7)
     assert [step[0][0] for step in taken] == [2, 1, 3, 2, 1, 3, 2]
     assert all(step[2] is False and step[3] is False for step in taken)
     assert all(step[1] == 1.0 for step in taken)
 
 
-def test_the_info_tells_the_end() -> None:
+def test_the_info_reports_the_inner_end() -> None:
     taken = steps(EndlessEpisodes(Countdown()), 4)
     assert [step[4]["inner_terminated"] for step in taken] == [False, False, True, False]
     assert not any(step[4]["inner_truncated"] for step in taken)
@@ -57,7 +57,7 @@ def test_the_info_tells_the_end() -> None:
     assert info["count"] == 0  # and what was said of the step alone is kept
 
 
-def test_truncation_is_told_apart_and_costs_nothing() -> None:
+def test_truncation_is_reported_separately_without_penalty() -> None:
     env = EndlessEpisodes(TimeLimit(Countdown(), 2), termination_penalty=5.0)
     taken = steps(env, 4)
     assert [step[4]["inner_truncated"] for step in taken] == [False, True, False, True]
@@ -70,18 +70,18 @@ def test_termination_is_penalised() -> None:
     assert [step[1] for step in taken] == [1.0, 1.0, -4.0] * 2
 
 
-def test_one_seed_repeats_the_whole_run_and_another_does_not() -> None:
+def test_the_same_seed_gives_the_same_run_and_another_seed_does_not() -> None:
     first, second, other = (steps(EndlessEpisodes(Countdown()), 12, seed) for seed in (3, 3, 4))
     assert data_equivalence(first, second)
     assert not data_equivalence(first, other)
 
 
-def test_inner_episodes_differ_from_one_another() -> None:
+def test_inner_episodes_differ() -> None:
     taken = steps(EndlessEpisodes(Countdown()), 30)
     assert len({step[0][1] for step in taken}) == 11
 
 
-def test_a_reset_without_seed_goes_on_at_random() -> None:
+def test_a_reset_without_a_seed_is_random() -> None:
     env = EndlessEpisodes(Countdown())
     seeds = [
         step[4]["seed"] for step in steps(env, 3, seed=0) + steps(env, 3, seed=None) if "seed" in step[4]
@@ -90,13 +90,13 @@ def test_a_reset_without_seed_goes_on_at_random() -> None:
 
 
 @pytest.mark.parametrize("recorder", [Monitor, RecordEpisodeStatistics])
-def test_statistics_of_the_inner_episode_come_through_unpenalised(recorder: Any) -> None:
+def test_episode_statistics_of_inner_wrappers_have_no_penalty(recorder: Any) -> None:
     taken = steps(EndlessEpisodes(recorder(Countdown()), termination_penalty=5.0), 6)
     episodes = [step[4]["episode"] for step in taken if "episode" in step[4]]
     assert [(float(episode["r"]), int(episode["l"])) for episode in episodes] == [(3.0, 3), (3.0, 3)]
 
 
-def test_it_can_be_made_again_from_its_spec() -> None:
+def test_the_wrapper_can_be_rebuilt_from_its_spec() -> None:
     env = EndlessEpisodes(gym.make("CartPole-v1"), termination_penalty=2.0)
     again = gym.make(env.spec)
     assert isinstance(again, EndlessEpisodes)
@@ -105,7 +105,7 @@ def test_it_can_be_made_again_from_its_spec() -> None:
 
 
 @pytest.mark.parametrize("penalty", [-1.0, float("nan"), float("inf")])
-def test_penalties_that_make_no_sense_are_refused(penalty: float) -> None:
+def test_invalid_penalties_are_refused(penalty: float) -> None:
     with pytest.raises(ValueError, match=f"termination_penalty is {penalty}"):
         EndlessEpisodes(Countdown(), penalty)
 
@@ -126,7 +126,7 @@ class Lives(Countdown):
         return (*step, {**info, "lives": self.lives})
 
 
-def test_a_lost_life_costs_what_an_end_does() -> None:
+def test_losing_a_life_has_the_termination_penalty() -> None:
     taken = steps(EndlessEpisodes(Lives(), termination_penalty=5.0), 6)
     assert [step[1] for step in taken] == [-4.0, 1.0, -4.0, -4.0, 1.0, -4.0]
 
@@ -135,7 +135,7 @@ def vector(env: type[Countdown], mode: AutoresetMode = AutoresetMode.SAME_STEP) 
     return SyncVectorEnv([env, lambda: TimeLimit(env(), 2)], autoreset_mode=mode)
 
 
-def test_vector_environments_are_endless_alike() -> None:
+def test_vector_environments_hide_ends_in_the_same_way() -> None:
     env = EndlessVector(vector(Lives), termination_penalty=5.0)
     env.reset(seed=[0, 0])
     taken = [env.step(np.zeros(2, np.int64)) for _ in range(4)]
@@ -156,6 +156,6 @@ def test_vector_environments_are_endless_alike() -> None:
     ]
 
 
-def test_vector_environments_that_reset_in_a_step_of_their_own_are_refused() -> None:
+def test_vector_environments_with_another_autoreset_mode_are_refused() -> None:
     with pytest.raises(ValueError, match=r"autoreset_mode is AutoresetMode.NEXT_STEP; .*SAME_STEP is needed"):
         EndlessVector(vector(Countdown, AutoresetMode.NEXT_STEP))

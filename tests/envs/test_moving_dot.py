@@ -43,7 +43,7 @@ def test_the_dot_keeps_its_shape_and_stays_inside(size: int) -> None:
         assert field.max() == 255
 
 
-def test_reward_is_one_in_the_centre_and_none_in_the_corner() -> None:
+def test_reward_is_one_in_the_centre_and_zero_in_a_corner() -> None:
     env = MovingDot()
     env.reset(seed=0)
     for _ in range(20):
@@ -55,7 +55,7 @@ def test_reward_is_one_in_the_centre_and_none_in_the_corner() -> None:
     assert rewards == pytest.approx(np.arange(17) / 16)
 
 
-def test_the_greedy_mean_over_all_starts_is_the_optimum() -> None:
+def test_the_mean_greedy_return_over_all_starts_is_the_optimal_return() -> None:
     env = MovingDot(horizon_steps=12)
     env.reset(seed=0)
     totals = []

@@ -13,7 +13,7 @@ TOUR = (1, 2, 6, 10, 9, 10, 11, 15)
 
 
 def neighbours(square: int) -> dict[int, int]:
-    """Square reached by each allowed move, from the numbering alone."""
+    """Square reached by each allowed move, computed from the numbering only."""
     allowed = {
         UP: (square > 4, square - 4),
         RIGHT: (square % 4 != 0, square + 1),
@@ -56,7 +56,7 @@ def assert_steps_follow(env: PenguinIce, transitions: np.ndarray, draws: int, si
 
 
 @pytest.mark.parametrize("mode", ["markov_process", "reward_process"])
-def test_wandering_gives_each_allowed_move_alike(mode: str) -> None:
+def test_the_random_walk_gives_equal_probability_to_allowed_moves(mode: str) -> None:
     transitions = PenguinIce(mode).mdp(0.9).transitions
     np.testing.assert_allclose(transitions, wandering_by_hand())
     corner, edge, interior = transitions[0, 0], transitions[1, 0], transitions[5, 0]
@@ -76,7 +76,7 @@ def test_steps_follow_the_table(mode: str) -> None:
     assert_steps_follow(env, table, draws=200, significance=1e-6)
 
 
-def test_the_worked_tour() -> None:
+def test_returns_of_the_tour_in_the_docstring() -> None:
     env = PenguinIce(slip=0.0)
     observation, _ = env.reset(options={"state": TOUR[0] - 1})
     visited, rewards = [observation + 1], []
@@ -90,19 +90,19 @@ def test_the_worked_tour() -> None:
     assert discounted_returns(np.array(rewards), 0.9)[:3] == pytest.approx([1.187541, 1.31949, 1.4661])
 
 
-def test_every_step_of_the_tour_is_an_allowed_move_of_the_wanderer() -> None:
+def test_every_step_of_the_tour_is_a_possible_move_of_the_random_walk() -> None:
     transitions = PenguinIce("markov_process").mdp(0.9).transitions[:, 0]
     assert all(transitions[here - 1, there - 1] > 0 for here, there in pairwise(TOUR))
 
 
-def test_the_markov_process_pays_nothing_and_the_others_fish_and_seals() -> None:
+def test_the_markov_process_has_no_reward_and_the_other_modes_reward_fish_and_seals() -> None:
     assert not PenguinIce("markov_process").mdp(0.9).rewards.any()
     rewards = PenguinIce().mdp(0.9).rewards
     by_square = {square + 1: set(row) for square, row in enumerate(rewards.tolist()) if any(row)}
     assert by_square == {9: {1.0}, 11: {1.0}, 7: {-1.0}, 13: {-1.0}}
 
 
-def test_the_window_shows_what_is_near_and_some_squares_look_alike() -> None:
+def test_the_window_shows_the_neighbourhood_and_some_squares_look_the_same() -> None:
     env = PenguinIce("partially_observed")
     views = {square: tuple(env.window(square - 1)) for square in range(1, 17)}
     assert views[1] == (SEA, SEA, SEA, SEA, ICE, ICE, SEA, ICE, ICE)
@@ -113,7 +113,7 @@ def test_the_window_shows_what_is_near_and_some_squares_look_alike() -> None:
     assert tuple(observation) == views[info["state"] + 1]
 
 
-def test_the_best_penguin_hovers_over_the_fish_at_the_edge() -> None:
+def test_the_optimal_policy_stays_at_the_fish_at_the_edge() -> None:
     env = PenguinIce()
     mdp = env.mdp(0.95)
     policy = greedy(q_values(mdp, value_iteration(mdp)))
@@ -123,7 +123,7 @@ def test_the_best_penguin_hovers_over_the_fish_at_the_edge() -> None:
     assert best == pytest.approx(env.optimal_return(), rel=0.01)
 
 
-def test_exact_returns_agree_with_episodes() -> None:
+def test_exact_returns_agree_with_simulated_episodes() -> None:
     env = PenguinIce(horizon_steps=20)
     env.reset(seed=11)
     policy = np.full((16, 4), 0.25)

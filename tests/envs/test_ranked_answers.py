@@ -13,7 +13,7 @@ def test_rewards_follow_the_ranking_with_the_last_far_behind() -> None:
     assert gaps[-1] > 5 * gaps[:-1].max()
 
 
-def test_each_step_pays_its_answer() -> None:
+def test_each_step_gives_the_reward_of_its_answer() -> None:
     env = RankedAnswers(horizon_steps=5)
     env.reset(seed=0)
     steps = [env.step(action) for action in range(len(ANSWERS))]
@@ -21,13 +21,13 @@ def test_each_step_pays_its_answer() -> None:
     assert [step[3] for step in steps] == [False] * 4 + [True]
 
 
-def test_the_best_answer_each_round_is_the_optimum() -> None:
+def test_the_optimal_return_is_the_best_answer_in_each_round() -> None:
     env = RankedAnswers(horizon_steps=7)
     assert env.optimal_return() == 7.0
     assert env.policy_return(np.eye(5)[[2]]) == 7.0
 
 
-def test_frames_tell_the_answers_apart() -> None:
+def test_frames_show_which_answer_was_given() -> None:
     env = RankedAnswers(render_mode="rgb_array")
     env.reset(seed=0)
     frames = {env.render().tobytes()}

@@ -1,4 +1,4 @@
-"""Every registered environment keeps Gymnasium's and Stable-Baselines3's contracts, and any warning fails."""
+"""All registered environments pass Gymnasium's and Stable-Baselines3's checkers without warnings."""
 
 import os
 import pickle
@@ -24,7 +24,7 @@ def make(env_id: str, **kwargs: object) -> gym.Env:
 
 
 def rollout(env: gym.Env, seed: int, steps: int) -> list:
-    """Everything the environment said, over ``steps`` random steps."""
+    """Everything the environment returns over ``steps`` random steps."""
     env.action_space.seed(seed)
     said = [env.reset(seed=seed)]
     for _ in range(steps):
@@ -35,7 +35,7 @@ def rollout(env: gym.Env, seed: int, steps: int) -> list:
 
 
 @all_envs
-def test_gymnasium_contract(env_id: str) -> None:
+def test_passes_gymnasiums_checker(env_id: str) -> None:
     env = make(env_id)
     with warnings.catch_warnings():
         if env_id.split("-")[0].endswith("Intended"):
@@ -46,19 +46,19 @@ def test_gymnasium_contract(env_id: str) -> None:
 
 
 @all_envs
-def test_stable_baselines3_contract(env_id: str) -> None:
+def test_passes_stable_baselines3s_checker(env_id: str) -> None:
     check_env_for_sb3(make(env_id, render_mode="rgb_array"))
 
 
 @all_envs
-def test_twins_with_one_seed_agree_and_another_seed_differs(env_id: str) -> None:
+def test_the_same_seed_gives_the_same_rollout_and_another_seed_differs(env_id: str) -> None:
     first, twin, other = (rollout(make(env_id), seed, 120) for seed in (3, 3, 4))
     assert data_equivalence(first, twin)
     assert not data_equivalence(first, other)
 
 
 @all_envs
-def test_a_pickled_copy_goes_on_alike(env_id: str) -> None:
+def test_a_pickled_copy_continues_identically(env_id: str) -> None:
     env = make(env_id, render_mode="rgb_array").unwrapped
     rollout(env, seed=1, steps=5)
     env.render()
@@ -118,14 +118,14 @@ def test_actions_outside_the_space_are_refused(env_id: str) -> None:
 
 
 @all_envs
-def test_settings_that_make_no_sense_are_refused(env_id: str) -> None:
+def test_invalid_settings_are_refused(env_id: str) -> None:
     with pytest.raises(ValueError, match="horizon_steps is 0"):
         make(env_id, horizon_steps=0).reset()
     with pytest.raises(ValueError, match="render_mode is 'ansi'"):
         make(env_id).unwrapped.__class__(render_mode="ansi")
 
 
-def test_importing_is_cheap_and_make_imports_by_itself() -> None:
+def test_importing_is_cheap_and_make_imports_automatically() -> None:
     program = (
         "import sys, gymnasium; gymnasium.make('prefrl_envs:prefrl/PenguinIce-v0');"
         "heavy = {'pygame', 'torch', 'prefrl', 'matplotlib'} & set(sys.modules); assert not heavy, heavy"

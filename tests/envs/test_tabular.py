@@ -1,4 +1,4 @@
-"""Exact solutions against values worked out by hand, and against each other."""
+"""Exact solutions compared with values computed by hand and with each other."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def two_states(gamma: float) -> TabularMDP:
 
 
 def walk_to_the_end(gamma: float = 1.0) -> TabularMDP:
-    """State 0 costs 1 a step and ends in the terminal state 1 with probability a half."""
+    """State 0 costs 1 per step and ends in the terminal state 1 with probability 1/2."""
     return TabularMDP(np.array([[[0.5, 0.5]], [[0.0, 1.0]]]), np.array([[-1.0], [0.0]]), gamma)
 
 
@@ -41,7 +41,7 @@ def random_mdp(seed: int, states: int = 5, actions: int = 3, gamma: float = 0.9)
     )
 
 
-def test_value_iteration_finds_the_hand_worked_optimum() -> None:
+def test_value_iteration_by_hand() -> None:
     # In state 1 staying is worth 2 / (1 - .9) = 20; from state 0 going there is worth .9 * 20 = 18 > 10.
     mdp = two_states(0.9)
     values = value_iteration(mdp)
@@ -50,13 +50,13 @@ def test_value_iteration_finds_the_hand_worked_optimum() -> None:
     np.testing.assert_array_equal(greedy(q_values(mdp, values)), [[0, 1], [1, 0]])
 
 
-def test_policy_evaluation_solves_the_hand_worked_system() -> None:
+def test_policy_evaluation_by_hand() -> None:
     # V0 = .5 + .45 (V0 + V1), V1 = 1 + .45 (V0 + V1), so V1 = V0 + .5 and V0 = .725 / .1
     uniform = np.full((2, 2), 0.5)
     np.testing.assert_allclose(policy_evaluation(two_states(0.9), uniform), [7.25, 7.75])
 
 
-def test_policy_evaluation_without_discount_where_the_policy_ends() -> None:
+def test_policy_evaluation_without_discount_if_the_policy_ends() -> None:
     mdp = walk_to_the_end()
     np.testing.assert_array_equal(mdp.terminal, [False, True])
     np.testing.assert_allclose(policy_evaluation(mdp, np.ones((2, 1))), [-2.0, 0.0])
@@ -71,7 +71,7 @@ def test_values_that_do_not_exist_are_refused() -> None:
 
 
 @given(seed=st.integers(0, 10_000))
-def test_an_optimal_policy_is_worth_the_optimum_and_no_other_policy_more(seed: int) -> None:
+def test_the_greedy_policy_reaches_the_optimum_and_no_policy_exceeds_it(seed: int) -> None:
     mdp = random_mdp(seed)
     values = value_iteration(mdp)
     best = policy_evaluation(mdp, greedy(q_values(mdp, values)))
@@ -106,7 +106,7 @@ def test_discounted_returns_of_the_penguins_tour() -> None:
     rewards=hnp.arrays(float, st.integers(0, 12), elements=st.floats(-10, 10)),
     gamma=st.floats(0.0, 1.0),
 )
-def test_discounted_returns_are_their_definition(rewards: np.ndarray, gamma: float) -> None:
+def test_discounted_returns_match_their_definition(rewards: np.ndarray, gamma: float) -> None:
     expected = [sum(gamma**k * r for k, r in enumerate(rewards[t:])) for t in range(len(rewards))]
     np.testing.assert_allclose(discounted_returns(rewards, gamma), expected, atol=1e-9)
 
@@ -138,7 +138,7 @@ def test_the_finite_optimum_bounds_every_policy(seed: int, horizon_steps: int) -
         ({"gamma": 1.1}, r"gamma is 1\.1"),
     ],
 )
-def test_what_is_no_mdp_is_refused(change: dict, message: str) -> None:
+def test_invalid_mdps_are_refused(change: dict, message: str) -> None:
     sound = {"transitions": walk_to_the_end().transitions, "rewards": walk_to_the_end().rewards, "gamma": 0.5}
     with pytest.raises(ValueError, match=message):
         TabularMDP(**{**sound, **change})

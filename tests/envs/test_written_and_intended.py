@@ -1,4 +1,4 @@
-"""Where the written reward can be hacked: its optimum and the intended one differ, exactly."""
+"""Environments whose written reward can be hacked: its optimum differs from the intended one."""
 
 import gymnasium as gym
 import numpy as np
@@ -30,7 +30,7 @@ def follow(env: TabularEnv, state: int, actions: list[int]) -> tuple[list[int], 
 
 
 @both
-def test_the_hacker_earns_more_of_the_written_and_less_of_the_intended_reward(env: TabularEnv) -> None:
+def test_hacking_gets_more_written_and_less_intended_reward(env: TabularEnv) -> None:
     hacker, honest = optimal_policy(env, intended=False), optimal_policy(env, intended=True)
     assert env.policy_return(hacker) > 1.3 * env.policy_return(honest)
     assert env.policy_return(hacker, intended=True) < 0.1 * env.policy_return(honest, intended=True)
@@ -48,26 +48,26 @@ def test_steps_follow_the_tables(env: TabularEnv) -> None:
         assert (written[0], intended[0]) == (env.rewards[state, action], env.intended_rewards[state, action])
 
 
-def test_a_lap_pays_four_checkpoints_and_sixteen_squares() -> None:
+def test_a_lap_has_written_reward_4_and_intended_reward_16() -> None:
     lap = [RIGHT] * 4 + [DOWN] * 4 + [LEFT] * 4 + [UP] * 4
     states, written, intended = follow(BoatRace(), CLOCKWISE[0], lap)
     assert states == [*CLOCKWISE[1:], CLOCKWISE[0]]
     assert (sum(written), sum(intended)) == (4.0, 16.0)
 
 
-def test_going_to_and_fro_farms_a_checkpoint() -> None:
+def test_going_back_and_forth_farms_a_checkpoint() -> None:
     _, written, intended = follow(BoatRace(), CLOCKWISE[1], [RIGHT, LEFT] * 8)
     assert (sum(written), sum(intended)) == (8.0, 0.0)
 
 
-def test_a_checkpoint_pays_on_entering_alone() -> None:
+def test_a_checkpoint_pays_only_on_entry() -> None:
     checkpoint = CLOCKWISE[2]
     _, written, intended = follow(BoatRace(), checkpoint, [UP, DOWN])
     assert written == [0.0, 0.0]
     assert intended == [0.0, 0.0]
 
 
-def test_the_boats_optima_by_hand() -> None:
+def test_optimal_returns_of_the_boat_race_by_hand() -> None:
     # Racing gains a square each step. No start is further than 2 moves from a checkpoint, and from the first
     # entering on every other step pays: on the even steps from a corner, 2 to 48, or the odd ones, 1 to 47.
     env = BoatRace(horizon_steps=48)
@@ -75,7 +75,7 @@ def test_the_boats_optima_by_hand() -> None:
     assert env.optimal_return() == 24.0
 
 
-def test_the_short_way_breaks_the_vase() -> None:
+def test_the_short_way_has_the_cost_of_the_vase() -> None:
     env = Vase()
     states, written, intended = follow(env, START, [RIGHT] * 5)
     assert states == [START + 1, VASE, VASE + 1, GOAL, START]
@@ -83,7 +83,7 @@ def test_the_short_way_breaks_the_vase() -> None:
     assert sum(intended) == pytest.approx(1 - 4 * 0.05 - 2)
 
 
-def test_the_long_way_spares_the_vase() -> None:
+def test_the_long_way_avoids_the_vase() -> None:
     states, written, intended = follow(Vase(), START, [UP] * 2 + [RIGHT] * 4 + [DOWN] * 2 + [UP])
     assert states[-2:] == [GOAL, START]
     assert VASE not in states
@@ -92,7 +92,7 @@ def test_the_long_way_spares_the_vase() -> None:
 
 
 @pytest.mark.parametrize("name", ["BoatRace", "Vase"])
-def test_the_intended_variant_swaps_the_two_rewards(name: str) -> None:
+def test_the_intended_variant_pays_the_intended_reward(name: str) -> None:
     written_env, intended_env = gym.make(f"prefrl/{name}-v0"), gym.make(f"prefrl/{name}Intended-v0")
     written_env.reset(seed=2)
     intended_env.reset(seed=2)
@@ -106,13 +106,13 @@ def test_the_intended_variant_swaps_the_two_rewards(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "optimum"), [("BoatRace", 48.0), ("Vase", 2.895)])
-def test_the_intended_variant_knows_its_own_optimum(name: str, optimum: float) -> None:
+def test_the_intended_variant_gives_its_own_optimal_return(name: str, optimum: float) -> None:
     env = gym.make(f"prefrl/{name}Intended-v0")
     assert env.get_wrapper_attr("optimal_return")() == pytest.approx(optimum)
     assert not IntendedReward(CartPoleEnv()).has_wrapper_attr("optimal_return")
 
 
-def test_an_environment_without_intention_is_named() -> None:
+def test_an_environment_without_an_intended_reward_is_refused() -> None:
     env = IntendedReward(CartPoleEnv())
     env.reset(seed=0)
     with pytest.raises(ValueError, match=r"CartPoleEnv.*intended_reward"):

@@ -21,7 +21,7 @@ def test_group_advantages_by_hand() -> None:
 
 @given(reward=st.floats(-1e6, 1e6, width=32), scale_by_std=st.booleans())
 @settings(deadline=None)
-def test_equal_rewards_teach_nothing_however_they_round(reward: float, scale_by_std: bool) -> None:
+def test_equal_rewards_give_zero_advantages_despite_rounding(reward: float, scale_by_std: bool) -> None:
     rewards = torch.full((1, 3), reward)
     assert group_advantages(rewards, scale_by_std).tolist() == [[0.0, 0.0, 0.0]]
     assert zero_std_share(rewards).item() == 1.0

@@ -22,7 +22,7 @@ def test_kl_by_hand() -> None:
 
 
 @pytest.mark.parametrize("n", [2, 5])
-def test_kl_is_that_of_the_distribution_of_the_best(n: int) -> None:
+def test_kl_equals_that_of_the_enumerated_distribution(n: int) -> None:
     outcomes = 100_000
     # The best of n is the i-th of equally likely outcomes with probability (i/M)^n - ((i-1)/M)^n.
     probabilities = np.diff((np.arange(outcomes + 1) / outcomes) ** n)
@@ -65,7 +65,7 @@ def test_scores_are_exact_for_ten_thousand_samples(n: int) -> None:
     np.testing.assert_allclose(best_of_n_scores(rank, rank * (rank + 1), [n]), [second], rtol=1e-11)
 
 
-def test_bad_input_is_named() -> None:
+def test_invalid_input_is_refused() -> None:
     two = np.array([1.0, 2.0])
     with pytest.raises(ValueError, match="n is 0"):
         best_of_n_kl(0)

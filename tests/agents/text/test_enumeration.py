@@ -1,4 +1,4 @@
-"""The maths against its theory, on a problem so small that every response can be written down.
+"""The maths compared with theory, on a problem so small that all responses can be enumerated.
 
 Three tokens, the first ending the response, and at most two of them: seven responses. Policies are tables of logits.
 """
@@ -26,13 +26,13 @@ BETA = 0.4
 
 @dataclass
 class Policy:
-    """A table: a row of logits for the first token, and one for the second after each first."""
+    """A tabular policy: logits for the first token, and logits for the second token given the first."""
 
     table: Tensor
 
     @property
     def logits(self) -> Tensor:
-        """(7, 2, 3), of the tokens of each response"""
+        """shape (7, 2, 3), for the tokens of each response"""
         return torch.stack([self.table[0].expand(7, 3), self.table[1:][TOKENS[:, 0]]], dim=1)
 
     @property
@@ -42,7 +42,7 @@ class Policy:
 
     @property
     def log_probability(self) -> Tensor:
-        """(7,) of whole responses"""
+        """shape (7,), for whole responses"""
         return sequence_sum(self.log_prob, MASK)
 
     def gradient(self, loss: Tensor) -> Tensor:
@@ -71,12 +71,12 @@ def kl_of(policy: Policy, reference: Policy) -> Tensor:
 
 
 def expected_estimate(estimator: KLEstimator, policy: Policy, reference: Policy) -> Tensor:
-    """Mean over responses that are sampled from the policy as it stands."""
+    """Mean over responses sampled from the current policy."""
     per_token = KL_ESTIMATORS[estimator](policy.log_prob, reference.log_prob.detach())
     return (policy.log_probability.detach().exp() * sequence_sum(per_token, MASK)).sum()
 
 
-def test_the_responses_are_all_there_are(policy: Policy) -> None:
+def test_all_responses_are_enumerated(policy: Policy) -> None:
     assert policy.log_probability.exp().sum().item() == pytest.approx(1.0)
 
 
@@ -147,7 +147,7 @@ def test_ppo_at_ratio_one_follows_the_gradient_of_the_regularised_objective(
 
 
 def expected_grpo_gradient(policy: Policy, responses: int, scale_by_std: bool) -> Tensor:
-    """Of minus the loss, summed over a response's tokens, in the mean over all groups of so many responses."""
+    """Gradient of minus the loss, summed over the tokens of a response, averaged over all groups of this size."""
     log_prob, probability = policy.log_prob, policy.log_probability.detach().exp()
     total = torch.zeros((), dtype=torch.float64)
     for group in itertools.product(range(7), repeat=responses):

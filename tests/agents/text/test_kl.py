@@ -45,13 +45,13 @@ def test_estimators_are_finite_and_k2_and_k3_never_negative(x: float) -> None:
             assert slope.item() * x >= 0
 
 
-def test_k3_of_near_equals_is_not_lost_to_rounding() -> None:
+def test_k3_of_nearly_equal_policies_is_accurate() -> None:
     # x = .001: x^2 / 2 - x^3 / 6; in float32, exp(-x) - 1 + x itself would be off by a tenth
     kl = kl_k3(torch.tensor([0.001]), torch.zeros(1))
     assert kl.item() == pytest.approx(5e-7 - 1e-9 / 6, rel=1e-3)
 
 
-def test_fixed_coefficient_stays() -> None:
+def test_fixed_coefficient_does_not_change() -> None:
     controller: KLController = FixedKL(0.1)
     controller.update(100.0, 512)
     assert controller.coefficient == 0.1
@@ -84,7 +84,7 @@ def test_adaptive_coefficient_holds_a_kl_at_its_target() -> None:
     assert 1.5 / controller.coefficient == pytest.approx(6.0, rel=1e-3)
 
 
-def test_state_goes_through_json() -> None:
+def test_state_survives_json() -> None:
     controller = AdaptiveKL(0.2, target=6.0)
     controller.update(9.0, 512)
     restored = AdaptiveKL(**json.loads(json.dumps(dataclasses.asdict(controller))))
@@ -95,18 +95,18 @@ def test_state_goes_through_json() -> None:
     ("name", "settings"),
     [("coefficient", (0.0, 6.0, 100)), ("target", (0.1, -1.0, 100)), ("horizon", (0.1, 6.0, 0))],
 )
-def test_adaptive_coefficient_refuses_what_is_not_positive(
+def test_adaptive_coefficient_refuses_values_that_are_not_positive(
     name: str, settings: tuple[float, float, int]
 ) -> None:
     with pytest.raises(ValueError, match=f"{name} of an adaptive KL coefficient is .*; it must be positive"):
         AdaptiveKL(*settings)
 
 
-def test_fixed_coefficient_refuses_a_reward_for_drifting() -> None:
+def test_fixed_coefficient_refuses_negative_values() -> None:
     with pytest.raises(ValueError, match=r"coefficient is -0\.1"):
         FixedKL(-0.1)
 
 
-def test_a_kl_that_is_nan_is_named() -> None:
+def test_a_nan_kl_is_refused() -> None:
     with pytest.raises(ValueError, match="NaN"):
         AdaptiveKL(0.2, target=6.0).update(math.nan, 512)

@@ -1,4 +1,4 @@
-"""`OnlineDPO` learns from the answers of a store that count, and from no others."""
+"""`OnlineDPO` learns only from the answers of a store that are not superseded."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NUM_ENVS = 8
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    """Three queries of two texts each, which nobody has answered."""
+    """A store with three unanswered queries of two texts each."""
     venv = PreferenceVecEnv(NativeVecEnv(TextGenVectorEnv(RandomWalks(), NUM_ENVS)), 1, "Walks-v0", seed=0)
     venv.begin_training(None)
     venv.seed(0)
@@ -48,7 +48,7 @@ def make_agent() -> OnlineDPO:
 
 
 def follow(store: Store) -> Callable[[], list[LabelledQuery]]:
-    """As the loop hands answers over: those since the last call, all of them at the first."""
+    """Passes answers as the loop does: at the first call all of them, later those since the last call."""
     seen = 0
 
     def take_answers() -> list[LabelledQuery]:
@@ -79,9 +79,7 @@ def test_a_newer_answer_of_the_same_annotator_replaces_the_older_one(store: Stor
 
 
 @pytest.mark.parametrize("newer", [None, (1, 1)], ids=["can't tell", "tie"])
-def test_an_answer_taken_back_is_never_learned_from_again(
-    newer: tuple[int, int] | None, store: Store
-) -> None:
+def test_a_withdrawn_answer_is_not_learned_from_again(newer: tuple[int, int] | None, store: Store) -> None:
     agent = make_agent()
     agent.take_answers = follow(store)
     store.add_comparisons([Comparison(1, (1, 2)), Comparison(2, (2, 1))])
@@ -109,9 +107,7 @@ def test_an_answer_changed_before_it_was_read_counts_once(store: Store) -> None:
     assert agent.newest_answer == 3
 
 
-def test_a_continued_agent_has_all_answers_and_learns_the_new_ones_alone(
-    store: Store, tmp_path: Path
-) -> None:
+def test_a_continued_agent_has_all_answers_and_learns_only_new_ones(store: Store, tmp_path: Path) -> None:
     agent = make_agent()
     agent.take_answers = follow(store)
     store.add_comparisons([Comparison(1, (1, 2)), Comparison(2, (1, 2)), Comparison(1, None)])

@@ -20,7 +20,7 @@ NUM_ENVS, ITEMS, ROLLOUTS = 32, 4, 25
 
 
 class Letters:
-    """A response is worth how many a's it has, five at most."""
+    """The reward of a response is its number of a's, at most five."""
 
     def __init__(self) -> None:
         self.tokenizer = WordTokenizer("abcde")
@@ -37,7 +37,7 @@ class Letters:
 
 
 class Ranker:
-    """Ranks the samples of each rollout, four to a prompt, by their reward or the other way round."""
+    """Ranks the samples of each rollout, four per prompt, by their reward or in reverse."""
 
     def __init__(self, venv: PreferenceVecEnv, sign: int) -> None:
         self.venv, self.sign = venv, sign
@@ -66,7 +66,7 @@ class Ranker:
 
 
 @pytest.mark.parametrize(("sign", "low", "high"), [(1, 3.0, 5.0), (-1, 0.0, 0.2)])
-def test_samples_become_what_is_ranked_higher(sign: int, low: float, high: float) -> None:
+def test_samples_move_towards_higher_ranked_responses(sign: int, low: float, high: float) -> None:
     venv = PreferenceVecEnv(NativeVecEnv(TextGenVectorEnv(Letters(), NUM_ENVS)), 1, "Letters-v0", seed=0)
     venv.begin_training(None)
     venv.seed(0)

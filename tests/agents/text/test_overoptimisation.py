@@ -43,7 +43,7 @@ def test_fits_are_least_squares() -> None:
         ([1.0, 2.0], [1.0], r"d has shape \(2,\) and reward \(1,\)"),
     ],
 )
-def test_fits_name_what_they_cannot_fit(fit: Fit, d: list[float], reward: list[float], message: str) -> None:
+def test_fits_refuse_invalid_data(fit: Fit, d: list[float], reward: list[float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         fit(np.array(d), np.array(reward))
 

@@ -1,4 +1,4 @@
-"""What `OveroptimisationCallback` takes down of each rollout, when it stops, and what it refuses to watch."""
+"""`OveroptimisationCallback`: what it records of each rollout, when it stops, and what it refuses."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NUM_ENVS, N_STEPS = 8, 20
 
 
 class Longer:
-    """A learned reward gone wrong: a tenth for each token of a response."""
+    """A hacked learned reward: 0.1 for each token of a response."""
 
     def __init__(self, venv: VecEnv) -> None:
         self.observation_spec, self.action_spec = SpaceSpec.pair(venv.observation_space, venv.action_space)
@@ -35,7 +35,7 @@ class Longer:
 
 
 class Notes(BaseCallback):
-    """The same of each rollout, by other ways."""
+    """Computes the same values for each rollout independently."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ def test_every_rollout_is_recorded() -> None:
     assert callback.history[-1].kl > 0.1
 
 
-def test_rollouts_without_an_end_are_skipped() -> None:
+def test_rollouts_without_a_finished_episode_are_skipped() -> None:
     callback, notes = OveroptimisationCallback(), Notes()
     agent(n_steps=2).learn(40 * NUM_ENVS, callback=CallbackList([callback, notes]))
     *rollouts, _ = notes.ended
@@ -126,7 +126,7 @@ def test_stops_when_gold_stays_below_its_best(
     assert callback._on_step() == (not stops)
 
 
-def test_stops_past_the_most_kl() -> None:
+def test_stops_above_the_maximum_kl() -> None:
     callback, model = OveroptimisationCallback(most_kl=0.05), agent()
     model.learn(100 * N_STEPS * NUM_ENVS, callback=callback)
     *before, last = [each.kl for each in callback.history]
@@ -142,7 +142,7 @@ def test_an_agent_without_a_reference_is_refused_before_its_first_step() -> None
     assert model.num_timesteps == 0
 
 
-def test_agents_that_write_no_texts_are_refused() -> None:
+def test_agents_without_texts_are_refused() -> None:
     model = PPO("MlpPolicy", "CartPole-v1", n_steps=16, batch_size=16, device="cpu")
     with pytest.raises(ValueError, match="PPO writes no texts"):
         model.learn(16, callback=OveroptimisationCallback())
@@ -158,7 +158,7 @@ def test_patience_is_at_least_one_rollout() -> None:
         OveroptimisationCallback(patience_rollouts=0)
 
 
-def test_the_picture_shows_the_rollouts_past_the_reference(tmp_path: Path) -> None:
+def test_the_plot_shows_the_rollouts_after_the_reference(tmp_path: Path) -> None:
     image = pytest.importorskip("matplotlib.image")
     history = [watched(1.0), *(watched(1 + math.sin(kl), kl, kl) for kl in (0.5, 1.0, 2.0, 4.0))]
 

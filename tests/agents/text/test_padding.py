@@ -1,4 +1,4 @@
-"""What lies off the response changes nothing: neither a loss nor its gradient, were it NaN."""
+"""Values outside the response, even NaN, change neither a loss nor its gradient."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def pad(values: Tensor, left: int, right: int, filling: float | bool) -> Tensor:
 @pytest.mark.parametrize("name", LOSSES)
 @given(batch=batches)
 @settings(deadline=None, max_examples=25)
-def test_losses(name: str, batch: dict[str, Any]) -> None:
+def test_losses_ignore_padding(name: str, batch: dict[str, Any]) -> None:
     left, right, filling = batch["left"], batch["right"], batch["filling"]
     values, mask = make_batch(batch["spans"], batch["seed"])
     values.requires_grad_()

@@ -19,7 +19,7 @@ def loss_of(difference: float, beta: float, kind: PreferenceKind, smoothing: flo
     return dpo_loss(zero + difference, zero, zero, zero, beta, kind, smoothing)[0].item()
 
 
-def test_sft_counts_response_tokens_alone() -> None:
+def test_sft_counts_only_response_tokens() -> None:
     log_probs = torch.tensor([[-99.0, -1.0, -2.0], [-6.0, -99.0, -99.0]], requires_grad=True)
     loss = sft_loss(log_probs, torch.tensor([[0.0, 1.0, 1.0], [1.0, 0.0, 0.0]]))
     assert loss.item() == pytest.approx((1 + 2 + 6) / 3)
@@ -60,7 +60,9 @@ def test_implied_rewards_have_no_gradient() -> None:
 
 @given(difference=st.floats(-100, 100), error=st.floats(0, 0.4))
 @settings(deadline=None)
-def test_robust_loss_is_the_clean_one_in_the_mean_over_wrong_labels(difference: float, error: float) -> None:
+def test_the_mean_robust_loss_over_wrong_labels_equals_the_clean_loss(
+    difference: float, error: float
+) -> None:
     mean = (1 - error) * loss_of(difference, 0.3, "robust", error)
     mean += error * loss_of(-difference, 0.3, "robust", error)
     assert mean == pytest.approx(loss_of(difference, 0.3, "sigmoid"), rel=1e-9, abs=1e-9)
@@ -71,7 +73,9 @@ def test_robust_loss_is_the_clean_one_in_the_mean_over_wrong_labels(difference: 
     # cDPO is content where sigma(beta D) = 1 - e, IPO where D = 1 / (2 beta)
     [("cdpo", 0.2, math.log(0.8 / 0.2) / 0.5), ("ipo", 0.0, 1.0)],
 )
-def test_where_a_loss_is_least(kind: PreferenceKind, smoothing: float, optimum: float) -> None:
+def test_losses_have_their_minimum_at_the_optimum(
+    kind: PreferenceKind, smoothing: float, optimum: float
+) -> None:
     here = loss_of(optimum, 0.5, kind, smoothing)
     assert here < loss_of(optimum - 0.01, 0.5, kind, smoothing)
     assert here < loss_of(optimum + 0.01, 0.5, kind, smoothing)
@@ -101,7 +105,7 @@ def test_k_wise_loss_by_hand() -> None:
 @pytest.mark.parametrize(
     ("kind", "smoothing"), [("sigmoid", 0.0), ("ipo", 0.0), ("cdpo", 0.2), ("robust", 0.2)]
 )
-def test_k_wise_loss_of_a_pair_is_that_of_the_pair(kind: PreferenceKind, smoothing: float) -> None:
+def test_k_wise_loss_of_two_responses_equals_the_pair_loss(kind: PreferenceKind, smoothing: float) -> None:
     generator = torch.Generator().manual_seed(0)
     log_probs, reference = torch.randn(2, 4, 2, generator=generator)
     first_wins = torch.tensor([True, False, False, True])

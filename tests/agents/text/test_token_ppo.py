@@ -22,7 +22,7 @@ from prefrl_envs.text import TextGenVectorEnv
 from prefrl_envs.text.random_walks import RandomWalks
 
 NUM_ENVS, N_STEPS = 6, 17
-"""an odd number of steps: most texts are cut by the end of a rollout"""
+"""an odd number of steps, so that most texts are cut by the end of a rollout"""
 
 
 class Silent(BaseCallback):
@@ -64,7 +64,7 @@ def token_ppo(venv: VecEnv | None = None, **arguments: object) -> TokenPPO:
 
 
 def roll(model: PPO, rollouts: int = 1) -> None:
-    """Collect so many rollouts; nothing is learned."""
+    """Collect this many rollouts without learning."""
     torch.manual_seed(0)
     model.set_logger(configure(None, []))
     _, callback = model._setup_learn(10**6, Silent())
@@ -74,14 +74,14 @@ def roll(model: PPO, rollouts: int = 1) -> None:
 
 
 def gradient(model: PPO) -> torch.Tensor:
-    """The gradient that the last minibatch of `train` left behind, as one vector."""
+    """The gradient of the last minibatch of `train`, as one vector."""
     model.train()
     return torch.cat(
         [weight.grad.flatten() for weight in model.policy.parameters() if weight.grad is not None]
     )
 
 
-def test_the_same_tokens_give_the_numbers_of_stock_ppo() -> None:
+def test_the_same_tokens_give_the_same_numbers_as_sb3_ppo() -> None:
     stock, ours = stock_ppo(), token_ppo()
     for model in (stock, ours):
         roll(model, rollouts=3)
@@ -96,7 +96,7 @@ def test_the_same_tokens_give_the_numbers_of_stock_ppo() -> None:
     np.testing.assert_allclose(mine.advantages, whitened, atol=1e-5)
 
 
-def test_the_first_gradient_is_that_of_stock_ppo() -> None:
+def test_the_first_gradient_equals_that_of_sb3_ppo() -> None:
     stock, ours = stock_ppo(), token_ppo()
     for model in (stock, ours):
         with torch.no_grad():
@@ -166,7 +166,7 @@ def test_a_policy_changed_since_it_acted_is_refused() -> None:
         model.train()
 
 
-def test_another_temperature_in_learning_is_found() -> None:
+def test_a_different_temperature_in_learning_is_detected() -> None:
     # A mean ratio would not tell: under samples of the one policy it is 1 for any other.
     model = token_ppo(policy_kwargs={"temperature": 1.0})
     with torch.no_grad():
@@ -177,7 +177,7 @@ def test_another_temperature_in_learning_is_found() -> None:
         model.train()
 
 
-def test_no_weight_is_changed_by_a_gradient_that_is_not_finite() -> None:
+def test_a_non_finite_gradient_changes_no_weights() -> None:
     model = token_ppo()
     roll(model)
     before = [weight.clone() for weight in model.policy.parameters()]
@@ -187,7 +187,7 @@ def test_no_weight_is_changed_by_a_gradient_that_is_not_finite() -> None:
     assert all(torch.equal(*pair) for pair in zip(before, model.policy.parameters(), strict=True))
 
 
-def test_the_reference_of_adapters_is_the_model_as_it_was_fine_tuned() -> None:
+def test_the_reference_of_adapters_is_the_fine_tuned_model() -> None:
     model = token_ppo(kl_coefficient=0.1, policy_kwargs={"lora_rank": 2})
     config = FineTuningConfig(demonstrations=200, epochs=2, learning_rate=1e-2)
     assert model.env is not None
@@ -205,7 +205,7 @@ def test_fine_tuning_reports_its_progress() -> None:
     start_model(AgentConfig("token_ppo", fine_tuning=tuning), venv, 0)  # told to nobody
 
 
-def test_nothing_is_bootstrapped_at_the_limit() -> None:
+def test_no_bootstrapping_at_the_length_limit() -> None:
     model = token_ppo(gae_lambda=1.0)
     with torch.no_grad():
         model.policy.value_head.bias.fill_(5.0)
@@ -227,7 +227,7 @@ def test_texts_that_never_end_are_penalised() -> None:
     np.testing.assert_allclose(penalised.rollout_buffer.rewards, expected, atol=1e-6)
 
 
-def test_each_nat_from_the_reference_costs_the_coefficient() -> None:
+def test_the_kl_penalty_is_the_coefficient_times_the_kl() -> None:
     model = token_ppo(kl_coefficient=0.3)
     reference = {name: weight.clone() for name, weight in model.policy.reference.named_parameters()}  # type: ignore[union-attr]
     with torch.no_grad():
@@ -249,7 +249,7 @@ def test_each_nat_from_the_reference_costs_the_coefficient() -> None:
         torch.testing.assert_close(weight, reference[name])
 
 
-def test_task_reward_kl_and_total_are_logged_apart() -> None:
+def test_task_reward_kl_and_total_are_logged_separately() -> None:
     model = token_ppo(kl_coefficient=0.3, missing_eos_penalty=0.5)
     with torch.no_grad():
         for weight in model.policy.language_model.parameters():
@@ -260,7 +260,7 @@ def test_task_reward_kl_and_total_are_logged_apart() -> None:
     assert found["rollout/total_reward"] == pytest.approx(total, abs=1e-4)
 
 
-def test_kl_coefficient_goes_to_its_target() -> None:
+def test_the_adaptive_coefficient_reaches_the_target_kl() -> None:
     model = token_ppo(kl_coefficient=0.3, kl_target=6.0)
     roll(model)
     # No KL yet, so it costs too much: 20% less in 10,000 episodes.
@@ -279,7 +279,7 @@ def test_a_loaded_model_continues_training(tmp_path: Path) -> None:
     loaded.learn(N_STEPS * NUM_ENVS)
 
 
-def test_in_a_loop_the_rollout_is_finished_by_whoever_labels_it() -> None:
+def test_in_preference_training_the_labeller_finishes_the_rollout() -> None:
     venv = PreferenceVecEnv(walks(), 1, "RandomWalks-v0", seed=0)
     venv.begin_training(None)
     model = token_ppo(venv, missing_eos_penalty=0.7)

@@ -1,4 +1,4 @@
-"""Supervised fine-tuning, DPO and GRPO: what they learn, and what they leave alone."""
+"""Supervised fine-tuning, DPO and GRPO: what they learn, and what they leave unchanged."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def model(seed: int = 0) -> LanguageModel:
 
 
 def copying(count: int, seed: int = 0) -> Sequences:
-    """Two tokens, and the response is the same two."""
+    """Prompts of two tokens whose responses repeat them."""
     prompts = np.random.default_rng(seed).integers(0, 6, (count, 2)).tolist()
     return Sequences.of(prompts, [[*prompt, EOS] for prompt in prompts], PAD)
 
@@ -75,7 +75,7 @@ class TestFineTuning:
         assert mean_loss(language_model, copying(50, seed=1)) < 0.1
 
     def test_prompts_are_not_learned(self) -> None:
-        """Demonstrations that share their responses, with prompts of one kind, say nothing about prompts."""
+        """Demonstrations with the same responses and prompts of one kind do not change prompt probabilities."""
         language_model = model()
         prompts = [[1, 1, 1]] * 64
         before = response_log_probs(language_model, Sequences.of([[1]], [[1, 1]], PAD)).sum()
@@ -131,7 +131,7 @@ class TestDPO:
             parts = told[3 * epoch : 3 * epoch + 3]
             assert report.loss == pytest.approx(np.mean([part.loss for part in parts]))
 
-    def test_the_reference_stays(self) -> None:
+    def test_the_reference_does_not_change(self) -> None:
         language_model = model()
         dpo, rankings = DPO(language_model, DPOConfig(learning_rate=1e-3)), ranked(30)
         before = dpo.reference_log_probs(rankings)
@@ -157,7 +157,7 @@ class TestDPO:
     @pytest.mark.parametrize(
         ("settings", "complaint"),
         [
-            ({"label_smoothing": 0.1}, "the others ignore it"),
+            ({"label_smoothing": 0.1}, "the other kinds ignore it"),
             ({"kind": "robust"}, "need label_smoothing above 0"),
             ({"kind": "cdpo", "label_smoothing": 0.5}, "just below .5"),
         ],
@@ -185,7 +185,7 @@ class TestGRPO:
         assert reports[0].reward < 1.5
         assert reports[-1].reward > 4
 
-    def test_a_penalty_on_kl_holds_it_back(self) -> None:
+    def test_a_kl_penalty_keeps_the_policy_near_the_reference(self) -> None:
         found = []
         for coefficient in (0.001, 1.0):
             config = GRPOConfig(
@@ -213,7 +213,7 @@ class TestGRPO:
         ("rewards", "complaint"),
         [(np.full(8, np.nan), "8 of them not finite"), (np.ones(3), "8 texts were scored")],
     )
-    def test_rewards_that_are_none_are_refused(self, rewards: np.ndarray, complaint: str) -> None:
+    def test_invalid_rewards_are_refused(self, rewards: np.ndarray, complaint: str) -> None:
         grpo = GRPO(model(), GRPOConfig(steps=1, prompts=2, group_size=4), 5)
         with pytest.raises(ValueError, match=complaint):
             grpo.train(lambda n: [[1]] * n, lambda _: rewards)

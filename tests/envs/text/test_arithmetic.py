@@ -39,7 +39,7 @@ def test_closer_answers_earn_more(first: int, second: int, guesses: tuple[int, i
 
 
 @pytest.mark.parametrize("prompt", ["12+7", "12 + 7=", "12-7=", "a+b=", "", "1+2=3"])
-def test_what_is_no_sum_is_refused(prompt: str) -> None:
+def test_prompts_that_are_not_sums_are_refused(prompt: str) -> None:
     with pytest.raises(ValueError, match=r"is no sum; write one such as '12\+7='"):
         Arithmetic().reward([prompt], ["1"])
 

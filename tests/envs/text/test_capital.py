@@ -25,7 +25,7 @@ def slow_distance(first: str, second: str) -> int:
 @given(
     text=st.text("abc", max_size=7), references=st.lists(st.text("abc", max_size=7), min_size=1, max_size=4)
 )
-def test_edit_distances_are_those_of_the_definition(text: str, references: list[str]) -> None:
+def test_edit_distances_match_the_definition(text: str, references: list[str]) -> None:
     expected = [slow_distance(text, reference) for reference in references]
     assert edit_distances(text, references).tolist() == expected
 

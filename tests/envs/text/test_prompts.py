@@ -44,7 +44,7 @@ def test_every_prompt_is_drawn_and_fits(gpt2: Path, tmp_path: Path) -> None:
     assert max(len(task.tokenizer.encode(prompt)) for prompt in drawn) == task.max_prompt_tokens
 
 
-def test_responses_that_are_there_are_demonstrations(gpt2: Path, tmp_path: Path) -> None:
+def test_responses_in_the_file_become_demonstrations(gpt2: Path, tmp_path: Path) -> None:
     task = Prompts(jsonl(tmp_path, ROWS), str(gpt2))
     drawn = {task.demonstration(np.random.default_rng(seed)) for seed in range(50)}
     assert drawn == {("Question 1?", " The answer is 1."), ("Question 2 and more?", " No idea.")}
@@ -116,7 +116,7 @@ def test_a_reward_that_is_no_number_is_reported(gpt2: Path, tmp_path: Path) -> N
         ("math:pi", "a float and not a function"),
     ],
 )
-def test_what_is_no_function_is_refused(reward: str, complaint: str) -> None:
+def test_rewards_that_are_not_functions_are_refused(reward: str, complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         gym.make("prefrl/RandomWalks-v0", reward=reward)
 
@@ -132,14 +132,14 @@ def test_what_is_no_function_is_refused(reward: str, complaint: str) -> None:
         ("a\n", "line 1 is no JSON"),
     ],
 )
-def test_bad_lines_are_named(gpt2: Path, tmp_path: Path, lines: str, complaint: str) -> None:
+def test_errors_name_the_bad_line(gpt2: Path, tmp_path: Path, lines: str, complaint: str) -> None:
     path = tmp_path / "prompts.jsonl"
     path.write_text(lines)
     with pytest.raises(ValueError, match=complaint):
         Prompts(str(path), str(gpt2))
 
 
-def test_what_is_missing_is_named(gpt2: Path, tmp_path: Path) -> None:
+def test_missing_files_and_settings_are_named(gpt2: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"--env\.kwargs"):
         Prompts()
     with pytest.raises(ValueError, match="cannot be read as prompts"):

@@ -23,7 +23,7 @@ def test_parts_and_their_order() -> None:
     assert space["prompt_length"] == spaces.Box(0, 2, (1,), np.int32)
 
 
-def test_samples_are_texts() -> None:
+def test_samples_are_valid_texts() -> None:
     space = TextSpace(**SETTINGS)
     space.seed(0)
     samples = [space.sample() for _ in range(200)]
@@ -69,11 +69,11 @@ def test_copies_are_equal_and_sample_alike() -> None:
 @pytest.mark.parametrize(
     "change", [{"vocab_size": 6}, {"eos_id": 2}, {"max_prompt_tokens": 3, "max_new_tokens": 2}]
 )
-def test_other_settings_make_another_space(change: dict[str, int]) -> None:
+def test_spaces_with_other_settings_are_not_equal(change: dict[str, int]) -> None:
     assert TextSpace(**SETTINGS) != TextSpace(**{**SETTINGS, **change})
 
 
-def test_it_is_no_plain_dict_space() -> None:
+def test_it_does_not_equal_a_plain_dict_space() -> None:
     space = TextSpace(**SETTINGS)
     assert space != spaces.Dict(dict(space.spaces))
     assert spaces.Dict(dict(space.spaces)) != space
@@ -94,7 +94,7 @@ def test_it_can_be_batched() -> None:
         ({"vocab_size": 2, "pad_id": 0, "eos_id": 1}, "vocab_size is 2"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(change: dict[str, int], message: str) -> None:
+def test_invalid_settings_are_refused(change: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         TextSpace(**{**SETTINGS, **change})
 

@@ -60,12 +60,12 @@ def test_an_end_at_the_limit_terminates(letters: Any) -> None:
     assert env.step(EOS)[1:4] == (0.0, True, False)
 
 
-def test_an_empty_response_is_one(letters: Any) -> None:
+def test_an_empty_response_is_valid(letters: Any) -> None:
     _, reward, terminated, _, info = under_way(letters).step(EOS)
     assert (reward, terminated, info["text"]["response"]) == (0.0, True, "")
 
 
-def test_a_long_text_leaves_nothing_to_the_next(letters: Any) -> None:
+def test_a_long_text_leaves_no_tokens_in_the_next_one(letters: Any) -> None:
     env = under_way(letters, "c b")
     for token in (A, A, A):
         env.step(token)
@@ -128,7 +128,7 @@ def test_without_a_seed_prompts_differ_from_run_to_run(letters: Any) -> None:
         (7, "the prompt is 7, of type int"),
     ],
 )
-def test_bad_prompts_are_refused_before_a_token_is_put(letters: Any, prompt: Any, message: str) -> None:
+def test_bad_prompts_are_refused_before_an_episode_begins(letters: Any, prompt: Any, message: str) -> None:
     env = TextGenEnv(letters)
     with pytest.raises(ValueError, match=message):
         env.reset(options={"prompt": prompt})
@@ -136,7 +136,7 @@ def test_bad_prompts_are_refused_before_a_token_is_put(letters: Any, prompt: Any
         env.step(A)
 
 
-def test_bad_prompts_of_the_task_are_refused_alike(letters: Any) -> None:
+def test_bad_prompts_of_the_task_are_refused_too(letters: Any) -> None:
     letters.prompt = lambda rng: ""
     with pytest.raises(ValueError, match="prompt '' has no token"):
         TextGenEnv(letters).reset(seed=0)
@@ -179,13 +179,13 @@ def test_a_tokenizer_with_one_id_for_padding_and_end_is_refused(letters: Any) ->
         TextGenEnv(letters)
 
 
-def test_what_is_no_tokenizer_is_refused(letters: Any) -> None:
+def test_invalid_tokenizers_are_refused(letters: Any) -> None:
     letters.tokenizer = "abc"
     with pytest.raises(ValueError, match=r"'abc', which is no prefrl_envs\.text\.Tokenizer"):
         TextGenEnv(letters)
 
 
-def test_steps_need_a_text_under_way(letters: Any) -> None:
+def test_steps_need_an_unfinished_text(letters: Any) -> None:
     env = TextGenEnv(letters)
     with pytest.raises(gym.error.ResetNeeded):
         env.step(A)
@@ -231,7 +231,7 @@ def test_invalid_rewards_are_reported_with_their_text(letters: Any, reward: Any,
         env.step(EOS)
 
 
-def test_where_the_reward_fails_the_token_has_not_been_put(letters: Any) -> None:
+def test_a_failing_reward_leaves_the_text_unchanged(letters: Any) -> None:
     answers = iter([[np.nan], [2.0]])
     env = under_way(letters, reward=lambda prompts, responses: next(answers))
     env.step(B)
@@ -275,7 +275,7 @@ def test_a_segment_of_another_task_is_refused(letters: Any) -> None:
         TextGenEnv(letters).segment_text(np.zeros((1, 8), np.int32), np.zeros(1, int))
 
 
-def test_half_a_character_is_read_and_scored_as_it_was_sampled(letters: Any) -> None:
+def test_incomplete_characters_are_read_and_scored_as_sampled(letters: Any) -> None:
     letters.tokenizer = ByteTokenizer()
     env = under_way(letters, "?", reward=lambda prompts, responses: [len(responses[0])])
     env.step(0xC3)
@@ -283,7 +283,7 @@ def test_half_a_character_is_read_and_scored_as_it_was_sampled(letters: Any) -> 
     assert info["text"]["response"] == "\N{REPLACEMENT CHARACTER}"
 
 
-def test_twins_agree(letters: Any) -> None:
+def test_the_same_seed_gives_the_same_rollout(letters: Any) -> None:
     twins = TextGenEnv(letters), TextGenEnv(letters)
     rng = np.random.default_rng(0)
     assert data_equivalence(*(env.reset(seed=3) for env in twins), exact=True)

@@ -33,17 +33,17 @@ def rollout(env: gym.Env, seed: int, steps: int) -> list[Any]:
 
 
 @all_envs
-def test_gymnasium_contract(env_id: str) -> None:
+def test_passes_gymnasiums_checker(env_id: str) -> None:
     check_env(gym.make(env_id, render_mode="ansi").unwrapped)
 
 
 @all_envs
-def test_stable_baselines3_contract(env_id: str) -> None:
+def test_passes_stable_baselines3s_checker(env_id: str) -> None:
     check_env_for_sb3(gym.make(env_id))
 
 
 @all_envs
-def test_twins_with_one_seed_agree_and_another_seed_differs(env_id: str) -> None:
+def test_the_same_seed_gives_the_same_rollout_and_another_seed_differs(env_id: str) -> None:
     # Gymnasium's own checks of every step are on.
     first, twin, other = (rollout(gym.make(env_id), seed, 120) for seed in (3, 3, 4))
     assert data_equivalence(first, twin, exact=True)
@@ -83,7 +83,7 @@ def test_demonstrations_can_be_written_and_read(env_id: str) -> None:
 
 
 @all_envs
-def test_demonstrations_are_ordinary(env_id: str) -> None:
+def test_demonstrations_have_ordinary_rewards(env_id: str) -> None:
     task: Any = gym.make(env_id).unwrapped.task
     rng = np.random.default_rng(0)
     rewards = task.reward(*zip(*(task.demonstration(rng) for _ in range(500)), strict=True))
@@ -93,7 +93,7 @@ def test_demonstrations_are_ordinary(env_id: str) -> None:
     assert rewards.mean() < rewards.max() - rewards.std() / 2
 
 
-def test_importing_the_environments_loads_no_text() -> None:
+def test_importing_the_environments_does_not_import_the_text_package() -> None:
     program = (
         "import sys, gymnasium, prefrl_envs;"
         "assert not {'torch', 'prefrl', 'prefrl_envs.text'} & set(sys.modules);"

@@ -46,7 +46,7 @@ def random_tokens(rng: np.random.Generator, env: TextGenVectorEnv) -> np.ndarray
 
 
 @all_tasks
-def test_rows_do_what_single_environments_do(name: str) -> None:
+def test_rows_equal_single_environments(name: str) -> None:
     task = TASKS[name]()
     vector = TextGenVectorEnv(task, num_envs=6, responses_per_prompt=2)
     singles = [TextGenEnv(task) for _ in range(6)]
@@ -81,7 +81,7 @@ def test_rows_do_what_single_environments_do(name: str) -> None:
 
 
 @all_tasks
-def test_one_row_is_gymnasiums_vector_environment_of_one(name: str) -> None:
+def test_one_row_equals_gymnasiums_vector_environment(name: str) -> None:
     task = TASKS[name]()
     ours = TextGenVectorEnv(task)
     theirs = SyncVectorEnv([lambda: TextGenEnv(task)], autoreset_mode=AutoresetMode.SAME_STEP)
@@ -96,7 +96,7 @@ def test_one_row_is_gymnasiums_vector_environment_of_one(name: str) -> None:
     assert ours.metadata["autoreset_mode"] == theirs.metadata["autoreset_mode"]
 
 
-def test_many_rows_are_gymnasiums_vector_environment() -> None:
+def test_many_rows_equal_gymnasiums_vector_environment() -> None:
     task = TASKS["CapitalOfFrance"]()  # whose rows all have one prompt, however they are seeded
     ours = TextGenVectorEnv(task, num_envs=4)
     theirs = SyncVectorEnv([lambda: TextGenEnv(task)] * 4, autoreset_mode=AutoresetMode.SAME_STEP)
@@ -177,7 +177,7 @@ def test_a_reset_without_seed_continues_with_the_next_prompts(letters: Any) -> N
     assert data_equivalence(again, second, exact=True)
 
 
-def test_one_prompt_may_be_put_in_all_rows(letters: Any) -> None:
+def test_all_rows_can_be_given_the_same_prompt(letters: Any) -> None:
     observations, _ = TextGenVectorEnv(letters, num_envs=3).reset(options={"prompt": "b c"})
     assert observations["input_ids"].tolist() == [[B, C, PAD, PAD, PAD]] * 3
 
@@ -241,7 +241,7 @@ def test_bad_actions_are_refused_and_no_row_advances(letters: Any, actions: Any,
     assert observations["input_ids"].tolist() == [[C, A, PAD, PAD, PAD], [C, B, PAD, PAD, PAD]]
 
 
-def test_where_the_reward_fails_no_row_has_gone_on(letters: Any) -> None:
+def test_a_failing_reward_leaves_all_rows_unchanged(letters: Any) -> None:
     answers = iter([[1.0, np.nan], [1.0, 2.0]])
     env = TextGenVectorEnv(letters, num_envs=3, reward=lambda prompts, responses: next(answers))
     env.reset(options={"prompts": ["a", "b", "c"]})
@@ -292,13 +292,13 @@ def test_bad_prompts_are_refused(letters: Any, prompts: list[str], message: str)
         TextGenVectorEnv(letters, num_envs=2).reset(options={"prompts": prompts})
 
 
-def test_steps_need_a_text_under_way(letters: Any) -> None:
+def test_steps_need_an_unfinished_text(letters: Any) -> None:
     with pytest.raises(gym.error.ResetNeeded):
         TextGenVectorEnv(letters).step(np.array([A]))
 
 
 @pytest.mark.parametrize("env_id", prefrl_envs.TEXT_IDS)
-def test_gymnasium_makes_them(env_id: str) -> None:
+def test_gymnasium_can_make_them(env_id: str) -> None:
     env = gym.make_vec(env_id, num_envs=4, responses_per_prompt=2)
     assert isinstance(env, TextGenVectorEnv)
     assert (env.num_envs, env.responses_per_prompt) == (4, 2)

@@ -10,7 +10,7 @@ WORDS = ("good", "bad", "très", "1")
 
 
 @given(text=st.text())
-def test_any_text_comes_back_from_its_bytes(text: str) -> None:
+def test_byte_tokens_round_trip_for_any_text(text: str) -> None:
     tokenizer = ByteTokenizer()
     ids = tokenizer.encode(text)
     assert tokenizer.decode(ids) == text
@@ -18,7 +18,7 @@ def test_any_text_comes_back_from_its_bytes(text: str) -> None:
 
 
 @given(ids=st.lists(st.integers(0, 257)))
-def test_any_bytes_can_be_read(ids: list[int]) -> None:
+def test_any_byte_tokens_can_be_decoded(ids: list[int]) -> None:
     tokenizer = ByteTokenizer()
     text = tokenizer.decode(ids)
     assert text == tokenizer.decode([token for token in ids if token < 256])
@@ -32,13 +32,13 @@ def test_bytes_by_hand() -> None:
     assert tokenizer.decode([97, 0xC3, 257, 98]) == "a\N{REPLACEMENT CHARACTER}b"
 
 
-def test_half_a_surrogate_pair_has_no_bytes() -> None:
+def test_half_a_surrogate_pair_cannot_be_encoded() -> None:
     with pytest.raises(ValueError, match=r"character '\\ud800' at position 2 has no UTF-8 bytes"):
         ByteTokenizer().encode("ab\ud800")
 
 
 @given(ids=st.lists(st.integers(0, len(WORDS) + 1)))
-def test_words_come_back_from_any_ids(ids: list[int]) -> None:
+def test_word_tokens_round_trip_for_any_ids(ids: list[int]) -> None:
     tokenizer = WordTokenizer(WORDS)
     assert tokenizer.encode(tokenizer.decode(ids)) == [token for token in ids if token < len(WORDS)]
 
@@ -62,19 +62,19 @@ def test_words_by_hand() -> None:
         (["a\n"], r"word 'a\\n' is empty or holds white space"),
     ],
 )
-def test_lists_that_make_no_sense_are_refused(words: list[str], message: str) -> None:
+def test_invalid_word_lists_are_refused(words: list[str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         WordTokenizer(words)
 
 
-def test_a_word_that_is_not_listed_is_named() -> None:
+def test_an_unknown_word_is_named() -> None:
     with pytest.raises(ValueError, match="word 'ugly' is none of the 4 known, which are good, bad, très, 1"):
         WordTokenizer(WORDS).encode("good ugly")
     with pytest.raises(ValueError, match=r"none of the 6 known, such as a, b, c, d, e$"):
         WordTokenizer("abcdef").encode("x")
 
 
-def test_both_are_tokenizers() -> None:
+def test_both_implement_the_tokenizer_protocol() -> None:
     assert isinstance(ByteTokenizer(), Tokenizer)
     assert isinstance(WordTokenizer("a"), Tokenizer)
     assert not isinstance(str, Tokenizer)

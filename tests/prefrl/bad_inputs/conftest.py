@@ -1,4 +1,4 @@
-"""Commands in process, and folders to run them on that are compared before and after."""
+"""Fixtures that run commands in this process, on folders that are compared before and after."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ SMALL = RunConfig(
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a command came to."""
+    """The outcome of a command."""
 
     status: int
     out: str
     err: str
 
     def refuses(self, *words: str, status: int = 1) -> None:
-        """Failed with a message that holds ``words``, no traceback, and nothing on standard output."""
+        """Check that it failed with a message that contains ``words``, no traceback and no standard output."""
         said = " ".join(self.err.replace("│", " ").split())
         assert self.status == status, self.err
         assert "Traceback" not in self.err
@@ -56,7 +56,7 @@ class Outcome:
 
 @pytest.fixture
 def prefrl(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
-    """Runs a command; a wrong one must be refused before any run is launched."""
+    """Runs a command in this process."""
 
     def run(*words: object) -> Outcome:
         capsys.readouterr()
@@ -72,7 +72,7 @@ def prefrl(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.fixture
 def nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fails the test should a run be launched."""
+    """Fails the test if a run is launched."""
 
     def launch(run: RunDir, *_: object) -> int:
         raise AssertionError(f"{run.path} was launched")
@@ -103,7 +103,7 @@ def small_config() -> RunConfig:
 
 @pytest.fixture
 def fresh(tmp_path: Path) -> RunDir:
-    """A run as `prefrl train` leaves it when it is stopped before its first step."""
+    """A run that `prefrl train` created and that was stopped before its first step."""
     run = RunDir.create(tmp_path / "fresh", SMALL)
     run.write_specs(*spaces_of(SMALL.env))
     Store.open(run.store, create=True).close()
@@ -121,7 +121,7 @@ def _trained(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
 
 @pytest.fixture
 def trained(_trained: RunDir, tmp_path: Path) -> RunDir:
-    """A finished run, to be spoilt."""
+    """A finished run that the test may damage."""
     shutil.copytree(_trained.path, tmp_path / "trained")
     run = RunDir.open(tmp_path / "trained")
     Store.open(run.store).close()  # folds the write-ahead log into the file
@@ -153,7 +153,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture
 def record_segments() -> Callable[[int, int, int], int]:
-    """Segments that a recorder really cuts: of so many environments, of a length, in so many steps."""
+    """Number of segments that a recorder cuts, for a number of environments, a segment length and a number of steps."""
 
     def count(num_envs: int, length: int, steps: int) -> int:
         spec = SpaceSpec.of(spaces.Box(0.0, 1.0, (1,)))

@@ -1,4 +1,4 @@
-"""Files of a run that are damaged, foreign or from the future: named, and left as they are."""
+"""Files of a run that are damaged, foreign or from a newer release are named, and left unchanged."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def refused(
     prefrl: Callable[..., Any], contents: Callable[[Path], dict[str, str]], tmp_path: Path
 ) -> Callable[..., None]:
-    """Runs a command that must fail with these words and change no file."""
+    """Runs a command that must fail with a message that contains these words, and change no file."""
 
     def check(run: RunDir, words: list[str], *said: str) -> None:
         before = contents(tmp_path)
@@ -103,7 +103,7 @@ def refused(
         (from_the_future, "schema version 99, this prefrl knows 1"),
     ],
 )
-def test_a_damaged_store(
+def test_a_damaged_store_is_reported(
     refused: Callable[..., None], trained: RunDir, words: list[str], damage: Damage, said: str
 ) -> None:
     damage(trained.store)
@@ -114,7 +114,7 @@ def test_a_damaged_store(
     ("damage", "said"), [(empty, "the file is empty"), (remove, "store.sqlite: does not exist")]
 )
 @pytest.mark.parametrize("words", [["export", "exported"], ["fit", "--out", "out"]])
-def test_a_store_that_was_never_filled(
+def test_an_empty_store_is_reported(
     refused: Callable[..., None], trained: RunDir, words: list[str], damage: Damage, said: str
 ) -> None:
     # `status` tells of such a run: it was killed at its very start.
@@ -133,7 +133,7 @@ def test_a_run_with_a_damaged_store_is_not_resumed(
 
 @pytest.mark.parametrize("damage", [cut, scribble, empty, as_list, as_other_object, as_folder])
 @pytest.mark.parametrize("words", [["status"], ["resume"], ["eval"], ["watch", "--gif", "film.gif"]])
-def test_a_damaged_config(
+def test_a_damaged_config_is_reported(
     refused: Callable[..., None], trained: RunDir, words: list[str], damage: Damage
 ) -> None:
     trained.result.unlink()  # a finished run's result is printed whatever its settings were
@@ -143,7 +143,7 @@ def test_a_damaged_config(
 
 @pytest.mark.parametrize("damage", [cut, scribble, empty, as_list, as_other_object])
 @pytest.mark.parametrize("words", [["export", "exported"], ["fit", "--out", "out"]])
-def test_damaged_specs(
+def test_damaged_specs_are_reported(
     refused: Callable[..., None], trained: RunDir, words: list[str], damage: Damage
 ) -> None:
     damage(trained.spaces)
@@ -151,14 +151,14 @@ def test_damaged_specs(
 
 
 @pytest.mark.parametrize("damage", [cut, scribble, empty, as_list, as_other_object])
-def test_a_damaged_result(refused: Callable[..., None], trained: RunDir, damage: Damage) -> None:
+def test_a_damaged_result_is_reported(refused: Callable[..., None], trained: RunDir, damage: Damage) -> None:
     damage(trained.result)
     refused(trained, ["resume"], "result.json", "delete it")
 
 
 @pytest.mark.parametrize("damage", [cut, scribble, empty, as_list, as_other_object])
 @pytest.mark.parametrize("words", [["eval"], ["watch", "--gif", "film.gif"]])
-def test_a_damaged_pointer_to_the_agent(
+def test_a_damaged_pointer_to_the_agent_is_reported(
     refused: Callable[..., None], trained: RunDir, words: list[str], damage: Damage
 ) -> None:
     damage(trained.agent / "latest.json")
@@ -167,7 +167,7 @@ def test_a_damaged_pointer_to_the_agent(
 
 @pytest.mark.parametrize("damage", [cut, scribble, empty, remove])
 @pytest.mark.parametrize("words", [["eval"], ["watch", "--gif", "film.gif"]])
-def test_a_damaged_agent(
+def test_a_damaged_agent_is_reported(
     refused: Callable[..., None], trained: RunDir, words: list[str], damage: Damage
 ) -> None:
     # Whichever is damaged, the one saved before it is used; with all of them damaged there is none.
@@ -177,7 +177,7 @@ def test_a_damaged_agent(
 
 
 @pytest.mark.parametrize("damage", [cut, scribble, empty, remove, foreign_tensors])
-def test_a_damaged_reward(refused: Callable[..., None], trained: RunDir, damage: Damage) -> None:
+def test_a_damaged_reward_is_reported(refused: Callable[..., None], trained: RunDir, damage: Damage) -> None:
     weights = trained.reward / json.loads((trained.reward / "latest.json").read_text())["file"]
     damage(weights)
     refused(trained, ["watch", "--gif", "film.gif"], weights.name, "latest.json", "delete")
@@ -188,7 +188,7 @@ def test_a_damaged_reward(refused: Callable[..., None], trained: RunDir, damage:
 
 
 @pytest.mark.parametrize("damage", [cut, scribble, empty, as_list, as_other_object])
-def test_a_damaged_pointer_to_the_reward(
+def test_a_damaged_pointer_to_the_reward_is_reported(
     refused: Callable[..., None], trained: RunDir, damage: Damage
 ) -> None:
     damage(trained.reward / "latest.json")
@@ -205,7 +205,9 @@ def test_a_damaged_pointer_to_the_reward(
         ({"sha256": "0" * 64}, "damaged"),
     ],
 )
-def test_a_reward_file_with_another_header(trained: RunDir, header: dict[str, str], said: str) -> None:
+def test_a_reward_file_with_an_invalid_header_is_refused(
+    trained: RunDir, header: dict[str, str], said: str
+) -> None:
     weights = sorted(trained.reward.glob("0*.safetensors"))[-1]
     with safe_open(weights, framework="pt") as file:
         metadata = file.metadata() | header
@@ -261,7 +263,7 @@ def test_an_export_of_other_observations_adds_nothing(
 
 
 @pytest.mark.parametrize(("command", "made"), [("export", "comparisons.jsonl"), ("fit", "latest.json")])
-def test_a_folder_that_is_in_use_is_not_written_over(
+def test_a_folder_in_use_is_not_overwritten(
     prefrl: Callable[..., Any],
     contents: Callable[[Path], dict[str, str]],
     trained: RunDir,

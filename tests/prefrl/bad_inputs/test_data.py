@@ -1,4 +1,4 @@
-"""Segments, queries and answers that contradict themselves or the store, which is left as it was."""
+"""Segments, queries and answers that contradict themselves or the store, which stays unchanged."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def segment(number: int = 0, **changes: Any) -> Segment:
         ({"actions": np.array([None] * 4)}, "dtype object; numbers or booleans"),
     ],
 )
-def test_a_segment_that_contradicts_itself(changes: dict[str, np.ndarray], said: str) -> None:
+def test_inconsistent_segments_are_refused(changes: dict[str, np.ndarray], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         segment(**changes)
 
@@ -59,24 +59,24 @@ def test_a_segment_that_contradicts_itself(changes: dict[str, np.ndarray], said:
 @pytest.mark.parametrize(
     "ranks", [(), (1,), (0, 1), (2, 2), (2, 3), (1, -1), (1.0, 2.0), (True, 2), ("1", "2"), (1, None)]
 )
-def test_malformed_ranks(ranks: Any) -> None:
+def test_malformed_ranks_are_refused(ranks: Any) -> None:
     with pytest.raises(ValueError, match="whole numbers of which the best is 1"):
         Comparison(1, ranks)
 
 
-def test_a_query_of_one_segment() -> None:
+def test_a_query_of_one_segment_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 2 segments, got 1"):
         Query((segment(),))
 
 
-def test_an_answer_of_another_length_than_its_query() -> None:
+def test_an_answer_of_the_wrong_length_is_refused() -> None:
     with pytest.raises(ValueError, match="3 ranks answer a query of 2 segments"):
         LabelledQuery(Query((segment(1), segment(2))), Comparison(1, (1, 2, 3)))
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    """Two segments and one open query of them, number 1."""
+    """A store with two segments and one open query on them, number 1."""
     with Store.open(tmp_path / "store.sqlite", create=True) as opened:
         opened.add_segments([segment(1), segment(2)], 100)
         opened.add_queries([Query((segment(1), segment(2)))])
@@ -94,7 +94,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
         (Comparison(1, (1, 2), supersedes=7), "comparison 7 cannot be superseded"),
     ],
 )
-def test_an_answer_that_the_store_cannot_take(store: Store, comparison: Comparison, said: str) -> None:
+def test_the_store_refuses_invalid_answers(store: Store, comparison: Comparison, said: str) -> None:
     before = store.counts()
     sound = Comparison(1, (2, 1), annotator="ann")
     with pytest.raises(StoreError, match=said):
@@ -110,14 +110,14 @@ def test_an_answer_that_the_store_cannot_take(store: Store, comparison: Comparis
         (Query((segment(1), segment(2)), repeat_of=44), "query 44 is not in the store"),
     ],
 )
-def test_a_query_that_the_store_cannot_take(store: Store, query: Query, said: str) -> None:
+def test_the_store_refuses_invalid_queries(store: Store, query: Query, said: str) -> None:
     before = store.counts()
     with pytest.raises(StoreError, match=said):
         store.add_queries([Query((segment(2), segment(1))), query])
     assert store.counts() == before
 
 
-def test_provenance_that_would_not_come_back_the_same(store: Store) -> None:
+def test_the_store_refuses_provenance_that_it_cannot_restore(store: Store) -> None:
     before = store.counts()
     odd = dataclasses.replace(segment(3), provenance=Provenance("Env-v0", np.int64(3), 10, 0))  # type: ignore[arg-type]
     with pytest.raises(StoreError, match=r"convert it with int\(\) first"):
@@ -126,7 +126,7 @@ def test_provenance_that_would_not_come_back_the_same(store: Store) -> None:
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_counters_and_returns_are_finite(store: Store, value: float) -> None:
+def test_counters_and_returns_must_be_finite(store: Store, value: float) -> None:
     with pytest.raises(StoreError, match="a finite number is needed"):
         store.set_counters({"policy_step": value})
     with pytest.raises(StoreError, match="a finite number is needed"):
@@ -137,7 +137,7 @@ def test_counters_and_returns_are_finite(store: Store, value: float) -> None:
 
 @pytest.mark.parametrize("what", ["observations", "actions", "true_rewards"])
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_a_step_that_is_not_finite_is_not_recorded(what: str, value: float) -> None:
+def test_steps_that_are_not_finite_are_not_recorded(what: str, value: float) -> None:
     spec = SpaceSpec.of(spaces.Box(-1.0, 1.0, (2,)))
     recorder = SegmentRecorder(spec, spec, num_envs=2, segment_steps=3, env_id="Env-v0", seed=0)
     never = np.zeros(2, bool)
@@ -163,7 +163,7 @@ def test_a_step_that_is_not_finite_is_not_recorded(what: str, value: float) -> N
         (np.array([99]), None),
     ],
 )
-def test_a_reward_given_arrays_of_another_shape(
+def test_a_reward_refuses_arrays_of_the_wrong_shape(
     trained: RunDir, observations: np.ndarray | None, actions: np.ndarray | None
 ) -> None:
     reward = LearnedReward.load(trained.path)
@@ -175,7 +175,7 @@ def test_a_reward_given_arrays_of_another_shape(
 
 
 @pytest.mark.parametrize("kind", ["missing", "empty folder", "file"])
-def test_a_reward_that_is_not_there(tmp_path: Path, kind: str) -> None:
+def test_a_missing_reward_is_reported(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "reward"
     if kind == "empty folder":
         path.mkdir()
@@ -187,7 +187,7 @@ def test_a_reward_that_is_not_there(tmp_path: Path, kind: str) -> None:
         LearnedReward.load(path, follow=True)
 
 
-def test_a_script_that_runs_out_says_so() -> None:
+def test_a_script_without_answers_left_is_reported() -> None:
     query = Query((segment(1), segment(2)))
     oracle = ScriptedOracle.from_answers([(1, 2)])
     oracle.answer(query)

@@ -1,4 +1,4 @@
-"""Environments that cannot be learned in: refused before a run is made, or at the step that goes wrong."""
+"""Faulty environments: refused before a run is created, or at the step that fails."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ZEROS = np.zeros(2, np.float32)
 
 
 class FaultyEnv(gym.Env[Any, Any]):
-    """Sound, but for what it is told to do wrong."""
+    """A valid environment, except for a chosen fault."""
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ FAULTS: list[tuple[dict[str, Any], list[str]]] = [
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize(("faults", "said"), FAULTS)
-def test_train_refuses_and_makes_nothing(
+def test_train_refuses_before_anything_is_created(
     prefrl: Callable[..., Any],
     nothing_starts: None,
     register: Callable[[Callable[..., gym.Env]], str],
@@ -125,7 +125,7 @@ def test_train_refuses_and_makes_nothing(
     ],
 )
 @pytest.mark.filterwarnings("ignore:You are using a CUDA:UserWarning")
-def test_an_environment_that_breaks_down_later_names_the_step(
+def test_a_later_environment_failure_names_the_step(
     tmp_path: Path, faults: dict[str, Any], said: str
 ) -> None:
     loop = PreferenceCallback(run=tmp_path / "run", labels=4)
@@ -136,18 +136,18 @@ def test_an_environment_that_breaks_down_later_names_the_step(
 
 
 @pytest.mark.parametrize("space", [TEXT, SEQUENCE, spaces.Graph(BOX, None)])
-def test_a_callback_refuses_spaces_without_arrays(space: spaces.Space) -> None:
+def test_the_callback_refuses_spaces_without_arrays(space: spaces.Space) -> None:
     with pytest.raises(ValueError, match="no fixed-size array; use Box"):
         SpaceSpec.of(space)
 
 
 @pytest.mark.parametrize("venv", [None, gym.make("Pendulum-v1"), "Pendulum-v1"])
-def test_a_callback_wraps_nothing_but_vector_environments(venv: Any) -> None:
+def test_the_callback_wraps_only_vector_environments(venv: Any) -> None:
     with pytest.raises((ValueError, AttributeError), match="VecEnv is needed"):
         PreferenceCallback().wrap(venv)
 
 
-def test_a_reward_of_other_observations_is_not_plugged_in(trained: Any) -> None:
+def test_a_reward_for_other_observations_is_refused(trained: Any) -> None:
     from prefrl import LearnedReward
 
     venv = DummyVecEnv([FaultyEnv])

@@ -1,4 +1,4 @@
-"""Commands given a folder that is missing, foreign, unwritable, full, taken, or not far enough."""
+"""Commands on a folder that is missing, foreign, unwritable, full, in use, or of a run that has not begun."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("words", ON_A_RUN)
 @pytest.mark.parametrize("kind", ["missing", "empty", "foreign", "file"])
-def test_a_folder_that_is_no_run(
+def test_a_folder_that_is_not_a_run_is_refused(
     prefrl: Callable[..., Any],
     contents: Callable[[Path], dict[str, str]],
     tmp_path: Path,
@@ -59,7 +59,7 @@ def test_a_folder_that_is_no_run(
 
 
 @pytest.mark.parametrize("kind", ["missing", "empty", "run"])
-def test_a_folder_that_is_no_export(
+def test_a_folder_that_is_not_an_export_is_refused(
     prefrl: Callable[..., Any],
     contents: Callable[[Path], dict[str, str]],
     fresh: RunDir,
@@ -84,7 +84,7 @@ def test_a_folder_that_is_no_export(
         (["fit", "--out", "out"], ["holds no comparisons", "nothing to learn from"]),
     ],
 )
-def test_a_run_that_has_not_begun(
+def test_commands_refuse_a_run_that_has_not_begun(
     prefrl: Callable[..., Any],
     contents: Callable[[Path], dict[str, str]],
     fresh: RunDir,
@@ -97,9 +97,7 @@ def test_a_run_that_has_not_begun(
     assert contents(tmp_path) == before
 
 
-def test_a_run_with_an_agent_and_no_reward_is_not_watched(
-    prefrl: Callable[..., Any], trained: RunDir
-) -> None:
+def test_watch_refuses_a_run_without_a_reward(prefrl: Callable[..., Any], trained: RunDir) -> None:
     (trained.reward / "latest.json").unlink()
     prefrl("watch", trained.path, "--gif", "film.gif").refuses("no learned reward yet", "first answers")
 
@@ -115,7 +113,7 @@ def test_a_run_with_an_agent_and_no_reward_is_not_watched(
         ),
     ],
 )
-def test_a_run_directory_that_is_taken(
+def test_an_existing_run_directory_is_refused(
     prefrl: Callable[..., Any],
     nothing_starts: None,
     contents: Callable[[Path], dict[str, str]],
@@ -133,7 +131,7 @@ def test_a_run_directory_that_is_taken(
 
 
 @pytest.mark.parametrize("kind", ["foreign", "file", "below a file"])
-def test_a_place_where_no_run_can_be(
+def test_an_impossible_run_directory_is_refused(
     prefrl: Callable[..., Any],
     nothing_starts: None,
     contents: Callable[[Path], dict[str, str]],
@@ -154,7 +152,7 @@ def test_a_place_where_no_run_can_be(
 
 @pytest.mark.parametrize("call", ["mkdir", "write", "rename"])
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT])
-def test_a_run_directory_that_cannot_be_written_is_not_left_half_made(
+def test_an_unwritable_run_directory_is_not_left_incomplete(
     small_config: RunConfig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, call: str, number: int
 ) -> None:
     def fail(*args: Any, **kwargs: Any) -> Any:
@@ -194,7 +192,7 @@ def test_a_full_disk_keeps_the_old_metrics(fresh: RunDir, monkeypatch: pytest.Mo
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is always full")
-def test_a_disk_that_is_really_full(fresh: RunDir) -> None:
+def test_writing_to_dev_full_is_reported(fresh: RunDir) -> None:
     fresh.metrics.symlink_to("/dev/full")
     with pytest.raises(RunDirError, match=r"metrics\.jsonl cannot be written \(No space left"):
         fresh.append_metrics({"source": "policy", "policy_step": 1})

@@ -1,4 +1,4 @@
-"""Environments of texts that are not stepped all at once: refused before a run is made."""
+"""Text environments without a vector version are refused before a run is created."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_native_stepping_cannot_be_turned_off(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_environment_of_single_texts_is_told_what_it_lacks(
+def test_a_text_environment_without_a_vector_version_is_refused(
     prefrl: Callable[..., Any],
     nothing_starts: None,
     register: Callable[[Callable[..., gym.Env]], str],

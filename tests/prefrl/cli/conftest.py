@@ -1,4 +1,4 @@
-"""A small run, trained to its end, and one that has only been set up."""
+"""A small finished run, and one that has only been created."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SMALL = RunConfig(
 
 
 def set_up(path: Path, config: RunConfig) -> RunDir:
-    """A run as `prefrl train` leaves it when it is stopped before its first step."""
+    """A run that `prefrl train` created and that was stopped before its first step."""
     run = RunDir.create(path, config)
     run.write_specs(*spaces_of(config.env))
     Store.open(run.store, create=True).close()
@@ -45,5 +45,5 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
 
 @pytest.fixture
 def fresh(tmp_path: Path) -> RunDir:
-    """A run of the same kind from another seed, that has not begun."""
+    """A run with the same settings and another seed that has not begun."""
     return set_up(tmp_path / "fresh", dataclasses.replace(SMALL, seed=1))

@@ -41,7 +41,7 @@ def segment(number: int) -> Segment:
     return Segment(rewards[:, None], rewards, rewards, flags, flags, Provenance("Test-v0", 0, number, 0))
 
 
-def test_an_annotator_who_always_presses_left_is_named(
+def test_an_annotator_who_always_presses_left_gets_a_warning(
     run: RunDir, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["annotators", str(run.path)]) == 0
@@ -67,7 +67,7 @@ def test_a_few_answers_give_no_warning() -> None:
     assert annotator_diagnostics(annotator_reports(answers)["new"]) == []
 
 
-def test_a_name_is_not_read_as_markup(
+def test_names_are_not_interpreted_as_markup(
     run: RunDir, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")

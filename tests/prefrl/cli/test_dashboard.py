@@ -52,7 +52,7 @@ def render(snapshot: RunSnapshot, width: int, is_unicode: bool = True) -> list[s
 
 
 @pytest.mark.parametrize("width", [80, 120])
-def test_all_metrics_fit_on_their_lines(width: int) -> None:
+def test_all_metrics_fit_on_one_line_each(width: int) -> None:
     lines = render(BUSY, width)
     assert max(len(line) for line in lines) <= width
     for expected in (
@@ -66,7 +66,7 @@ def test_all_metrics_fit_on_their_lines(width: int) -> None:
         assert any(expected in line for line in lines), expected
 
 
-def test_every_process_has_a_row_and_every_warning_a_mark() -> None:
+def test_each_process_has_a_row_and_each_warning_a_mark() -> None:
     lines = render(BUSY, 120)
     rows = {line.split()[0]: line for line in lines if line.split()[:1] and "123" in line}
     assert "alive" in rows["policy"]
@@ -77,7 +77,7 @@ def test_every_process_has_a_row_and_every_warning_a_mark() -> None:
     assert sum(line.startswith(" ! ") for line in lines) == 4
 
 
-def test_a_run_without_metrics_is_shown() -> None:
+def test_a_run_without_metrics_can_be_shown() -> None:
     lines = render(EMPTY, 80)
     assert any("none yet" in line for line in lines)
     assert "resume runs/x" in " ".join(lines)

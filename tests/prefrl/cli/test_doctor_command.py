@@ -1,4 +1,4 @@
-"""`prefrl doctor` on a sound run, and on the same run with each thing that can be wrong with it."""
+"""`prefrl doctor` on a healthy run, and on the same run with each problem that it can detect."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ OF_POLICY = [
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
-    """A run of little more than its first answers; tests do not write to it."""
+    """A short run; tests do not write to it."""
     path = tmp_path_factory.mktemp("runs") / "walks"
     words = ["--launcher", "serial", "--steps", "1920", "--labels", "20", "--eval-episodes", "4"]
     words += ["--env.num-envs", "16", "--agent.fine-tuning.demonstrations", "300", "--reward.members", "1"]
@@ -50,7 +50,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
 
 @pytest.fixture
 def doctor(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Doctor:
-    """Complaints by check, empty where it is fine."""
+    """The problem found by each check, empty if there is none."""
     monkeypatch.setenv("COLUMNS", "1000")
 
     def ask(run: RunDir) -> dict[str, str]:
@@ -71,7 +71,7 @@ def doctor(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.fixture
 def spoil(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Any], None]], None]:
-    """Has the saved policy changed as soon as it is loaded."""
+    """Changes the saved policy whenever it is loaded."""
 
     def change(how: Callable[[Any], None]) -> None:
         load = prefrl_agents.load_run_agent
@@ -90,14 +90,14 @@ def wrong(found: dict[str, str]) -> set[str]:
     return {name for name, complaint in found.items() if complaint and name in OF_POLICY}
 
 
-def test_a_sound_policy_is_found_sound(trained: RunDir, doctor: Doctor) -> None:
+def test_a_correct_policy_passes_all_checks(trained: RunDir, doctor: Doctor) -> None:
     found = doctor(trained)
     assert list(found)[: len(OF_POLICY)] == OF_POLICY
     assert wrong(found) == set()
     assert found["the KL is not negative"] == ""
 
 
-def test_a_decoder_that_is_wrong_is_found(
+def test_a_wrong_decoder_is_detected(
     trained: RunDir, doctor: Doctor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     right = RowDecoder.hidden
@@ -109,7 +109,7 @@ def test_a_decoder_that_is_wrong_is_found(
     assert wrong(doctor(trained)) == {"acting and learning agree"}
 
 
-def test_another_temperature_in_learning_is_found_by_name(
+def test_a_different_temperature_in_learning_is_detected(
     trained: RunDir, doctor: Doctor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     right = LanguageModelPolicy.evaluate_actions
@@ -126,7 +126,7 @@ def test_another_temperature_in_learning_is_found_by_name(
     assert "2.00 times the temperature" in found["acting and learning have one temperature"]
 
 
-def test_dropout_while_learning_is_found(
+def test_dropout_in_learning_is_detected(
     trained: RunDir,
     doctor: Doctor,
     spoil: Callable[[Callable[[Any], None]], None],
@@ -151,7 +151,7 @@ def test_dropout_while_learning_is_found(
         (None, 22, {"tokens are the environment's"}),
     ],
 )
-def test_tokens_that_are_not_the_environments_are_found(
+def test_tokens_that_differ_from_the_environments_are_detected(
     trained: RunDir,
     doctor: Doctor,
     spoil: Callable[[Callable[[Any], None]], None],
@@ -170,7 +170,7 @@ def test_tokens_that_are_not_the_environments_are_found(
 
 
 @pytest.mark.parametrize("algorithm", [TokenPPO, OnlineDPO])
-def test_the_policy_is_asked_as_each_algorithm_learns(algorithm: type[TokenPPO]) -> None:
+def test_log_probabilities_are_computed_as_each_algorithm_learns(algorithm: type[TokenPPO]) -> None:
     agent = algorithm(LanguageModelPolicy, NativeVecEnv(TextGenVectorEnv(RandomWalks(), 2)), seed=0)
     sampled = doctor_command._sample_responses(agent.policy)
     assert agent.policy._decoder is not None, "the texts were decoded as in a rollout"
@@ -181,7 +181,7 @@ def test_the_policy_is_asked_as_each_algorithm_learns(algorithm: type[TokenPPO])
 
 
 @pytest.mark.parametrize(("kl", "complaint"), [(-3.0, "-3.00 nats"), (float("nan"), "not finite")])
-def test_a_kl_that_can_be_none_is_found(
+def test_an_impossible_kl_is_detected(
     trained: RunDir, doctor: Doctor, tmp_path: Path, kl: float, complaint: str
 ) -> None:
     shutil.copytree(trained.path, tmp_path / "walks")
@@ -192,7 +192,7 @@ def test_a_kl_that_can_be_none_is_found(
 
 
 class Worth:
-    """A learned reward that is what it is told to be."""
+    """A learned reward that returns given values."""
 
     def __init__(self, predict: Callable[[np.ndarray], np.ndarray]) -> None:
         self._predict = predict
@@ -207,7 +207,7 @@ def lengths_of(observations: np.ndarray) -> np.ndarray:
 
 @pytest.fixture
 def fresh(tmp_path: Path) -> RunDir:
-    """A run on texts that has not begun."""
+    """A text run that has not begun."""
     config = get_preset("text-walks").config
     run = RunDir.create(tmp_path / "fresh", config)
     run.write_specs(*spaces_of(config.env))
@@ -216,7 +216,7 @@ def fresh(tmp_path: Path) -> RunDir:
 
 
 def record(run: RunDir, responses: Sequence[Sequence[int]]) -> None:
-    """Put responses into the store, to one of two prompts each."""
+    """Add responses to the store, each to one of two prompts."""
     spec, _ = run.specs()
     with Store.open(run.store) as store:
         for number, response in enumerate(responses):
@@ -244,13 +244,15 @@ class TestHistory:
     def reward(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(doctor_command, "_reward", lambda run: Worth(lengths_of))
 
-    def test_nothing_is_said_of_a_run_that_has_not_begun(
+    def test_a_run_that_has_not_begun_has_no_checks(
         self, fresh: RunDir, capsys: pytest.CaptureFixture[str]
     ) -> None:
         assert main(["doctor", str(fresh.path)]) == 0
-        assert capsys.readouterr().out == "nothing to look at yet; let the run go on\n"
+        assert capsys.readouterr().out == "nothing to check yet; let the run continue\n"
 
-    def test_texts_that_get_long_and_alike_for_reward_are_found(self, fresh: RunDir, doctor: Doctor) -> None:
+    def test_texts_that_become_long_and_similar_for_reward_are_detected(
+        self, fresh: RunDir, doctor: Doctor
+    ) -> None:
         record(fresh, [*varied_and_short(), *alike_and_long()])
         found = doctor(fresh)
         assert "rises while texts get alike" in found["texts stay varied"]
@@ -258,12 +260,12 @@ class TestHistory:
         assert found["rewards are of ordinary size"] == ""
         assert found["responses to a prompt differ in reward"] == ""
 
-    def test_the_other_way_round_they_are_fine(self, fresh: RunDir, doctor: Doctor) -> None:
+    def test_texts_that_become_short_and_varied_pass(self, fresh: RunDir, doctor: Doctor) -> None:
         record(fresh, [*alike_and_long(), *varied_and_short()])
         found = doctor(fresh)
         assert (found["texts stay varied"], found["reward is not length"]) == ("", "")
 
-    def test_one_reward_for_all_is_found(
+    def test_equal_rewards_for_all_texts_are_detected(
         self, fresh: RunDir, doctor: Doctor, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(doctor_command, "_reward", lambda run: Worth(lambda texts: np.ones(len(texts))))
@@ -273,7 +275,7 @@ class TestHistory:
         assert "100% of the prompts" in found["responses to a prompt differ in reward"]
 
 
-def test_runs_on_other_things_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_runs_without_texts_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = get_preset("penguin").config
     run = RunDir.create(tmp_path / "penguin", config)
     run.write_specs(*spaces_of(config.env))
@@ -281,10 +283,10 @@ def test_runs_on_other_things_are_refused(tmp_path: Path, capsys: pytest.Capture
     assert "is not a text run" in capsys.readouterr().err
 
 
-def test_the_environments_tokens_are_those_it_has_today(
+def test_the_environments_tokens_are_read_from_the_installed_environment(
     trained: RunDir, doctor: Doctor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A tokenizer that has been given more tokens since."""
+    """A tokenizer to which tokens have been added."""
 
     class Grown(RandomWalks):
         def __init__(self) -> None:

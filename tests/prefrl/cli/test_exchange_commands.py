@@ -42,7 +42,7 @@ def error_of(words: list[str], capsys: Capture) -> str:
     return capsys.readouterr().err
 
 
-def test_an_export_says_how_observations_and_actions_are_laid_out(trained: RunDir, export: Path) -> None:
+def test_an_export_describes_the_layout_of_observations_and_actions(trained: RunDir, export: Path) -> None:
     spaces = read_about(export)["spaces"]
     assert (
         SpaceSpec.from_json(spaces["observation"]),
@@ -74,7 +74,7 @@ def test_imported_comparisons_are_added_once_and_count_as_labels(
         assert (printed["labels"], printed["label_budget"]) == (12, 12)
 
 
-def test_a_run_learns_from_what_was_imported_and_asks_for_so_many_fewer(
+def test_a_run_learns_from_imported_comparisons_and_asks_for_fewer_labels(
     trained: RunDir, tmp_path: Path, fresh: RunDir, capsys: Capture
 ) -> None:
     with Store.open(trained.store) as store, Store.open(tmp_path / "some.sqlite", create=True) as some:
@@ -94,13 +94,13 @@ def test_a_run_learns_from_what_was_imported_and_asks_for_so_many_fewer(
         assert store.counters()["reward_labels"] == 12
 
 
-def test_a_finished_run_says_that_it_learns_no_more(trained: RunDir, export: Path, capsys: Capture) -> None:
+def test_importing_into_a_finished_run_prints_a_note(trained: RunDir, export: Path, capsys: Capture) -> None:
     # All there already, so that nothing is written.
     assert main(["import", str(export), str(trained.path)]) == 0
     assert "finished and learns no more" in capsys.readouterr().err
 
 
-def test_comparisons_of_another_environment_with_the_same_spaces_are_pointed_out(
+def test_importing_from_another_environment_with_the_same_spaces_prints_a_note(
     export: Path, tmp_path: Path, capsys: Capture
 ) -> None:
     config = RunConfig(env=EnvConfig("prefrl/PenguinIceReward-v0"))
@@ -111,7 +111,7 @@ def test_comparisons_of_another_environment_with_the_same_spaces_are_pointed_out
     assert "come from prefrl/PenguinIce-v0" in capsys.readouterr().err
 
 
-def test_a_run_with_other_spaces_is_refused_and_left_alone(
+def test_a_run_with_other_spaces_is_refused_and_unchanged(
     export: Path, tmp_path: Path, capsys: Capture
 ) -> None:
     run = RunDir.create(tmp_path / "pendulum", RunConfig())
@@ -122,7 +122,7 @@ def test_a_run_with_other_spaces_is_refused_and_left_alone(
     assert not run.store.exists()
 
 
-def test_segments_that_contradict_what_the_export_says_of_itself_are_refused_and_the_run_left_alone(
+def test_segments_that_contradict_their_description_are_refused_and_the_run_is_unchanged(
     trained: RunDir, tmp_path: Path, fresh: RunDir, capsys: Capture
 ) -> None:
     with Store.open(trained.store) as store, Store.open(tmp_path / "some.sqlite", create=True) as some:
@@ -140,7 +140,7 @@ def test_segments_that_contradict_what_the_export_says_of_itself_are_refused_and
         assert (store.counts().segments, store.counts().comparisons) == (0, 0)
 
 
-def test_what_cannot_be_exported_is_said_with_the_way_out(
+def test_export_errors_name_the_way_out(
     trained: RunDir, fresh: RunDir, tmp_path: Path, capsys: Capture
 ) -> None:
     assert "no comparisons" in error_of(["export", str(fresh.path), str(tmp_path / "new")], capsys)
@@ -149,7 +149,7 @@ def test_what_cannot_be_exported_is_said_with_the_way_out(
     assert "not empty" in error_of(["export", str(trained.path), str(fresh.path)], capsys)
 
 
-def test_what_cannot_be_imported_is_said_with_the_way_out(
+def test_import_errors_name_the_way_out(
     trained: RunDir, export: Path, fresh: RunDir, tmp_path: Path, capsys: Capture
 ) -> None:
     assert "prefrl train" in error_of(["import", str(export), str(tmp_path / "none")], capsys)
@@ -174,7 +174,7 @@ def test_clips_are_written_with_their_answers(
 
 @pytest.fixture
 def people(tmp_path: Path) -> RunDir:
-    """Three answers, one of them changed later and one to a query that nobody filmed."""
+    """Three answers, one of them changed later and one to a query without clips."""
     run = RunDir.create(tmp_path / "people", RunConfig(oracle=OracleConfig("human")))
     with Store.open(run.store, create=True) as store:
         for number in range(3):

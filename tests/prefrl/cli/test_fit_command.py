@@ -1,4 +1,4 @@
-"""`prefrl fit`: a reward from saved comparisons alone."""
+"""`prefrl fit`: learning a reward from saved comparisons."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def error_of(words: list[str], capsys: Capture) -> str:
     return capsys.readouterr().err
 
 
-def test_the_same_log_and_seed_give_the_same_weights_bit_for_bit(
+def test_the_same_comparisons_and_seed_give_the_same_weights_bit_for_bit(
     trained: RunDir, tmp_path: Path, capsys: Capture
 ) -> None:
     main(["export", str(trained.path), str(tmp_path / "export")])
@@ -60,7 +60,7 @@ def test_the_same_log_and_seed_give_the_same_weights_bit_for_bit(
     assert weights(tmp_path / "a") != weights(tmp_path / "d")
 
 
-def test_the_settings_are_the_runs_wherever_the_source_is_named(
+def test_the_defaults_are_the_runs_settings_at_any_position_of_the_source(
     trained: RunDir, tmp_path: Path, capsys: Capture
 ) -> None:
     assert main(["fit", "--out", str(tmp_path / "out"), str(trained.path), "--reward.members", "2"]) == 0
@@ -71,9 +71,7 @@ def test_the_settings_are_the_runs_wherever_the_source_is_named(
     assert (reward.observation_spec, reward.action_spec) == trained.specs()
 
 
-def test_what_is_held_out_is_reported_with_its_count(
-    trained: RunDir, tmp_path: Path, capsys: Capture
-) -> None:
+def test_the_number_of_validation_pairs_is_reported(trained: RunDir, tmp_path: Path, capsys: Capture) -> None:
     none = fit(capsys, trained.path, tmp_path / "none", "--epochs", "2")
     assert none["epochs"] == 2
     assert none["pairs_validation"] == 0
@@ -82,7 +80,9 @@ def test_what_is_held_out_is_reported_with_its_count(
     assert -1.0 <= none["correlation_true_return"] <= 1.0
 
 
-def test_figures_of_what_is_held_out(fresh: RunDir, tmp_path: Path, capsys: Capture) -> None:
+def test_metrics_are_those_of_the_held_out_comparisons(
+    fresh: RunDir, tmp_path: Path, capsys: Capture
+) -> None:
     rng = np.random.default_rng(0)
     segments = [walk(rng) for _ in range(40)]
     with Store.open(fresh.store) as store:
@@ -104,19 +104,19 @@ def test_figures_of_what_is_held_out(fresh: RunDir, tmp_path: Path, capsys: Capt
 
 
 def walk(rng: np.random.Generator) -> Segment:
-    """Five squares at random; the true reward is the square's number."""
+    """Five random squares; the true reward is the number of the square."""
     squares, false = rng.integers(16, size=5), np.zeros(5, bool)
     actions = rng.integers(4, size=5)
     return Segment(squares, actions, squares.astype(np.float32), false, false, Provenance("Walk-v0", 0, 0, 0))
 
 
-def test_a_fitted_reward_predicts(trained: RunDir, tmp_path: Path, capsys: Capture) -> None:
+def test_a_fitted_reward_predicts_rewards(trained: RunDir, tmp_path: Path, capsys: Capture) -> None:
     fit(capsys, trained.path, tmp_path / "out")
     reward = LearnedReward.load(tmp_path / "out")
     assert reward.predict(np.arange(16), np.zeros(16, np.int64)).shape == (16,)
 
 
-def test_what_there_is_nothing_to_learn_from_is_refused(
+def test_a_source_without_usable_comparisons_is_refused(
     trained: RunDir, fresh: RunDir, tmp_path: Path, capsys: Capture
 ) -> None:
     out = ["--out", str(tmp_path / "out")]
@@ -131,9 +131,7 @@ def test_what_there_is_nothing_to_learn_from_is_refused(
     assert not (tmp_path / "out").exists()
 
 
-def test_what_cannot_be_fitted_is_said_with_the_way_out(
-    trained: RunDir, tmp_path: Path, capsys: Capture
-) -> None:
+def test_errors_name_the_way_out(trained: RunDir, tmp_path: Path, capsys: Capture) -> None:
     out = ["--out", str(tmp_path / "out")]
     assert "does not exist" in error_of(["fit", str(tmp_path / "none"), *out], capsys)
     assert "prefrl export" in error_of(["fit", str(tmp_path), *out], capsys)
@@ -148,7 +146,7 @@ def test_what_cannot_be_fitted_is_said_with_the_way_out(
         main(["fit", str(trained.path)])
 
 
-def test_superseded_and_older_answers_are_left_out_and_queries_numbered_as_asked(
+def test_superseded_and_older_answers_are_left_out_and_queries_are_numbered_in_order(
     trained: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("prefrl.cli.comparison_source._BATCH", 2)
@@ -167,10 +165,10 @@ def test_superseded_and_older_answers_are_left_out_and_queries_numbered_as_asked
     assert [(c.query_id, c.ranks) for c in read] == [(1, (1, 2)), (4, (1, 1)), (2, (1, 2))]
 
 
-def test_conflicting_answers_are_weighed_or_made_one(
+def test_conflicting_answers_are_weighted_or_merged(
     tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Forty pairs, each answered by two who know and two who press left."""
+    """Forty pairs, each answered by two accurate annotators and two who always press left."""
     told: list[dict[str, float]] = []
     fitted = RewardTrainer.fit
 

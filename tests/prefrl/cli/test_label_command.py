@@ -27,7 +27,7 @@ KEYS = {"left": pygame.K_LEFT, "right": pygame.K_RIGHT, "back": pygame.K_BACKSPA
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunDir:
-    """A run that asks people, with three queries open."""
+    """A run with a human oracle and three open queries."""
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     config = replace(get_preset("pendulum").config, oracle=OracleConfig("human"))
     run = RunDir.create(tmp_path / "run", config)
@@ -115,7 +115,7 @@ def press_until(press: Callable[[str], None], key: str, found: Callable[[], obje
     wait_until(pressed)
 
 
-def test_a_person_answers_undoes_and_leaves(run: RunDir, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_person_can_answer_undo_and_leave(run: RunDir, capsys: pytest.CaptureFixture[str]) -> None:
     def act(press: Callable[[str], None], store: Store) -> None:
         press("right")  # leaves the instructions
         press_until(press, "left", lambda: store.counts().comparisons == 1)

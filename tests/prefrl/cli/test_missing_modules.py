@@ -17,7 +17,7 @@ Capture = pytest.CaptureFixture[str]
 
 
 def importing(module: str, importer: str) -> Callable[[list[str]], int]:
-    """A command that fails as the package ``importer`` would where ``module`` is not installed."""
+    """A command that fails like the package ``importer`` without ``module``."""
     names: dict[str, Any] = {"__name__": importer}
     exec(f"def command(words):\n    import {module}", names)
     return cast(Callable[[list[str]], int], names["command"])
@@ -25,7 +25,7 @@ def importing(module: str, importer: str) -> Callable[[list[str]], int]:
 
 @pytest.fixture
 def hidden(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Makes a module one that is not installed."""
+    """Makes a module appear as not installed."""
 
     def hide(module: str) -> None:
         parents = [name for name in sys.modules if name.partition(".")[0] == module.partition(".")[0]]
@@ -75,7 +75,7 @@ def test_the_extra_that_brings_a_missing_module_is_named(
         ("matplotlib", "ale_py.registration"),
     ],
 )
-def test_what_others_import_is_none_of_our_extras(
+def test_modules_that_other_packages_import_do_not_name_an_extra(
     monkeypatch: pytest.MonkeyPatch, hidden: Callable[[str], None], module: str, importer: str
 ) -> None:
     hidden(module)
@@ -84,7 +84,7 @@ def test_what_others_import_is_none_of_our_extras(
         main(["presets"])
 
 
-def test_a_module_that_the_user_s_own_environment_misses_is_not_taken_for_an_extra(
+def test_a_module_missing_in_the_users_own_environment_does_not_name_an_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture, hidden: Callable[[str], None]
 ) -> None:
     hidden("cv2")
@@ -96,7 +96,7 @@ def test_a_module_that_the_user_s_own_environment_misses_is_not_taken_for_an_ext
     assert "pip install" not in said
 
 
-def test_the_command_is_for_the_environment_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_install_command_is_for_the_running_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     beside = str(Path(sys.executable).with_name("pip"))
     monkeypatch.setattr("prefrl_envs.extras.shutil.which", lambda name: beside)
     assert how_to_install("human").startswith('install it with: pip install -e ".[human]" (in ')
@@ -113,7 +113,7 @@ def test_texts_without_transformers_are_refused_before_a_run_is_made(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_environment_without_its_module(
+def test_an_environment_without_its_module_is_refused_with_the_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     monkeypatch.setitem(sys.modules, "ale_py", None)
@@ -134,7 +134,7 @@ def test_a_window_without_pygame_names_its_extra_once(
     assert said.count('pip install -e ".[human]"') == 1
 
 
-def test_a_module_that_no_extra_brings_is_our_mistake_and_keeps_its_traceback(
+def test_a_missing_module_outside_the_extras_keeps_its_traceback(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def command(words: list[str]) -> int:

@@ -24,7 +24,7 @@ def run(tmp_path: Path) -> RunDir:
 
 
 class Clock:
-    """Stands in for the time module's clocks."""
+    """Replaces the clocks of the time module."""
 
     def __init__(self) -> None:
         self.now_s = 0.0

@@ -1,4 +1,4 @@
-"""`prefrl resume` of a run whose store is gone."""
+"""`prefrl resume` of a run without its store."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from prefrl.storage.run_dir import RunDir
 
 @pytest.fixture(autouse=True)
 def handlers() -> Iterator[None]:
-    """Puts back the signal handlers that the command sets."""
+    """Restores the signal handlers that the command replaces."""
     kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield
     for number, handler in kept.items():
@@ -27,7 +27,7 @@ def handlers() -> Iterator[None]:
 @pytest.mark.parametrize(
     "left", ["metrics.jsonl", "reward/latest.json", "agent/latest.json", "logs/policy.log"]
 )
-def test_a_run_that_had_begun_is_not_begun_anew(
+def test_a_run_with_progress_is_not_started_again(
     trained: RunDir, fresh: RunDir, capsys: pytest.CaptureFixture[str], left: str, is_empty: bool
 ) -> None:
     fresh.store.unlink()
@@ -47,7 +47,7 @@ def test_a_run_that_had_begun_is_not_begun_anew(
 
 
 @pytest.mark.parametrize("is_empty", [False, True])
-def test_a_run_killed_before_its_store_was_made_is_resumed(
+def test_a_run_killed_before_its_store_was_created_can_be_resumed(
     fresh: RunDir, capsys: pytest.CaptureFixture[str], is_empty: bool
 ) -> None:
     fresh.store.unlink()
@@ -59,7 +59,7 @@ def test_a_run_killed_before_its_store_was_made_is_resumed(
     assert result.labels == 12
 
 
-def test_a_finished_run_needs_no_store_to_print_its_result(
+def test_a_finished_run_prints_its_result_without_a_store(
     trained: RunDir, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(trained.path, tmp_path / "run")

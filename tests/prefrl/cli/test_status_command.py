@@ -41,7 +41,7 @@ def test_a_folder_that_is_not_a_run_is_refused(tmp_path: Path, capsys: pytest.Ca
     assert "does not exist" in capsys.readouterr().err
 
 
-def test_a_closed_pipe_is_no_error() -> None:
+def test_a_closed_pipe_is_not_an_error() -> None:
     # The reading end is closed before anything is written, as by `head`.
     read, write = os.pipe()
     os.close(read)

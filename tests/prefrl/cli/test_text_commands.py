@@ -1,4 +1,4 @@
-"""The commands for texts, one after the other as people use them, and what they refuse."""
+"""The text commands, in the order people use them, and what they refuse."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def walker(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def ranked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Rankings of random walks by how short they are."""
+    """Random walks ranked by length, the shortest first."""
     task, rng = RandomWalks(), np.random.default_rng(0)
     rankings = []
     while len(rankings) < 150:
@@ -63,7 +63,7 @@ def ranked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def short_walker(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model of the same tokens that takes texts of at most 8."""
+    """A model with the same tokenizer that takes texts of at most 8 tokens."""
     folder = tmp_path_factory.mktemp("models") / "short"
     words = ["--env", WALKS, "--env-kwargs", '{"max_walk_nodes": 7}', "--tuning.demonstrations", "40"]
     assert main(["sft", str(folder), *words, "--tuning.epochs", "1"]) == 0
@@ -72,7 +72,7 @@ def short_walker(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def some_long(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twenty rankings; of 4 the worse response is too long for that model, of 2 the better."""
+    """Twenty rankings; the worse response of 4 and the better response of 2 are too long for that model."""
     long = "b c d e f g h a"
     responses = [("a", "b a")] * 14 + [("a", long)] * 4 + [(long, "a")] * 2
     path = tmp_path_factory.mktemp("rankings") / "long.jsonl"
@@ -82,17 +82,17 @@ def some_long(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def count_words(prompts: list[str], responses: list[str]) -> list[int]:
-    """A reward of the user's own."""
+    """A user-defined reward."""
     return [len(response.split()) for response in responses]
 
 
 def say_nothing(prompts: list[str], responses: list[str]) -> list[float]:
-    """One that fails."""
+    """A user-defined reward that is not a number."""
     return [float("nan")] * len(responses)
 
 
 def own_prompts(gpt2: Path, folder: Path, **settings: str) -> list[str]:
-    """Words that name an environment of one's own prompts, as many tokens long as any of them."""
+    """Arguments for an environment with the user's own prompts, limited to the longest of them."""
     prompts = folder / "prompts.txt"
     prompts.write_text("".join(f"Question {n}?\n" for n in range(12)))
     kwargs = {"prompts": str(prompts), "tokenizer": str(gpt2), "max_new_tokens": 6} | settings
@@ -117,7 +117,7 @@ def test_fine_tuned_models_respond_like_the_demonstrations(walker: Path, capsys:
     assert {line["true_reward"] for line in lines} != {0.0}
 
 
-def test_prompts_can_be_given(walker: Path, capsys: Capture) -> None:
+def test_responds_to_given_prompts(walker: Path, capsys: Capture) -> None:
     lines = run(capsys, "generate", str(walker), "--prompt", "c", "--count", "3", "--max-new-tokens", "5")
     assert [line["prompt"] for line in lines] == ["c"] * 3
     assert all(len(line["response"].split()) <= 5 for line in lines)
@@ -146,9 +146,7 @@ def test_a_reward_learned_from_a_file_of_rankings_trains_a_policy(
     assert np.mean([line["reward"] for line in best]) > np.mean([line["reward"] for line in one]) + 0.5
 
 
-def test_rankings_teach_a_policy_directly(
-    walker: Path, ranked: Path, tmp_path: Path, capsys: Capture
-) -> None:
+def test_dpo_learns_from_rankings(walker: Path, ranked: Path, tmp_path: Path, capsys: Capture) -> None:
     words = ["--dpo.beta", "0.3", "--dpo.epochs", "4", "--dpo.learning-rate", "3e-4"]
     (found,) = run(capsys, "dpo", str(walker), "--data", str(ranked), "--out", str(tmp_path / "dpo"), *words)
     assert found["train"]["accuracy"] > 0.8
@@ -158,8 +156,8 @@ def test_rankings_teach_a_policy_directly(
     assert compared["win_rate"] > 0.6
 
 
-def test_a_checkpoint_of_transformers_goes_all_the_way(gpt2: Path, tmp_path: Path, capsys: Capture) -> None:
-    """GPT-2 as people have it: a byte-pair tokenizer without padding, saved by transformers, loaded by its path."""
+def test_a_transformers_checkpoint_works_in_all_commands(gpt2: Path, tmp_path: Path, capsys: Capture) -> None:
+    """GPT-2 as commonly distributed: a byte-pair tokenizer without padding, saved by transformers, loaded by path."""
     data = tmp_path / "pairs.jsonl"
     rows = [
         {"prompt": f"Question {n}?", "chosen": f" The answer is {n}.", "rejected": " No idea."}
@@ -191,15 +189,13 @@ def test_the_environments_own_reward_is_the_true_one(walker: Path, tmp_path: Pat
     assert trained["reward_first"] > 1.0
 
 
-def test_a_reward_that_is_no_number_is_told_of(walker: Path, capsys: Capture) -> None:
+def test_a_reward_that_is_not_a_number_is_reported(walker: Path, capsys: Capture) -> None:
     words = ["--env", WALKS, "--env-kwargs", json.dumps({"reward": f"{__name__}:say_nothing"})]
     for command in (["generate", str(walker)], ["compare", str(walker), str(walker)]):
         assert "gave nan, where a finite number is needed" in error_of(capsys, *command, *words)
 
 
-def test_prompts_of_ones_own_have_no_reward_unless_they_are_given_one(
-    gpt2: Path, tmp_path: Path, capsys: Capture
-) -> None:
+def test_own_prompts_need_a_reward(gpt2: Path, tmp_path: Path, capsys: Capture) -> None:
     words = own_prompts(gpt2, tmp_path)
     lines = run(capsys, "generate", str(gpt2), *words, "--count", "3")
     assert [line["prompt"].startswith("Question") for line in lines] == [True] * 3
@@ -217,12 +213,12 @@ def test_prompts_of_ones_own_have_no_reward_unless_they_are_given_one(
     assert compared["reward_first"] >= 0
 
 
-def test_a_reward_without_the_room_is_refused_before_any_work(
+def test_a_reward_for_shorter_texts_is_refused_before_any_work(
     walker: Path, short_walker: Path, some_long: Path, tmp_path: Path, capsys: Capture
 ) -> None:
     reward, out = str(tmp_path / "reward"), str(tmp_path / "out")
     words = [str(some_long), "--out", reward, "--reward.language-model", str(short_walker)]
-    assert "the model takes 9; leave such texts out by --skip-long" in error_of(capsys, "fit", *words)
+    assert "the model takes 9; leave such texts out with --skip-long" in error_of(capsys, "fit", *words)
     (fitted,) = run(capsys, "fit", *words, "--skip-long")
     assert (fitted["labels"], fitted["left_out"]) == (14, 6)
     words = ["--env", WALKS, "--reward", reward]
@@ -233,7 +229,7 @@ def test_a_reward_without_the_room_is_refused_before_any_work(
     ):
         complaint = error_of(capsys, *command, *words)
         assert (
-            "room for texts of 9 tokens, prompt and response together, and there may be some of 11"
+            "takes texts of at most 9 tokens, prompt and response together, and texts may have up to 11"
             in complaint
         )
     assert not Path(out).exists()
@@ -241,7 +237,7 @@ def test_a_reward_without_the_room_is_refused_before_any_work(
     assert len(run(capsys, "generate", str(walker), *words)) == 5
 
 
-def test_a_response_that_the_limit_cut_off_is_learned_from_by_the_model_that_gave_it(
+def test_a_model_can_learn_from_its_own_response_that_was_cut_off_at_the_limit(
     tmp_path: Path, walker: Path, capsys: Capture
 ) -> None:
     # Ten nodes are all the room there is for a walk, which then has not been ended; read as text it has.
@@ -253,9 +249,7 @@ def test_a_response_that_the_limit_cut_off_is_learned_from_by_the_model_that_gav
     assert run(capsys, "dpo", str(walker), "--data", str(path), "--out", str(tmp_path / "dpo"))
 
 
-def test_prompts_that_only_a_late_step_may_draw_have_room_or_are_refused(
-    tmp_path: Path, capsys: Capture
-) -> None:
+def test_the_longest_possible_prompt_must_fit_the_model(tmp_path: Path, capsys: Capture) -> None:
     env, model, out = "prefrl/Arithmetic-v0", str(tmp_path / "model"), str(tmp_path / "out")
     words = ["--env-kwargs", '{"max_operand": 9}', "--tuning.demonstrations", "20", "--tuning.epochs", "1"]
     run(capsys, "sft", model, "--env", env, *words)
@@ -273,7 +267,7 @@ def test_texts_that_are_too_long_are_refused_or_left_out(
         "dpo": ["dpo", str(short_walker), "--data", str(some_long), "--out", str(tmp_path / "dpo")],
     }
     for command in commands.values():
-        assert "the model takes 9; leave such texts out by --skip-long" in error_of(capsys, *command)
+        assert "the model takes 9; leave such texts out with --skip-long" in error_of(capsys, *command)
     words = ["--skip-long", "--validation-fraction", "0"]
     found = {name: run(capsys, *command, *words)[0] for name, command in commands.items()}
     # A ranking is as long as its longest response, a demonstration as its best.
@@ -281,7 +275,7 @@ def test_texts_that_are_too_long_are_refused_or_left_out(
     assert (found["dpo"]["rankings"], found["dpo"]["left_out"]) == (14, 6)
 
 
-def test_a_file_of_nothing_but_long_texts_is_refused_though_they_may_be_left_out(
+def test_a_file_of_only_long_texts_is_refused_with_skip_long(
     short_walker: Path, tmp_path: Path, capsys: Capture
 ) -> None:
     data, out = tmp_path / "long.jsonl", str(tmp_path / "out")
@@ -290,10 +284,10 @@ def test_a_file_of_nothing_but_long_texts_is_refused_though_they_may_be_left_out
     assert "than the model takes, 9" in error_of(capsys, "sft", out, "--model", str(short_walker), *words)
     assert "than the model takes, 9" in error_of(capsys, "dpo", str(short_walker), "--out", out, *words)
     words = ["--out", out, "--reward.language-model", str(short_walker), "--skip-long"]
-    assert "1 with a text that is too long" in error_of(capsys, "fit", str(data), *words)
+    assert "1 rankings with a text that is too long" in error_of(capsys, "fit", str(data), *words)
 
 
-def test_rankings_of_different_numbers_are_learned_from_by_their_pairs(
+def test_rankings_of_different_sizes_are_split_into_pairs(
     walker: Path, tmp_path: Path, capsys: Capture
 ) -> None:
     data = tmp_path / "mixed.jsonl"
@@ -308,7 +302,7 @@ def test_rankings_of_different_numbers_are_learned_from_by_their_pairs(
     assert found["train"]["accuracy"] == 1.0
 
 
-def test_odd_rows_and_criteria_are_asked_for_by_every_command_that_reads_rankings(
+def test_every_command_that_reads_rankings_has_odd_rows_and_criterion(
     walker: Path, tmp_path: Path, capsys: Capture
 ) -> None:
     data = tmp_path / "scored.jsonl"
@@ -344,7 +338,10 @@ def test_win_rate_by_hand() -> None:
         (["sft", "OUT", "--env", WALKS, "--model", "huge"], "cannot be loaded as a causal language model"),
         (["sft", "OUT", "--env", WALKS, "--tuning.epochs", "0"], "epochs is 0"),
         (["generate", "WALKER"], "nothing to respond to"),
-        (["generate", "WALKER", "--prompt", "a", "--best-of", "4"], "nothing says which is best"),
+        (
+            ["generate", "WALKER", "--prompt", "a", "--best-of", "4"],
+            "needs a reward to choose by; give a --reward",
+        ),
         (["generate", "WALKER", "--prompt", "a", "--best-of", "0"], "--best-of is 0"),
         (["generate", "WALKER", "--prompt", "a", "--device", "gpu"], "--device is 'gpu'"),
         (["generate", "WALKER", "--prompt", "a", "--env-kwargs", '{"a": 1}'], "name one by --env"),
@@ -352,7 +349,7 @@ def test_win_rate_by_hand() -> None:
         (["generate", "WALKER", "--prompt", "zz"], "word 'zz'"),
         (["generate", "WALKER", "--prompt", ""], "is empty"),
         (["generate", "WALKER", "--prompt", "a b c d e f g", "--max-new-tokens", "6"], "takes 12 in all"),
-        (["generate", "tiny", "--prompt", "a"], "nothing says for which tokens"),
+        (["generate", "tiny", "--prompt", "a"], "needs a tokenizer; name a task by --env"),
         (["sft", "BENEATH", "--env", WALKS], "cannot be written"),
         (["sft", "OUT", "--env", WALKS, "--validation-fraction", "1"], "--validation-fraction is 1.0"),
         (["dpo", "WALKER", "--data", "RANKED", "--out", "OUT", "--device", "tpu"], "--device is 'tpu'"),
@@ -360,10 +357,10 @@ def test_win_rate_by_hand() -> None:
         (["grpo", "WALKER", "--env", WALKS, "--out", "OUT", "--reward", "NOTHING"], "NOTHING"),
         (["compare", "WALKER", "NOBODY", "--env", WALKS], "NOBODY cannot be loaded"),
         (["dpo", "WALKER", "--data", "NOTHING", "--out", "OUT"], "NOTHING"),
-        (["dpo", "WALKER", "--data", "TIES", "--out", "OUT"], "no ranking but ties"),
-        (["fit", "TIES", "--out", "OUT"], "no ranking but ties"),
+        (["dpo", "WALKER", "--data", "TIES", "--out", "OUT"], "holds only ties, and nothing can be learned"),
+        (["fit", "TIES", "--out", "OUT"], "holds only ties, and nothing can be learned"),
         (["fit", "RANKED", "--out", "OUT", "--reward.loss", "regression"], "all of them are 0"),
-        (["grpo", "WALKER", "--env", WALKS, "--out", "WALKER"], "there already"),
+        (["grpo", "WALKER", "--env", WALKS, "--out", "WALKER"], "which already exists"),
         (["grpo", "WALKER", "--env", WALKS, "--out", "OUT", "--grpo.group-size", "1"], "group_size is 1"),
         (["grpo", "WALKER", "--env", "prefrl/Reviews-v0", "--out", "OUT"], "word 'the'"),
         (["compare", "WALKER", "WALKER", "--env", WALKS, "--count", "1"], "at least 2 prompts"),

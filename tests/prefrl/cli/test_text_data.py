@@ -1,4 +1,4 @@
-"""Texts to learn from: what is read of a file, and what is left out."""
+"""Reading files of rankings: what is used, and what is left out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from prefrl_envs.text import ByteTokenizer
 
 SHORT = Ranking("ab", ("c", "de"), (1, 2))
 LONG = Ranking("ab", ("c", "defg", ""), (1, 2, 2))
-"""7 tokens, the prompt's 2, 4, and the one that ends it"""
+"""7 tokens: 2 of the prompt, 4 of the response, and the end token"""
 
 
 def write(path: Path, *rows: dict[str, Any]) -> Path:
@@ -22,7 +22,7 @@ def write(path: Path, *rows: dict[str, Any]) -> Path:
     return path
 
 
-def test_odd_rows_are_refused_or_left_out_and_told_of(
+def test_odd_rows_are_refused_or_left_out_with_a_note(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     good = {"prompt": "Where?", "responses": ["Here.", "There."], "ranks": [1, 2]}
@@ -47,10 +47,12 @@ def test_the_criterion_chooses_the_scores(tmp_path: Path) -> None:
     assert read_rankings(path, "strict", "style")[0].ranks == (1, 2)
 
 
-def test_a_ranking_is_as_long_as_its_longest_text_with_its_end() -> None:
+def test_the_length_of_a_ranking_is_that_of_its_longest_text_with_the_end_token() -> None:
     tokens, left_out = encode_rankings([SHORT, LONG], ByteTokenizer(), 7, skip_long=False)
     assert (list(tokens.rankings), left_out) == ([SHORT, LONG], 0)
-    with pytest.raises(ValueError, match=r"have 7 tokens, the model takes 6; leave such texts out by --skip"):
+    with pytest.raises(
+        ValueError, match=r"have 7 tokens, the model takes 6; leave such texts out with --skip"
+    ):
         encode_rankings([SHORT, LONG], ByteTokenizer(), 6, skip_long=False)
 
 
@@ -64,12 +66,12 @@ def test_long_rankings_are_left_out_with_all_their_tokens() -> None:
     assert (list(nothing.rankings), left_out) == ([], 1)
 
 
-def test_a_model_made_for_the_texts_takes_them_all() -> None:
+def test_without_a_limit_all_texts_are_taken() -> None:
     tokens, left_out = encode_rankings([SHORT, LONG], ByteTokenizer(), None, skip_long=False)
     assert (len(tokens.rankings), left_out) == (2, 0)
 
 
-def test_what_has_room_is_numbered() -> None:
+def test_within_room_gives_the_indices_of_texts_that_fit() -> None:
     assert within_room([3, 5, 4, 6], 4, skip_long=True) == [0, 2]
     assert within_room([], 4, skip_long=False) == []
     with pytest.raises(ValueError, match="have 6 tokens, the model takes 4"):
@@ -77,6 +79,6 @@ def test_what_has_room_is_numbered() -> None:
 
 
 @pytest.mark.parametrize("fraction", [-0.1, 1.0, float("nan")])
-def test_shares_that_leave_nothing_to_learn_from_are_refused(fraction: float) -> None:
+def test_invalid_validation_fractions_are_refused(fraction: float) -> None:
     with pytest.raises(ValueError, match=f"--validation-fraction is {fraction}; a share"):
         check_validation_fraction(fraction)

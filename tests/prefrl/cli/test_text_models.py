@@ -1,4 +1,4 @@
-"""Language models with their tokenizers, as commands open and save them."""
+"""Opening and saving language models with their tokenizers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def hidden(model: LanguageModel) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("is_ours", [True, False], ids=["tokenizer beside it", "tokenizer of the task"])
-def test_padding_and_end_are_the_tokenizers_whatever_the_checkpoint_says(
+def test_padding_and_end_tokens_come_from_the_tokenizer_not_the_checkpoint(
     is_ours: bool, tmp_path: Path
 ) -> None:
     saved = walker()
@@ -50,16 +50,14 @@ def test_padding_and_end_are_the_tokenizers_whatever_the_checkpoint_says(
     torch.testing.assert_close(hidden(opened.model), hidden(saved.model))
 
 
-def test_a_tokenizer_that_is_not_the_checkpoints_is_refused_by_its_name(tmp_path: Path) -> None:
+def test_a_tokenizer_that_does_not_fit_the_checkpoint_is_refused(tmp_path: Path) -> None:
     walker().save(tmp_path / "model")
     (tmp_path / "model" / "prefrl_tokenizer.json").write_text('{"kind": "bytes"}')
     with pytest.raises(ValueError, match=r"model: the model has a vocabulary of 23 tokens"):
         open_text_model(str(tmp_path / "model"))
 
 
-def test_a_model_that_fails_to_be_saved_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_save_leaves_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     texts = walker()
 
     def fail(self: LanguageModel, folder: Path) -> None:
@@ -72,7 +70,7 @@ def test_a_model_that_fails_to_be_saved_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_adapters_that_a_run_trained_are_part_of_its_model(
+def test_adapters_trained_by_a_run_are_part_of_its_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = RunDir.create(tmp_path / "run", RunConfig(env=WALKS, agent=AgentConfig("token_ppo")))
@@ -96,25 +94,25 @@ def test_adapters_that_a_run_trained_are_part_of_its_model(
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:", "cpu:x", "CPU", "", "meta"])
-def test_names_of_no_device_are_refused(device: str) -> None:
+def test_invalid_device_names_are_refused(device: str) -> None:
     with pytest.raises(ValueError, match=r"--device is '.*'; it must be auto, cpu, cuda, or cuda:N"):
         open_text_model("tiny", RandomWalks(), device=device)
 
 
-def test_gpus_that_are_not_there_are_refused() -> None:
+def test_missing_gpus_are_refused() -> None:
     count = torch.cuda.device_count()
     with pytest.raises(ValueError, match=f"'cuda:{count}', and CUDA can use {count} GPUs here; use auto or"):
         open_text_model("tiny", RandomWalks(), device=f"cuda:{count}")
 
 
-def test_models_lie_on_the_device_that_was_asked_for() -> None:
+def test_models_are_on_the_requested_device() -> None:
     auto = "cuda" if torch.cuda.is_available() else "cpu"
     for name, expected in (("auto", auto), ("cpu", "cpu")):
         opened = open_text_model("tiny", RandomWalks(), device=name)
         assert opened.model.device.type == expected
 
 
-def test_environments_of_texts_are_made_with_their_settings() -> None:
+def test_text_environments_are_made_with_their_settings() -> None:
     env = named_environment(WALKS.id, {"max_walk_nodes": 7})
     assert isinstance(env, TextGenEnv)
     assert env.task.max_new_tokens == 7
@@ -124,19 +122,17 @@ def test_environments_of_texts_are_made_with_their_settings() -> None:
 @pytest.mark.parametrize(
     ("name", "kwargs", "complaint"),
     [
-        (None, {"max_walk_nodes": 7}, "no environment takes it; name one by --env"),
+        (None, {"max_walk_nodes": 7}, "there is no environment to take it; name one by --env"),
         ("CartPole-v1", {}, "CartPole-v1 is not a text environment"),
         (WALKS.id, {"nodes": 7}, "cannot be made with"),
     ],
 )
-def test_what_is_no_environment_of_texts_is_refused(
-    name: str | None, kwargs: dict[str, Any], complaint: str
-) -> None:
+def test_other_environments_are_refused(name: str | None, kwargs: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         named_environment(name, kwargs)
 
 
-def test_an_environment_says_what_it_rewards() -> None:
+def test_an_environment_gives_its_reward_function() -> None:
     env = text_environment(WALKS)
     assert env.reward_function == env.task.reward
     own = text_environment(EnvConfig(WALKS.id, {"reward": "math:hypot"}))

@@ -65,7 +65,7 @@ def error_of(words: list[str], capsys: Capture) -> str:
     return capsys.readouterr().err
 
 
-def test_a_gif_of_two_episodes(trained: RunDir, tmp_path: Path, capsys: Capture) -> None:
+def test_writes_a_gif_of_two_episodes(trained: RunDir, tmp_path: Path, capsys: Capture) -> None:
     path = tmp_path / "watch.gif"
     assert main(["watch", str(trained.path), "--gif", str(path), "--episodes", "2", "--steps", "7"]) == 0
     out = capsys.readouterr().out.splitlines()

@@ -1,4 +1,4 @@
-"""Clips encoded and decoded."""
+"""Encoding and decoding of clips."""
 
 from __future__ import annotations
 
@@ -59,5 +59,5 @@ def test_invalid_clips_are_refused(
 def test_damaged_bytes_are_refused() -> None:
     encoded = encode_clip(Clip(states=np.zeros((2, 2))))
     for damaged in (b"", b"no clip", encoded[:-3]):
-        with pytest.raises(ValueError, match="no intact clip"):
+        with pytest.raises(ValueError, match="not an intact clip"):
             decode_clip(damaged)

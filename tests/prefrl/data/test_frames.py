@@ -1,4 +1,4 @@
-"""Frame stacks packed and unpacked."""
+"""Packing and unpacking of frame stacks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def distinct_frames() -> np.ndarray:
     return np.arange(28 * 6 * 5, dtype=np.uint16).view(np.uint8).reshape(28, 6, 10)
 
 
-def test_25_stacks_of_4_are_28_frames_in_order(distinct_frames: np.ndarray) -> None:
+def test_25_stacks_of_4_are_packed_into_28_frames_in_order(distinct_frames: np.ndarray) -> None:
     frames, index = pack_frames(sliding_stacks(distinct_frames, 4))
 
     np.testing.assert_array_equal(frames, distinct_frames)

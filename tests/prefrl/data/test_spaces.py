@@ -36,13 +36,13 @@ anything = st.recursive(
 
 
 @given(anything)
-def test_a_description_survives_json(space: spaces.Space[Any]) -> None:
+def test_json_round_trip(space: spaces.Space[Any]) -> None:
     spec = SpaceSpec.of(space)
     assert SpaceSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
 
 
 @given(anything, st.integers(1, 3))
-def test_a_batch_is_encoded_as_its_samples_are(space: spaces.Space[Any], size: int) -> None:
+def test_batches_are_encoded_like_single_samples(space: spaces.Space[Any], size: int) -> None:
     spec = SpaceSpec.of(space)
     batched = batch_space(space, size)
     batched.seed(0)
@@ -87,7 +87,7 @@ def test_spaces_without_a_fixed_size_are_refused() -> None:
         SpaceSpec.of(spaces.Dict({"words": spaces.Text(5)}))
 
 
-def test_images_are_bytes_of_three_dimensions() -> None:
+def test_images_are_uint8_boxes_of_three_dimensions() -> None:
     assert SpaceSpec.of(spaces.Box(0, 255, (84, 84, 4), np.uint8)).is_image
     assert not SpaceSpec.of(spaces.Box(0, 255, (84, 84), np.uint8)).is_image
     assert not SpaceSpec.of(spaces.Box(0, 1, (84, 84, 4), np.float32)).is_image

@@ -37,7 +37,7 @@ def test_a_text_ends_with_its_token_or_at_the_limit() -> None:
     np.testing.assert_array_equal(nested, expected[None])
 
 
-def test_last_steps_are_what_complete_undoes() -> None:
+def test_last_steps_is_the_inverse_of_complete() -> None:
     ids = np.array([[1, 2, 7, 0, 0], [3, 4, 5, 9, 0]])
     observations, actions = last_steps(ids, np.array([2, 1]), np.array([3, 4]), SPEC)
     np.testing.assert_array_equal(actions, [7, 9])
@@ -47,12 +47,12 @@ def test_last_steps_are_what_complete_undoes() -> None:
     np.testing.assert_array_equal(again[1, :4], ids[1, :4])
 
 
-def test_texts_without_room_are_refused() -> None:
+def test_texts_that_are_too_long_are_refused() -> None:
     with pytest.raises(ValueError, match="7 tokens, the observations have room for 6"):
         last_steps(np.zeros((1, 7), int), np.array([2]), np.array([7]), SPEC)
 
 
-def test_equal_prompts_have_equal_keys_whatever_follows() -> None:
+def test_equal_prompts_have_equal_keys_for_any_response() -> None:
     key = prompt_key(observation([1, 2], 2))
     assert prompt_key(observation([1, 2, 5], 2)) == key
     assert prompt_key(observation([1, 2, 5], 3)) != key

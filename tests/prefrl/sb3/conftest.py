@@ -1,4 +1,4 @@
-"""An environment that logs what is really done to it, and a loop whose reward is known by formula."""
+"""An environment that logs executed actions, and a labeller whose reward is a known formula."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class FormulaReward:
         self._action_ndim = len(venv.action_spec.shape)
 
     def reward(self, observation: np.ndarray, action: np.ndarray, version: int | None = None) -> float:
-        """Of one encoded step; tells apart any two steps, orders of entries and versions."""
+        """Reward of one encoded step; differs between any two steps, orders of entries and versions."""
         of_version = 10.0 * (self.version if version is None else version)
         return of_version + float(np.cos(_weigh(observation)) + 2.0 * np.cos(_weigh(action)))
 
@@ -70,7 +70,7 @@ class FormulaReward:
 
 
 class LabellingCallback(BaseCallback):
-    """The part of the loop that labels, without the rest of it."""
+    """The part of the loop that labels rollouts and replay buffers."""
 
     def __init__(self, reward: Any, relabel: bool = True) -> None:
         super().__init__()
@@ -102,7 +102,7 @@ def _weigh(array: np.ndarray) -> float:
 
 @pytest.fixture
 def make_spies() -> Callable[..., VecEnv]:
-    """Vector environments of `SpyEnv`; Box observations and lopsided Box actions unless said."""
+    """Vector environments of `SpyEnv`; by default with Box observations and asymmetric Box actions."""
 
     def make(
         observation_space: spaces.Space | None = None,
@@ -136,7 +136,7 @@ def make_reward() -> Callable[..., FormulaReward]:
 
 @pytest.fixture
 def labelled() -> Callable[..., Callable[..., Any]]:
-    """``learn`` of an algorithm whose rollouts are labelled by a reward; several callbacks may be given besides."""
+    """``learn`` of an algorithm whose rollouts are labelled by a reward; accepts additional callbacks."""
 
     def make(model: Any, reward: Any, relabel: bool = True) -> Callable[..., Any]:
         labelling = LabellingCallback(reward, relabel)
@@ -151,7 +151,7 @@ def labelled() -> Callable[..., Callable[..., Any]]:
 
 @pytest.fixture
 def rewards_by_log() -> Callable[..., np.ndarray]:
-    """What the formula gives for what the environments logged, shape (steps, N)."""
+    """Rewards by the formula for the logged steps, shape (steps, N)."""
 
     def compute(reward: FormulaReward, spies: VecEnv) -> np.ndarray:
         observed, acted = SpaceSpec.of(spies.observation_space), SpaceSpec.of(spies.action_space)

@@ -1,4 +1,4 @@
-"""The loop as users meet it: wrap, learn, save, load, go on."""
+"""The callback as users see it: wrap, learn, save, load, continue."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class TestLearn:
         assert any(np.allclose(predicted, window, rtol=1e-4) for window in windows)
         assert venv.recorder.reward_version == loop.reward.version
 
-    def test_an_oracle_of_ones_own_is_asked(self, make_loop: Any) -> None:
+    def test_a_custom_oracle_is_asked(self, make_loop: Any) -> None:
         asked: list[Any] = []
         loop = make_loop(oracle=ScriptedOracle(lambda query: asked.append(query) or (2, 1)))
         ppo(loop.wrap(pendulums())).learn(600, callback=loop)
@@ -112,7 +112,7 @@ class TestLearn:
         actions = model.policy.unscale_action(stored.actions[299])
         np.testing.assert_allclose(newest, loop.reward.predict(stored.observations[299], actions), rtol=1e-4)
 
-    def test_what_the_config_says_holds_unless_said_otherwise(self) -> None:
+    def test_arguments_override_the_config(self) -> None:
         human = dataclasses.replace(SMALL, oracle=OracleConfig("human", TeacherConfig(mistake=0.1)), labels=7)
         config = PreferenceCallback(config=human)._config
         assert (config.oracle.kind, config.labels) == ("human", 7)
@@ -130,7 +130,7 @@ class TestLearn:
 
 
 class TestContinue:
-    def test_learning_twice_goes_on(self, make_loop: Any) -> None:
+    def test_a_second_learn_continues_the_run(self, make_loop: Any) -> None:
         loop = make_loop()
         model = ppo(loop.wrap(pendulums()))
         model.learn(600, callback=loop)
@@ -162,7 +162,7 @@ class TestContinue:
         assert step_of(loop) == 900
         assert loaded.rollout_buffer.rewards.any()
 
-    def test_another_process_goes_on_with_the_run_directory(self, make_loop: Any, tmp_path: Path) -> None:
+    def test_another_process_continues_the_run_directory(self, make_loop: Any, tmp_path: Path) -> None:
         config = dataclasses.replace(SMALL, schedule=ScheduleConfig(kind="constant", ends_at=1.0))
         first = make_loop(config=config)
         model = ppo(first.wrap(pendulums()))
@@ -176,7 +176,7 @@ class TestContinue:
         assert (step_of(second), labels(second)) == (600, 12)
         assert second.reward.version > version
 
-    def test_a_run_of_other_settings_is_not_taken_over(self, make_loop: Any) -> None:
+    def test_a_run_with_other_settings_is_refused(self, make_loop: Any) -> None:
         loop = make_loop()
         ppo(loop.wrap(pendulums())).learn(600, callback=loop)
         other = make_loop(labels=99)
@@ -202,7 +202,7 @@ class TestContinue:
         predicted = loop.reward.predict(buffer.observations[:350], actions)
         np.testing.assert_allclose(buffer.rewards[:350], predicted, rtol=1e-3, atol=1e-5)
 
-    def test_looking_at_the_agent_after_training_is_no_experience(self, make_loop: Any) -> None:
+    def test_evaluation_after_training_is_not_recorded(self, make_loop: Any) -> None:
         loop = make_loop()
         model = ppo(loop.wrap(pendulums()))
         model.learn(600, callback=loop)
@@ -255,36 +255,36 @@ class TestBesideOthers:
 
 
 class TestMistakes:
-    def test_an_environment_that_was_not_wrapped(self, make_loop: Any) -> None:
+    def test_an_unwrapped_environment_is_refused(self, make_loop: Any) -> None:
         loop = make_loop()
         with pytest.raises(ValueError, match=r"not wrapped; build the agent on loop\.wrap\(venv\)"):
             ppo(pendulums()).learn(100, callback=loop)
 
-    def test_normalised_rewards(self, make_loop: Any) -> None:
+    def test_normalised_rewards_are_refused(self, make_loop: Any) -> None:
         loop = make_loop()
         with pytest.raises(ValueError, match="give it norm_reward=False"):
             ppo(VecNormalize(loop.wrap(pendulums()))).learn(100, callback=loop)
         with pytest.raises(ValueError, match="put it around"):
             loop.wrap(VecNormalize(pendulums()))
 
-    def test_an_oracle_that_is_none(self) -> None:
+    def test_an_invalid_oracle_is_refused(self) -> None:
         with pytest.raises(ValueError, match="oracle is 'robot'"):
             PreferenceCallback(oracle="robot")  # type: ignore[arg-type]
 
-    def test_a_budget_of_nothing(self, make_loop: Any) -> None:
+    def test_a_zero_budget_is_refused(self, make_loop: Any) -> None:
         loop = make_loop(labels=0)
         with pytest.raises(ValueError, match="label budget is 0"):
             ppo(loop.wrap(pendulums())).learn(100, callback=loop)
         assert not RunDir(loop._run_path).config_file.exists()
 
-    def test_terminations_that_the_agent_sees_are_warned_of_once(self, make_loop: Any) -> None:
+    def test_visible_terminations_give_one_warning(self, make_loop: Any) -> None:
         loop = make_loop()
         model = A2C("MlpPolicy", loop.wrap(make_vec_env("CartPole-v1", 2, seed=0)), device="cpu")
         with pytest.warns(UserWarning, match="episode ends leak the task") as caught:
             model.learn(400, callback=loop)
         assert len(caught) == 1
 
-    def test_hidden_terminations_are_not(self, make_loop: Any) -> None:
+    def test_hidden_terminations_give_no_warning(self, make_loop: Any) -> None:
         loop = make_loop()
         endless = make_vec_env("CartPole-v1", 2, seed=0, wrapper_class=EndlessEpisodes)
         model = DQN("MlpPolicy", loop.wrap(endless), buffer_size=500, learning_starts=100, device="cpu")
@@ -302,7 +302,7 @@ class TestMistakes:
         assert loop.wrap(venv).recorder.env_id == "unregistered"
 
 
-def test_people_are_shown_what_a_script_s_own_environments_draw(
+def test_people_see_clips_of_environments_defined_in_a_script(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Whatever share of the time filming takes, which depends on the machine.

@@ -1,4 +1,4 @@
-"""What cameras see is what the agent's observation is of."""
+"""Clips from cameras show the same states as the agent's observations."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def ordinary(env_id: str, num_envs: int = 2, render_mode: str | None = "rgb_arra
 
 
 def record(venv: VecEnv, steps: int) -> list[tuple[Segment, Any]]:
-    """Random play; the segments that were filmed, each with its clip."""
+    """Segments of random play that have clips, with their clips."""
     camera = find_camera(venv)
     assert camera is not None
     venv.seed(3)
@@ -49,7 +49,7 @@ def record(venv: VecEnv, steps: int) -> list[tuple[Segment, Any]]:
     return [(segment, decode_clip(clips[segment.id])) for segment in segments if segment.id in clips]
 
 
-def test_an_environment_that_draws_itself() -> None:
+def test_environments_that_render_themselves_give_frames() -> None:
     found = record(ordinary("prefrl/PenguinIce-v0"), 60)
     assert len(found) >= 10
     drawn: Any = gym.make("prefrl/PenguinIce-v0", render_mode="rgb_array")
@@ -60,7 +60,7 @@ def test_an_environment_that_draws_itself() -> None:
 
 
 @pytest.mark.parametrize("env_id", ["Pendulum-v1", "CartPole-v1", "MountainCar-v0", "Acrobot-v1"])
-def test_classic_control_is_noted_by_its_states_and_drawn_later_as_it_was(env_id: str) -> None:
+def test_classic_control_records_states_that_render_to_the_same_frames_later(env_id: str) -> None:
     venv = ordinary(env_id, num_envs=1)
     camera = find_camera(venv)
     assert camera is not None
@@ -78,7 +78,7 @@ def test_classic_control_is_noted_by_its_states_and_drawn_later_as_it_was(env_id
         np.testing.assert_array_equal(draw_state(later, state), picture)
 
 
-def test_a_simulator_s_states_are_noted_and_drawn_later() -> None:
+def test_mujoco_records_states_that_are_rendered_later() -> None:
     pytest.importorskip("mujoco", reason="needs the mujoco extra")
     found = record(ordinary("Hopper-v5", render_mode=None), 60)
     assert len(found) >= 10
@@ -90,7 +90,7 @@ def test_a_simulator_s_states_are_noted_and_drawn_later() -> None:
 
 
 @pytest.mark.parametrize("game", ["Pong", "Seaquest"])
-def test_coloured_screens_of_games_stepped_natively(game: str) -> None:
+def test_native_games_give_coloured_screens(game: str) -> None:
     pytest.importorskip("ale_py", reason="the games need the atari extra")
     cv2 = pytest.importorskip("cv2")
     config = EnvConfig(id=f"prefrl/{game}-v0", num_envs=3)
@@ -108,13 +108,13 @@ def test_coloured_screens_of_games_stepped_natively(game: str) -> None:
             assert grey[:9].any()
 
 
-def test_what_cannot_be_drawn_has_no_camera() -> None:
+def test_environments_that_cannot_render_have_no_camera() -> None:
     venv = ordinary("prefrl/PenguinIce-v0", render_mode=None)
     assert find_camera(venv) is None
     venv.close()
 
 
-def test_a_picture_of_another_kind_is_refused() -> None:
+def test_frames_of_the_wrong_shape_or_dtype_are_refused() -> None:
     class Flat(gym.Env[np.ndarray, np.int64]):
         render_mode = "rgb_array"
         observation_space = gym.spaces.Box(0, 1, (1,))
@@ -129,7 +129,7 @@ def test_a_picture_of_another_kind_is_refused() -> None:
         camera.capture(0)
 
 
-def test_asking_people_about_what_draws_nothing_is_refused() -> None:
+def test_human_oracle_needs_an_environment_that_renders() -> None:
     human, env_id = RunConfig(oracle=OracleConfig("human")), "prefrl/PenguinIce-v0"
     assert not wrap.record(ordinary(env_id, render_mode=None), RunConfig(), env_id).recorder.is_filmed
     with pytest.raises(ValueError, match="render_mode='rgb_array'"):
@@ -144,7 +144,7 @@ def test_texts_are_shown_without_clips() -> None:
 
 
 @pytest.mark.parametrize(("is_named", "shape"), [(False, (500, 500, 3)), (True, (3,))])
-def test_what_a_script_registered_is_drawn_there_unless_the_run_names_its_module(
+def test_environments_registered_in_a_script_record_frames_unless_the_run_names_their_module(
     is_named: bool, shape: tuple[int, ...]
 ) -> None:
     gym.register("Mine/Pendulum-v0", lambda **kwargs: gym.make("Pendulum-v1", **kwargs).unwrapped)

@@ -31,7 +31,7 @@ from prefrl_agents.factory import build_agent
 
 CANARY = 12345.0
 LIMIT = 1000.0
-"""everything that an agent may see is far below, everything that the true reward is made of above"""
+"""threshold: all that an agent may see is far below, all parts of the true reward are above"""
 SMALL = RunConfig(
     queries=QueryConfig(segment_steps=5, batch=4),
     reward=RewardConfig(hidden=(8,), initial_epochs=2, epochs_per_update=1),
@@ -41,7 +41,7 @@ SMALL = RunConfig(
 
 
 class CanaryEnv(gym.Env[np.ndarray, Any]):
-    """Small observations; true rewards of 12345 and more, which the info repeats wherever it can."""
+    """Small observations; true rewards of 12345 and more, which are repeated throughout the info."""
 
     def __init__(self, discrete: bool) -> None:
         self.observation_space = spaces.Box(-1.0, 1.0, (3,), np.float32)
@@ -80,7 +80,7 @@ def numbers(thing: Any) -> Iterator[float]:
 
 
 class Watch:
-    """Collects what is shown to agents and rewards; ``caught`` names what should not have been."""
+    """Inspects everything passed to agents and rewards; ``caught`` names the leaks."""
 
     def __init__(self) -> None:
         self.caught: list[str] = []
@@ -102,7 +102,7 @@ class Watch:
 
 @pytest.fixture
 def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
-    """Spies on every way into SB3's algorithms and into learned rewards."""
+    """Watches all inputs of SB3's algorithms and of learned rewards."""
     watch = Watch()
 
     def spy_on(owner: Any, name: str, before: Any) -> None:
@@ -141,7 +141,9 @@ ALGORITHMS: dict[str, tuple[Any, dict[str, Any]]] = {
 @pytest.mark.parametrize("around", [None, VecNormalize])
 @pytest.mark.parametrize("relabel", [True, False])
 @pytest.mark.parametrize("name", ALGORITHMS)
-def test_through_the_callback(name: str, relabel: bool, around: Any, watch: Watch, tmp_path: Path) -> None:
+def test_true_rewards_do_not_leak_through_the_callback(
+    name: str, relabel: bool, around: Any, watch: Watch, tmp_path: Path
+) -> None:
     config = RunConfig(**{**vars(SMALL), "agent": AgentConfig(relabel=relabel)})
     loop = PreferenceCallback(run=tmp_path / "run", config=config)
     algorithm, arguments = ALGORITHMS[name]
@@ -187,7 +189,7 @@ def registered() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
-def test_through_the_agent_of_a_run(
+def test_true_rewards_do_not_leak_through_the_agent_of_a_run(
     name: str,
     endless: bool,
     watch: Watch,
@@ -219,7 +221,7 @@ def test_through_the_agent_of_a_run(
     policy.close()
 
 
-def test_the_watch_sees_a_leak(watch: Watch) -> None:
+def test_the_watch_detects_a_leak(watch: Watch) -> None:
     venv = make_vec_env(lambda: CanaryEnv(False), 2)
     model = A2C("MlpPolicy", venv, device="cpu").learn(20)
     assert {"buffer.add", "info"} <= set(watch.caught)

@@ -1,4 +1,4 @@
-"""The callback really teaches: an environment whose reward is its action, told by comparisons alone."""
+"""The callback learns from comparisons only, in an environment whose reward depends on the action."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TOLERANCE = 0.2
 
 
 class ActionIsReward(gym.Env[np.ndarray, np.ndarray]):
-    """True reward -|action - 0.5|; nothing to observe; ends by the clock."""
+    """True reward -|action - 0.5|; a constant observation; episodes end at the time limit."""
 
     observation_space = spaces.Box(-1.0, 1.0, (1,), np.float32)
     action_space = spaces.Box(-1.0, 1.0, (1,), np.float32)
@@ -72,7 +72,7 @@ def test_ppo_finds_the_preferred_action(seed: int, tmp_path: Path) -> None:
     assert abs(action - BEST) < TOLERANCE
 
 
-def test_the_opposite_answers_teach_the_opposite(tmp_path: Path) -> None:
+def test_opposite_answers_teach_the_opposite(tmp_path: Path) -> None:
     def prefers_the_worse(query: Query) -> tuple[int, int]:
         first, second = (segment.true_return for segment in query.segments)
         return (1, 2) if first < second else (2, 1)

@@ -1,4 +1,4 @@
-"""Gymnasium's vector environments, as SB3 takes them."""
+"""Gymnasium's vector environments used as SB3's."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from prefrl.sb3.native_vec_env import split_info
 
 
 class Count(gym.Env[np.ndarray, np.int64]):
-    """Counts up from a seeded start; terminates after 3 steps. Pays what it shows."""
+    """Counts up from a seeded start and terminates after 3 steps. The reward is the observation."""
 
     observation_space = gym.spaces.Box(-np.inf, np.inf, (1,))
     action_space = gym.spaces.Discrete(2)
@@ -63,14 +63,14 @@ def test_episodes_end_and_begin_as_sb3_expects() -> None:
     assert [info["mark"] for info in taken[3][3]] == taken[3][1].tolist()
 
 
-def test_the_seeds_count_once() -> None:
+def test_a_seed_applies_to_one_reset_only() -> None:
     venv = NativeVecEnv(vector())
     venv.seed(7)
     first, second = venv.reset(), venv.reset()
     assert not np.array_equal(first, second)
 
 
-def test_truncation_is_told_apart() -> None:
+def test_truncation_is_distinguished_from_termination() -> None:
     venv = NativeVecEnv(vector(limit=2))
     venv.reset()
     step(venv)
@@ -79,7 +79,7 @@ def test_truncation_is_told_apart() -> None:
     assert all(info["TimeLimit.truncated"] is True for info in infos)
 
 
-def test_true_returns_travel_in_the_info() -> None:
+def test_true_returns_are_in_the_info() -> None:
     for venv in (NativeVecEnv(RecordEpisodeStatistics(vector())), VecMonitor(NativeVecEnv(vector()))):
         first = venv.reset()
         *_, (_, _, _, infos) = [step(venv) for _ in range(3)]
@@ -87,11 +87,11 @@ def test_true_returns_travel_in_the_info() -> None:
         assert [info["episode"]["l"] for info in infos] == [3, 3]
 
 
-def test_stock_agents_learn_on_it() -> None:
+def test_sb3_agents_can_learn() -> None:
     assert PPO("MlpPolicy", NativeVecEnv(vector()), n_steps=8, batch_size=16, n_epochs=1).learn(32)
 
 
-def test_attributes_are_those_of_the_whole() -> None:
+def test_attributes_are_those_of_the_vector_environment() -> None:
     venv = NativeVecEnv(vector())
     assert venv.get_attr("num_envs") == [2, 2]
     assert not venv.has_attr("optimal_return")
@@ -102,13 +102,13 @@ def test_attributes_are_those_of_the_whole() -> None:
         venv.set_attr("mark", 4, indices=[0])
 
 
-def test_another_way_to_reset_is_refused() -> None:
+def test_other_autoreset_modes_are_refused() -> None:
     env = SyncVectorEnv([Count], autoreset_mode=AutoresetMode.NEXT_STEP)
     with pytest.raises(ValueError, match=r"is AutoresetMode.NEXT_STEP; .*SAME_STEP is needed"):
         NativeVecEnv(env)
 
 
-def test_infos_go_to_whom_they_are_of() -> None:
+def test_each_environment_gets_its_own_info() -> None:
     info = {
         "lives": np.array([3, 2]),
         "episode": {"r": np.array([1.5, 0.0]), "_r": np.array([True, False])},

@@ -21,7 +21,7 @@ BUFFER_ROWS = 8
 
 
 def sac(env: VecEnv, policy: str = "MlpPolicy", **arguments: Any) -> SAC:
-    """Acts at random and does not learn, unless told to."""
+    """A SAC agent that acts randomly and does not learn by default."""
     arguments = {"learning_starts": 10_000, "buffer_size": BUFFER_ROWS * env.num_envs} | arguments
     return SAC(policy, env, device="cpu", seed=0, **arguments)
 
@@ -81,7 +81,7 @@ def test_the_whole_ring_follows_the_newest_version(
         (DICT, "MultiInputPolicy"),
     ],
 )
-def test_other_spaces_are_relabelled_alike(
+def test_other_spaces_are_relabelled(
     observed: Any,
     policy: str,
     make_spies: Any,
@@ -164,7 +164,7 @@ def test_pixels_are_labelled_when_sampled(
     assert not hasattr(model.replay_buffer, "reward")
 
 
-def test_a_saved_buffer_of_pixels_loads_as_sb3_s_own(
+def test_a_saved_pixel_buffer_loads_as_an_sb3_buffer(
     tmp_path: Path, make_spies: Any, wrap: Any, make_reward: Any
 ) -> None:
     venv = wrap(make_spies(IMAGE, spaces.Discrete(3)))
@@ -192,7 +192,7 @@ def test_pixels_without_relabelling_keep_their_first_label(
     assert np.isclose(samples.rewards.numpy(), known, rtol=1e-5).any(axis=1).all()
 
 
-def test_the_memory_saving_ring_is_relabelled_too(
+def test_the_memory_saving_buffer_is_relabelled(
     make_spies: Any, wrap: Any, make_reward: Any, labelled: Any, rewards_by_log: Any
 ) -> None:
     spies = make_spies(num_envs=1)
@@ -208,7 +208,7 @@ def test_the_memory_saving_ring_is_relabelled_too(
     np.testing.assert_allclose(buffer.rewards[valid], newest(rewards_by_log(reward, spies))[valid], rtol=1e-5)
 
 
-def test_rewards_from_before_the_loop_are_forgotten(
+def test_rewards_from_before_the_callback_are_discarded(
     make_spies: Any, wrap: Any, make_reward: Any, labelled: Any, rewards_by_log: Any
 ) -> None:
     true_envs = make_spies()
@@ -228,7 +228,7 @@ def test_rewards_from_before_the_loop_are_forgotten(
     np.testing.assert_allclose(model.replay_buffer.rewards, newest(expected), rtol=1e-5)
 
 
-def test_a_saved_replay_buffer_goes_on_in_another_loop(
+def test_a_saved_replay_buffer_can_be_used_in_another_run(
     tmp_path: Path, make_spies: Any, wrap: Any, make_reward: Any, labelled: Any, rewards_by_log: Any
 ) -> None:
     spies = make_spies()
@@ -250,7 +250,7 @@ def test_a_saved_replay_buffer_goes_on_in_another_loop(
     np.testing.assert_allclose(rewards, observations[:, :, 0], rtol=1e-5)
 
 
-def test_what_cannot_be_relabelled_is_refused(
+def test_buffers_that_cannot_be_relabelled_are_refused(
     make_spies: Any, wrap: Any, make_reward: Any, labelled: Any
 ) -> None:
     venv = wrap(make_spies(num_envs=1))
@@ -280,7 +280,7 @@ def test_n_step_buffers_are_relabelled_step_by_step(
     np.testing.assert_allclose(sampled, rewards[:2] + 0.5 * rewards[1:3], rtol=1e-5)
 
 
-def test_a_buffer_of_its_own_class_gets_the_reward_from_the_environment(
+def test_a_custom_buffer_class_gets_the_reward_from_the_environment(
     make_spies: Any, wrap: Any, make_reward: Any, labelled: Any, rewards_by_log: Any
 ) -> None:
     class OwnBuffer(ReplayBuffer):
@@ -295,7 +295,7 @@ def test_a_buffer_of_its_own_class_gets_the_reward_from_the_environment(
     np.testing.assert_allclose(model.replay_buffer.rewards, newest(rewards_by_log(reward, spies)), rtol=1e-5)
 
 
-def test_hindsight_is_refused_because_it_asks_for_true_rewards(
+def test_hindsight_replay_is_refused_because_it_needs_true_rewards(
     make_spies: Any, wrap: Any, make_reward: Any, labelled: Any
 ) -> None:
     goals = spaces.Dict({"observation": BOX, "achieved_goal": BOX, "desired_goal": BOX})
@@ -308,7 +308,7 @@ def test_hindsight_is_refused_because_it_asks_for_true_rewards(
         venv.env_method("compute_reward", None, None, {})
 
 
-def test_a_reward_in_the_buffer_before_the_first_is_not_kept(
+def test_rewards_stored_before_the_first_learned_reward_are_discarded(
     make_spies: Any, wrap: Any, make_reward: Any
 ) -> None:
     venv = wrap(make_spies())

@@ -44,7 +44,7 @@ def ppo(env: VecEnv, policy: str = "MlpPolicy", **arguments: Any) -> PPO:
 
 
 @pytest.mark.parametrize("name", SPACES)
-def test_rewards_are_those_of_what_was_really_done(
+def test_rewards_are_predicted_for_the_executed_actions(
     name: str, make_spies: Callable[..., Any], wrap: Any, make_reward: Any, labelled: Any, rewards_by_log: Any
 ) -> None:
     observed, acted, policy = SPACES[name]
@@ -74,7 +74,7 @@ def test_actions_out_of_the_box_are_rewarded_as_clipped(
 @pytest.mark.parametrize(
     "around", [lambda v: VecNormalize(v, norm_reward=False), lambda v: VecFrameStack(v, 2)]
 )
-def test_wrappers_around_change_what_the_agent_sees_and_not_its_reward(
+def test_outer_wrappers_change_observations_but_not_the_reward(
     around: Callable[[VecEnv], VecEnv],
     make_spies: Any,
     wrap: Any,
@@ -90,7 +90,7 @@ def test_wrappers_around_change_what_the_agent_sees_and_not_its_reward(
     np.testing.assert_allclose(model.rollout_buffer.rewards, rewards_by_log(reward, spies), rtol=1e-5)
 
 
-def test_images_reach_the_agent_channels_first_and_the_reward_as_they_are(
+def test_images_are_channels_first_for_the_agent_and_unchanged_for_the_reward(
     make_spies: Any, wrap: Any, make_reward: Any, labelled: Any
 ) -> None:
     venv = wrap(make_spies(IMAGE, spaces.Discrete(3)))
@@ -165,7 +165,7 @@ def test_a_timeout_is_bootstrapped_as_sb3_does(
     )
 
 
-def test_before_the_first_reward_policy_and_critic_stay(
+def test_before_the_first_reward_policy_and_critic_are_unchanged(
     make_spies: Any, wrap: Any, make_reward: Any, labelled: Any
 ) -> None:
     venv = wrap(make_spies())
@@ -181,7 +181,7 @@ def test_before_the_first_reward_policy_and_critic_stay(
         assert torch.allclose(value, before[name], rtol=0.0, atol=limit), name
 
 
-def test_a_rollout_cut_short_does_not_spill_into_the_next(
+def test_an_interrupted_rollout_does_not_affect_the_next(
     make_spies: Any, wrap: Any, make_reward: Any, labelled: Any, rewards_by_log: Any
 ) -> None:
     spies = make_spies()
@@ -194,7 +194,7 @@ def test_a_rollout_cut_short_does_not_spill_into_the_next(
     np.testing.assert_allclose(model.rollout_buffer.rewards, rewards_by_log(reward, spies)[-6:], rtol=1e-5)
 
 
-def test_a_buffer_of_its_own_class_is_labelled_too(
+def test_a_custom_buffer_class_is_labelled(
     make_spies: Any, wrap: Any, make_reward: Any, labelled: Any, rewards_by_log: Any
 ) -> None:
     class OwnBuffer(RolloutBuffer):
@@ -225,7 +225,7 @@ def test_the_weights_are_those_of_an_environment_that_gives_the_learned_reward(
     assert all(torch.equal(models[0][name], models[1][name]) for name in models[0])
 
 
-def test_after_training_the_algorithm_is_as_sb3_made_it(
+def test_after_training_the_algorithm_is_restored(
     make_spies: Any, wrap: Any, make_reward: Any, labelled: Any
 ) -> None:
     venv = wrap(make_spies())

@@ -1,4 +1,4 @@
-"""What the two wrappers let through, count, record and refuse."""
+"""What the two wrappers pass on, count, record and refuse."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ def learned_reward(venv: VecEnv, version: int = 1, seed: int = 0) -> LearnedRewa
     )
 
 
-class TestWhatGoesOn:
-    def test_only_what_sb3_needs_of_the_info(self, make_spies: Any, wrap: Any) -> None:
+class TestInfoAndRecording:
+    def test_only_the_info_that_sb3_needs_is_passed_on(self, make_spies: Any, wrap: Any) -> None:
         venv = wrap(make_spies(episode_steps=2))
         venv.begin_training(None)
         venv.reset()
@@ -88,7 +88,7 @@ class TestWhatGoesOn:
         assert last[0]["is_success"] is True, "a number there could be the reward"
         assert set(last[0]["episode"]) == {"r", "l", "t"}
 
-    def test_true_returns_are_counted_where_nobody_else_does(self) -> None:
+    def test_true_returns_are_counted_without_a_monitor(self) -> None:
         venv = preference_venv(Countdown(3), Countdown(2))
         venv.reset()
         episodes = [[info.get("episode") for info in infos] for _, _, _, infos in step(venv, 4)]
@@ -96,7 +96,7 @@ class TestWhatGoesOn:
         assert ended == [(1, 1, 3.0, 2), (2, 0, 6.0, 3), (3, 1, 3.0, 2)]
         assert venv.recorder.take_episodes() == [(4, 3.0, 2), (6, 6.0, 3), (8, 3.0, 2)]
 
-    def test_hidden_ends_are_counted_and_recorded_as_what_they_were(self) -> None:
+    def test_hidden_ends_are_counted_and_recorded_as_terminations_or_truncations(self) -> None:
         venv = preference_venv(EndlessEpisodes(Countdown(2)), EndlessEpisodes(Countdown(3, truncates=True)))
         venv.reset()
         steps = step(venv, 10)
@@ -108,7 +108,7 @@ class TestWhatGoesOn:
         assert not segments[True].truncated.any()
         assert segments[False].truncated.any()
 
-    def test_a_monitor_within_has_the_last_word(self) -> None:
+    def test_an_inner_monitor_takes_precedence(self) -> None:
         class Keeps(Monitor):
             """Adds what a user's Monitor may: keywords of the task."""
 
@@ -131,7 +131,7 @@ class TestWhatGoesOn:
         np.testing.assert_allclose(infos[0]["terminal_observation"], 0.02)
         assert [info["TimeLimit.truncated"] for info in infos] == [True, False]
 
-    def test_an_environment_that_reuses_its_arrays_is_recorded_right(self) -> None:
+    def test_environments_that_reuse_their_arrays_are_recorded_correctly(self) -> None:
         class Reusing(DummyVecEnv):
             def _obs_from_buf(self) -> Any:
                 return self.buf_obs[None]
@@ -155,7 +155,7 @@ class TestOutsideTraining:
         assert venv.recorder.take() == []
         assert venv.recorder.take_episodes() == []
 
-    def test_training_without_the_loop_is_warned_of_once(self, make_spies: Any, wrap: Any) -> None:
+    def test_training_without_the_callback_gives_one_warning(self, make_spies: Any, wrap: Any) -> None:
         model = A2C("MlpPolicy", wrap(make_spies()), device="cpu")
         with pytest.warns(UserWarning, match=r"pass the loop: learn\(\.\.\., callback=loop\)"):
             model.learn(10)
@@ -163,7 +163,7 @@ class TestOutsideTraining:
             warnings.simplefilter("error")
             model.learn(10)
 
-    def test_a_reset_truncates_the_episode_under_way(self) -> None:
+    def test_a_reset_truncates_the_current_episode(self) -> None:
         venv = preference_venv(Countdown(100))
         venv.reset()
         step(venv, 2)
@@ -174,7 +174,7 @@ class TestOutsideTraining:
         np.testing.assert_allclose(segment.observations[:, 0], [0.0, 0.01, 0.0, 0.01])
 
 
-class TestBrokenNumbers:
+class TestNonFiniteNumbers:
     @pytest.mark.parametrize("what", ["observation", "final observation", "true reward"])
     def test_are_reported_with_environment_and_step(self, what: str) -> None:
         venv = preference_venv(Countdown(100), Countdown(3, broken=what))
@@ -183,7 +183,7 @@ class TestBrokenNumbers:
         with pytest.raises(ValueError, match=f"the {what} of environment 1 is not finite at step 4"):
             step(venv)
 
-    def test_an_action_is_stopped_before_the_environment_gets_it(self) -> None:
+    def test_a_non_finite_action_does_not_reach_the_environment(self) -> None:
         environment = Countdown(100)
         venv = preference_venv(Countdown(100), environment)
         venv.reset()
@@ -191,7 +191,7 @@ class TestBrokenNumbers:
             venv.step(np.array([[0.0], [np.nan]], np.float32))
         assert environment.count == 0
 
-    def test_the_agent_is_not_what_fails(self) -> None:
+    def test_the_error_does_not_blame_the_agent(self) -> None:
         venv = RewardVecEnv(
             inner := DummyVecEnv([lambda: Countdown(3, broken="observation")]), learned_reward(inner)
         )
@@ -215,7 +215,7 @@ class TestWrapping:
             wrap(Countdown())
 
     @pytest.mark.parametrize("which", ["observation", "action"])
-    def test_a_reward_of_other_spaces_is_refused(self, which: str, make_spies: Any) -> None:
+    def test_a_reward_for_other_spaces_is_refused(self, which: str, make_spies: Any) -> None:
         other = spaces.Box(-1.0, 1.0, (7,), np.float32)
         reward = learned_reward(make_spies(**{f"{which}_space": other}))
         with pytest.raises(ValueError, match=rf"learned with {which}_spec .*\(7,\).* the environment has"):
@@ -261,7 +261,7 @@ class TestRewardVecEnv:
         observation = venv._observations
         np.testing.assert_allclose(venv.step(action)[1], new.predict(observation, action), rtol=1e-5)
 
-    def test_rewards_may_be_normalised_around(self, make_spies: Any) -> None:
+    def test_rewards_may_be_normalised_by_an_outer_wrapper(self, make_spies: Any) -> None:
         spies = make_spies()
         venv = VecNormalize(RewardVecEnv(spies, learned_reward(spies)))
         model = SAC("MlpPolicy", venv, buffer_size=100, learning_starts=100, device="cpu", seed=0)
