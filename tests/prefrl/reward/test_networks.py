@@ -183,7 +183,7 @@ def test_mlp_takes_images_when_told_to() -> None:
 
 
 def test_cnn_refuses_vectors() -> None:
-    with pytest.raises(ValueError, match=r"needs uint8 images .* set network to auto or mlp"):
+    with pytest.raises(ValueError, match=r"observations are vectors .* set it to auto or mlp"):
         build_network(VECTOR, ACTIONS, RewardConfig(network="cnn"), seeded())
 
 

@@ -278,7 +278,7 @@ def test_members_are_put_together_as_told(how: str, expected: float) -> None:
 
 def test_networks_for_others_are_refused() -> None:
     spec, token = specs()
-    with pytest.raises(ValueError, match=r"'mlp', the observations are of kind 'tokens'.*set it to auto"):
+    with pytest.raises(ValueError, match=r"'mlp', and the observations are texts .*set it to auto or lm"):
         build_network(spec, token, RewardConfig(network="mlp"), torch.Generator())
     box = SpaceSpec("box", (3,), "float32")
     with pytest.raises(ValueError, match="'lm', the observations are of kind 'box'"):
