@@ -281,7 +281,7 @@ def test_networks_for_others_are_refused() -> None:
     with pytest.raises(ValueError, match=r"'mlp', and the observations are texts .*set it to auto or lm"):
         build_network(spec, token, RewardConfig(network="mlp"), torch.Generator())
     box = SpaceSpec("box", (3,), "float32")
-    with pytest.raises(ValueError, match="'lm', the observations are of kind 'box'"):
+    with pytest.raises(ValueError, match=r"'lm', and the observations are vectors .*set it to auto or mlp"):
         build_network(box, box, RewardConfig(network="lm"), torch.Generator())
 
 
