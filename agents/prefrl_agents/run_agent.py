@@ -29,7 +29,7 @@ def load_run_agent(run: RunDir, config: RunConfig, trust: bool = False) -> Any:
 
 
 def make_evaluation_venv(run: RunDir, config: RunConfig) -> Callable[[int], VecEnv]:
-    """Makes so many ordinary environments of a run; raises as `check_environment_of`."""
+    """Makes a number of ordinary environments of a run; raises as `check_environment_of`."""
     check_environment_of(run, config)
     return evaluation_environments(config)
 

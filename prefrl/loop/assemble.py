@@ -145,7 +145,7 @@ def continue_run(run: RunDir, config: RunConfig, specs: Specs) -> RunDir:
 def make_worker(
     role: str, run: RunDir, store: Store, build_agent: AgentFactory, stop: StopFlag, trust: bool = False
 ) -> Worker:
-    """One of the three workers, for a process of its own."""
+    """One of the three workers, for a separate process."""
     config = run.config()
     if role == "policy":
         return make_policy(run, store, config, build_agent, stop, trust)

@@ -31,7 +31,7 @@ class Channels:
     """Hands segments to the store and learned rewards to the agent.
 
     `upload`, `wait` and `newest_reward` are called in turn for each rollout. Rollouts of a few steps are gathered, and
-    exchanged with the store every so many steps; in between all three do nothing.
+    exchanged with the store at intervals; in between all three do nothing.
 
     Args:
         run: the run's directory.
