@@ -55,7 +55,7 @@ def is_native(config: EnvConfig) -> bool:
         if not config.native or gym.spec(name).vector_entry_point is None:
             return False
         env = gym.make_vec(config.id, num_envs=1, **config.kwargs)
-        # Gymnasium's own CartPole resets in a step of its own, which an agent of SB3 would learn from.
+        # Gymnasium's own CartPole resets in a separate step, which an SB3 agent would learn from.
         is_suitable = env.metadata.get("autoreset_mode") == AutoresetMode.SAME_STEP
         env.close()
         return is_suitable
@@ -87,7 +87,7 @@ def make_native_environment(
 
 
 def make_screens(env: VectorEnv[Any, Any, Any], num_envs: int) -> VectorEnv[Any, Any, Any] | None:
-    """The first so many of a native environment's copies, for people to look at; None where it makes none."""
+    """Copies of the first ``num_envs`` of a native environment, for people to look at; None where it makes none."""
     while isinstance(env, VectorWrapper) and not hasattr(env, "make_screens"):
         env = env.env
     return env.make_screens(num_envs) if hasattr(env, "make_screens") else None
